@@ -1,0 +1,1 @@
+"""Lane detectors: one file each, found by name through the registry."""

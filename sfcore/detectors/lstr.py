@@ -1,0 +1,230 @@
+"""LSTR: lanes as curves from a transformer (Liu et al., WACV 2021), with its published weights' key names.
+
+A lane is  x(y) = k / (y - f)² + m / (y - f) + n + b·y - c  between two heights, all in shares of the image.
+k, f, m and n describe the camera and the road and are shared by all lanes of an image; b and c are each
+lane's own.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows, off_image_to_nan
+from sfcore.detectors.layers import resnet_stage, sine_positions
+from sfcore.detectors.registry import register
+from sfcore.distortion.score import REFERENCE_WIDTH
+from sfcore.lanes import Lanes
+
+SOURCE = "https://github.com/liuruijin17/LSTR (BSD-3-Clause)"
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """Batch norm with fixed statistics and parameters, all of them buffers (as in the published code)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.eps = 1e-5
+        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+            self.register_buffer(name, torch.full((channels,), value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and feed-forward; positions are added to queries and keys only."""
+
+    def __init__(self, width: int, attention_heads: int, hidden: int) -> None:
+        super().__init__()
+        self.self_attn = nn.MultiheadAttention(width, attention_heads)
+        self.linear1, self.linear2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
+        query = x + positions
+        x = self.norm1(x + self.self_attn(query, query, x, need_weights=False)[0])
+        return self.norm2(x + self.linear2(functional.relu(self.linear1(x))))
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention among the queries, attention to the image, feed-forward."""
+
+    def __init__(self, width: int, attention_heads: int, hidden: int) -> None:
+        super().__init__()
+        self.self_attn = nn.MultiheadAttention(width, attention_heads)
+        self.multihead_attn = nn.MultiheadAttention(width, attention_heads)
+        self.linear1, self.linear2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, memory: Tensor, positions: Tensor, queries: Tensor) -> Tensor:
+        query = x + queries
+        x = self.norm1(x + self.self_attn(query, query, x, need_weights=False)[0])
+        seen = self.multihead_attn(x + queries, memory + positions, memory, need_weights=False)[0]
+        x = self.norm2(x + seen)
+        return self.norm3(x + self.linear2(functional.relu(self.linear1(x))))
+
+
+class Encoder(nn.Module):
+    def __init__(self, layers: int, width: int, attention_heads: int, hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(width, attention_heads, hidden) for _ in range(layers))
+
+    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, positions)
+        return x
+
+
+class Decoder(nn.Module):
+    def __init__(self, layers: int, width: int, attention_heads: int, hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(width, attention_heads, hidden) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, memory: Tensor, positions: Tensor, queries: Tensor) -> Tensor:
+        x = torch.zeros_like(queries)
+        for layer in self.layers:
+            x = layer(x, memory, positions, queries)
+        return self.norm(x)
+
+
+class Transformer(nn.Module):
+    def __init__(self, layers: int, width: int, attention_heads: int, hidden: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(layers, width, attention_heads, hidden)
+        self.decoder = Decoder(layers, width, attention_heads, hidden)
+
+    def forward(self, features: Tensor, positions: Tensor, queries: Tensor) -> Tensor:
+        """(B, C, H, W) features, (1, C, H, W) positions, (Q, C) queries to (B, Q, C)."""
+        tokens = features.flatten(2).permute(2, 0, 1)
+        places = positions.flatten(2).permute(2, 0, 1)
+        asked = queries.unsqueeze(1).expand(-1, features.shape[0], -1)
+        return self.decoder(self.encoder(tokens, places), places, asked).transpose(0, 1)
+
+
+class MLP(nn.Module):
+    def __init__(self, width: int, outputs: int, layers: int = 3) -> None:
+        super().__init__()
+        sizes = [width] * layers + [outputs]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = functional.relu(layer(x))
+        return self.layers[-1](x)
+
+
+class LSTR(Detector):
+    """LSTR with a narrow ResNet.
+
+    Args:
+        blocks, widths, strides: of the four ResNet stages.
+        width: of the transformer.
+        queries: most lanes that can be found.
+    """
+
+    heads = (
+        Head("logits", "confidence", ("background", "lane"), ("logit", "logit"), "logits", "query",
+             description="Whether a query is a lane."),
+        Head("extent", "semantics", ("top", "bottom"), ("image height",) * 2, "logits", "query",
+             description="The heights between which a lane exists."),
+        Head("shared", "semantics", ("k", "f", "m", "n"), ("image",) * 4, "logits", "image",
+             description="Curve parameters of camera and road, one set for all lanes of an image."),
+        Head("own", "semantics", ("b", "c"), ("image",) * 2, "logits", "query",
+             description="Curve parameters of each lane: its slope and its place."),
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        blocks: tuple[int, ...] = (1, 2, 2, 2),
+        widths: tuple[int, ...] = (16, 32, 64, 128),
+        strides: tuple[int, ...] = (1, 2, 2, 2),
+        width: int = 32,
+        attention_heads: int = 2,
+        hidden: int = 128,
+        layers: int = 2,
+        queries: int = 7,
+        size: tuple[int, int] = (360, 640),
+    ) -> None:
+        super().__init__()
+        # Published statistics, in the published channel order: images are read as BGR.
+        self.preprocessing = Preprocessing(
+            size, (0.40789654, 0.44719302, 0.47026115), (0.28863828, 0.27408164, 0.27809835), "bgr"
+        )
+        self.frame = size
+        self.conv1 = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False)
+        self.bn1 = FrozenBatchNorm2d(widths[0])
+        self.relu = nn.ReLU()
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        previous = (widths[0], *widths[:-1])
+        for index in range(4):
+            stage = resnet_stage(previous[index], widths[index], blocks[index], strides[index])
+            self.add_module(f"layer{index + 1}", stage)
+        self.query_embed = nn.Embedding(queries, width)
+        self.input_proj = nn.Conv2d(widths[-1], width, 1)
+        self.transformer = Transformer(layers, width, attention_heads, hidden)
+        self.class_embed = nn.Linear(width, 2)
+        self.specific_embed = MLP(width, 4)
+        self.shared_embed = MLP(width, 4)
+        self.register_buffer("rows", even_rows(size[0], 4.0, start=0.3 * size[0]), persistent=False)
+        cells = tuple(-(-n // 32) for n in size)  # every stride-2 layer rounds up
+        self.register_buffer("positions", sine_positions(width, *cells), persistent=False)
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Outputs: logits (B, Q, 2), extent (B, Q, 2), shared (B, 4), own (B, Q, 2)."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        states = self.transformer(self.input_proj(x), self.positions, self.query_embed.weight)
+        specific = self.specific_embed(states)
+        return {
+            "logits": self.class_embed(states),
+            "extent": specific[..., :2],
+            "shared": self.shared_embed(states).mean(1),
+            "own": specific[..., 2:],
+        }
+
+    def confidence(self, outputs: Outputs, head: str) -> Tensor:
+        lane = outputs["logits"].softmax(-1)[..., 1:]
+        # The shared parameters are used where any lane is: by the most confident one.
+        return lane.amax(1) if self.head(head).layout == "image" else lane
+
+    def _columns(self, outputs: Outputs) -> Tensor:
+        """(B, Q, R) the curve's column at each row, in pixels of the frame."""
+        k, f, m, n = (value.unsqueeze(-1) for value in outputs["shared"].unsqueeze(1).unbind(-1))
+        b, c = (value.unsqueeze(-1) for value in outputs["own"].unbind(-1))
+        y = self.rows / self.frame[0]
+        below = y - f
+        # The formula has a pole at the vanishing row, where no lane is drawn: keep gradients finite near it.
+        below = torch.where(below.abs() < 1e-3, below.sign() * 1e-3 + (below == 0) * 1e-3, below)
+        return (k / below.square() + m / below + n + b * y - c) * self.frame[1]
+
+    def _exists(self, outputs: Outputs) -> Tensor:
+        """(B, Q, R) bool: which rows lie within each query's extent."""
+        y = self.rows / self.frame[0]
+        top, bottom = (value.unsqueeze(-1) for value in outputs["extent"].unbind(-1))
+        return (y >= top) & (y <= bottom)
+
+    def decode(self, outputs: Outputs) -> Lanes:
+        lane = outputs["logits"].softmax(-1)[..., 1]
+        found = (outputs["logits"].argmax(-1) == 1).unsqueeze(-1) & self._exists(outputs)
+        x = self._columns(outputs)
+        x = torch.where(found, x, torch.full_like(x, float("nan")))
+        return off_image_to_nan(Lanes(x, lane, self.rows, self.frame))
+
+    def road_points(self, outputs: Outputs) -> RoadPoints:
+        unit = self.frame[1] / REFERENCE_WIDTH
+        columns = self._columns(outputs)
+        ends = outputs["extent"] * self.frame[0]
+        lane = outputs["logits"].detach().softmax(-1)[..., 1:]
+        inside = (columns >= 0) & (columns <= self.frame[1] - 1)
+        weight = lane * (self._exists(outputs) & inside)
+        position = torch.cat([columns.flatten(1), ends.flatten(1)], 1) / unit
+        return RoadPoints(position, torch.cat([weight.flatten(1), lane.expand_as(ends).flatten(1)], 1).detach())
+
+
+@register("lstr-r18s", source=SOURCE)
+def lstr_r18s() -> LSTR:
+    """The published TuSimple model: ResNet18s, 360×640, 765,787 parameters."""
+    return LSTR()

@@ -1,0 +1,105 @@
+"""The detectors that exist, by name. A detector's file registers itself; so does a user's, from outside."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import torch
+
+import sfcore.detectors as package
+from sfcore.detectors.base import Detector
+from sfcore.detectors.checkpoints import load_weights
+from sfcore.errors import InputError
+from sfcore.resources import sample_data
+
+ENTRY_POINT = "sfcore.detectors"  # the entry-point group by which other packages add detectors
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered detector.
+
+    Attributes:
+        name: how users call it.
+        build: makes the network, without weights.
+        weights: file name of the weights that ship with the project, or None.
+        source: paper and published code, for people.
+    """
+
+    name: str
+    build: Callable[[], Detector]
+    weights: str | None
+    source: str
+
+    @property
+    def shipped(self) -> Path | None:
+        """The shipped weights, or None."""
+        return sample_data() / "weights" / self.weights if self.weights else None
+
+
+_entries: dict[str, Entry] = {}
+
+
+def register(
+    name: str, *, weights: str | None = None, source: str = ""
+) -> Callable[[Callable[[], Detector]], Callable[[], Detector]]:
+    """Decorator: ``@register("my-detector")`` over a function or class that builds the detector."""
+
+    def add(build: Callable[[], Detector]) -> Callable[[], Detector]:
+        _entries[name] = Entry(name, build, weights, source)
+        return build
+
+    return add
+
+
+def _discover() -> None:
+    """Import every file of the detectors package and every installed plug-in, once."""
+    if getattr(_discover, "done", False):
+        return
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    for point in entry_points(group=ENTRY_POINT):
+        point.load()
+    _discover.done = True  # type: ignore[attr-defined]
+
+
+def entries() -> list[Entry]:
+    """All registered detectors, by name."""
+    _discover()
+    return [_entries[name] for name in sorted(_entries)]
+
+
+def entry(name: str) -> Entry:
+    """The detector called ``name``.
+
+    Raises:
+        InputError: there is none.
+    """
+    _discover()
+    if name not in _entries:
+        raise InputError(f"there is no detector {name!r}: choose one of {', '.join(sorted(_entries))}")
+    return _entries[name]
+
+
+def create(name: str, weights: str | Path | None = None, device: torch.device | str = "cpu") -> Detector:
+    """A detector in evaluation mode with its weights loaded.
+
+    Args:
+        weights: a checkpoint (safetensors, or one that ``torch.load(weights_only=True)`` reads); the
+            shipped weights when None.
+
+    Raises:
+        InputError: no such detector, no weights given where none ship, or a checkpoint that does not fit.
+    """
+    found = entry(name)
+    path = Path(weights) if weights else found.shipped
+    if path is None:
+        raise InputError(f"{name} ships no weights: give its checkpoint (--weights FILE); published at {found.source}")
+    detector = found.build()
+    load_weights(detector, path)
+    return detector.to(device).eval()
