@@ -7,6 +7,8 @@ lane's own.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,6 +24,11 @@ SOURCE = "https://github.com/liuruijin17/LSTR (BSD-3-Clause)"
 
 class FrozenBatchNorm2d(nn.Module):
     """Batch norm with fixed statistics and parameters, all of them buffers (as in the published code)."""
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -108,7 +115,7 @@ class MLP(nn.Module):
     def __init__(self, width: int, outputs: int, layers: int = 3) -> None:
         super().__init__()
         sizes = [width] * layers + [outputs]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
@@ -136,6 +143,8 @@ class LSTR(Detector):
              description="Curve parameters of each lane: its slope and its place."),
     )  # fmt: skip
 
+    positions: Tensor
+
     def __init__(
         self,
         blocks: tuple[int, ...] = (1, 2, 2, 2),
@@ -158,10 +167,9 @@ class LSTR(Detector):
         self.bn1 = FrozenBatchNorm2d(widths[0])
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        previous = (widths[0], *widths[:-1])
-        for index in range(4):
-            stage = resnet_stage(previous[index], widths[index], blocks[index], strides[index])
-            self.add_module(f"layer{index + 1}", stage)
+        inputs = (widths[0], *widths[:-1])
+        stages = [resnet_stage(*sizes) for sizes in zip(inputs, widths, blocks, strides, strict=True)]
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.query_embed = nn.Embedding(queries, width)
         self.input_proj = nn.Conv2d(widths[-1], width, 1)
         self.transformer = Transformer(layers, width, attention_heads, hidden)
@@ -169,8 +177,8 @@ class LSTR(Detector):
         self.specific_embed = MLP(width, 4)
         self.shared_embed = MLP(width, 4)
         self.register_buffer("rows", even_rows(size[0], 4.0, start=0.3 * size[0]), persistent=False)
-        cells = tuple(-(-n // 32) for n in size)  # every stride-2 layer rounds up
-        self.register_buffer("positions", sine_positions(width, *cells), persistent=False)
+        height, width_in_cells = (-(-pixels // 32) for pixels in size)  # every stride-2 layer rounds up
+        self.register_buffer("positions", sine_positions(width, height, width_in_cells), persistent=False)
 
     def forward(self, images: Tensor) -> Outputs:
         """Outputs: logits (B, Q, 2), extent (B, Q, 2), shared (B, 4), own (B, Q, 2)."""
@@ -226,5 +234,5 @@ class LSTR(Detector):
 
 @register("lstr-r18s", source=SOURCE)
 def lstr_r18s() -> LSTR:
-    """The published TuSimple model: ResNet18s, 360×640, 765,787 parameters."""
+    """The published TuSimple model: a narrow ResNet-18 at 360×640."""
     return LSTR()
