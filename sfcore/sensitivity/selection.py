@@ -1,0 +1,60 @@
+"""Sensitivity Aware Selection (Selective Focus, section 4.3 and Algorithm 1): which heads to tune on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from sfcore.detectors.base import Detector, Outputs
+from sfcore.distortion import distortion
+from sfcore.errors import InputError
+from sfcore.sensitivity.curves import Curves
+
+
+def select(scores: Mapping[str, float], k: int) -> tuple[str, ...]:
+    """The ``k`` heads with the highest scores, most sensitive first; equal scores go by name.
+
+    Raises:
+        InputError: k is not between 1 and the number of heads.
+    """
+    if not 1 <= k <= len(scores):
+        raise InputError(f"k = {k}: choose 1 to {len(scores)}, the number of heads ({', '.join(scores)})")
+    return tuple(sorted(scores, key=lambda head: (-scores[head], head))[:k])
+
+
+def fast_scores(curves: Curves, noise_levels: Mapping[str, float]) -> dict[str, float]:
+    """The distortion that each head causes at its present noise level, read off its noise-score curve.
+
+    Raises:
+        InputError: a head has no curve.
+    """
+    missing = [head for head in noise_levels if head not in curves.curves]
+    if missing:
+        raise InputError(
+            f"no noise-score curve for {', '.join(missing)}: the curves hold {', '.join(curves.curves)}. "
+            "Draw the curves of this detector."
+        )
+    return {head: curves.curves[head](level) for head, level in noise_levels.items()}
+
+
+@torch.no_grad()
+def exact_scores(detector: Detector, full: Outputs, quantized_outputs: Outputs, batch: int = 256) -> dict[str, float]:
+    """The distortion that each head's quantization causes alone: Algorithm 1, averaged over images.
+
+    Head i's output is replaced by the quantized model's, everything else stays at full precision, and the
+    decoded lanes are scored against the full-precision lanes.
+
+    Args:
+        full, quantized_outputs: head outputs of the same images.
+        batch: images decoded at once.
+    """
+    totals = {head.name: 0.0 for head in detector.heads}
+    images = len(next(iter(full.values())))
+    for start in range(0, images, batch):
+        part = {name: value[start : start + batch] for name, value in full.items()}
+        reference = detector.decode(part)
+        for head in totals:
+            replaced = {**part, head: quantized_outputs[head][start : start + batch]}
+            totals[head] += float(distortion(reference, detector.decode(replaced)).score.sum())
+    return {head: total / max(images, 1) for head, total in totals.items()}
