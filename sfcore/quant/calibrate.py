@@ -1,0 +1,168 @@
+"""Finding step sizes from a few images, and correcting the mean error that quantization leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sfcore.detectors.base import Detector
+from sfcore.quant.calibrators import CALIBRATORS, Calibrator
+from sfcore.quant.convert import convert
+from sfcore.quant.layers import QuantLayer
+from sfcore.quant.quantizer import FakeQuantizer, full_precision, limits, quantizers
+from sfcore.quant.scheme import Scheme
+
+MOMENTUM = 0.9  # of the moving average of activation step sizes over batches
+BIAS_IMAGES = 128  # whose means bias correction matches; one forward pass holds them all
+SAMPLES = 4096  # values of an activation that a step size is searched on, per batch
+
+Progress = Callable[[int, int], None]
+
+
+def quantize(
+    detector: Detector,
+    scheme: Scheme,
+    batches: Sequence[Tensor],
+    calibrator: str = "omse",
+    bias_correction: bool = True,
+    progress: Progress | None = None,
+) -> Detector:
+    """A quantized, calibrated copy of a detector.
+
+    Args:
+        batches: preprocessed images, each (B, 3, H, W); all are used for the step sizes of activations.
+        calibrator: name of the calibrator of weights and activations.
+        bias_correction: remove the mean error of each layer's output, layer after layer.
+        progress: called with (batches done, batches in all).
+
+    Raises:
+        InputError: no such calibrator, or nothing to quantize.
+    """
+    model = convert(detector, scheme)
+    search = CALIBRATORS[calibrator]
+    calibrate_weights(model, search)
+    calibrate_activations(model, batches, search, progress)
+    if bias_correction:
+        correct_biases(model, _first_images(batches, BIAS_IMAGES))
+    return model
+
+
+def _first_images(batches: Sequence[Tensor], most: int) -> Tensor:
+    """At most ``most`` images from the front of the batches, without making the others."""
+    taken: list[Tensor] = []
+    for index in range(len(batches)):
+        taken.append(batches[index])
+        if sum(map(len, taken)) >= most:
+            break
+    return torch.cat(taken)[:most]
+
+
+@torch.no_grad()
+def calibrate_weights(model: nn.Module, search: Calibrator) -> None:
+    """One step size per output channel of every weight."""
+    for module in model.modules():
+        if isinstance(module, QuantLayer):
+            quantizer = module.weight_quantizer
+            channel = max(range(quantizer.scale.ndim), key=lambda d: quantizer.scale.shape[d])
+            rows = module.weight.movedim(channel, 0).flatten(1)
+            low, high = limits(quantizer.bits, signed=True)
+            quantizer.set_range(search(rows, low, high), signed=True)
+
+
+@torch.no_grad()
+def calibrate_activations(
+    model: Detector, batches: Sequence[Tensor], search: Calibrator, progress: Progress | None = None
+) -> None:
+    """One step size per activation tensor: the moving average over batches of the searched ones.
+
+    A tensor that is nowhere negative gets the unsigned integers.
+    """
+    watched = {q: name for name, q in quantizers(model) if not name.endswith("weight_quantizer")}
+    samples: dict[FakeQuantizer, list[Tensor]] = {q: [] for q in watched}
+    least: dict[FakeQuantizer, float] = {}
+
+    def before(quantizer: FakeQuantizer, inputs: Any) -> None:
+        x = inputs[0]
+        least[quantizer] = min(least.get(quantizer, 0.0), float(x.min()))
+        samples[quantizer].append(_subsample(x.flatten(), SAMPLES))
+
+    handles = [q.register_forward_pre_hook(before) for q in watched]
+    try:
+        with full_precision(model):
+            for done, batch in enumerate(batches, 1):
+                model(batch)
+                if progress:
+                    progress(done, len(batches))
+    finally:
+        for handle in handles:
+            handle.remove()
+    for quantizer, seen in samples.items():
+        if seen:  # a layer that the network never calls keeps its initial step
+            signed = least[quantizer] < 0
+            low, high = limits(quantizer.bits, signed)
+            quantizer.set_range(_moving_average(seen, search, low, high), signed)
+
+
+def _moving_average(batches: Sequence[Tensor], search: Calibrator, low: int, high: int) -> Tensor:
+    average: Tensor | None = None
+    for values in batches:
+        scale = search(values.unsqueeze(0), low, high)
+        average = scale if average is None else MOMENTUM * average + (1 - MOMENTUM) * scale
+    assert average is not None
+    return average
+
+
+def _subsample(values: Tensor, most: int) -> Tensor:
+    """At most ``most`` values at even distances, the largest magnitude among them."""
+    if len(values) <= most:
+        return values.clone()
+    step = len(values) // most + 1
+    return torch.cat([values[::step], values[values.abs().argmax()].reshape(1)])
+
+
+@torch.no_grad()
+def correct_biases(model: Detector, images: Tensor) -> None:
+    """Shift each layer's bias so that its mean output per channel is the full-precision one.
+
+    Layers are corrected in the order in which they run, each seeing the corrected ones before it, in one
+    forward pass of ``images`` (Nagel et al. 2019, section 4.2, with means measured rather than derived).
+    """
+    layers = [m for m in model.modules() if isinstance(m, QuantLayer)]
+    means: dict[QuantLayer, Tensor] = {}
+
+    def record(layer: QuantLayer, _: Any, output: Tensor) -> None:
+        means[layer] = _channel_mean(output)
+
+    def correct(layer: QuantLayer, _: Any, output: Tensor) -> Tensor:
+        shift = means[layer] - _channel_mean(output)
+        layer.bias.add_(shift)
+        return output + _along_channels(shift, output)
+
+    with full_precision(model):
+        _run_hooked(model, layers, record, images)
+    _run_hooked(model, layers, correct, images)
+
+
+def _run_hooked(model: nn.Module, layers: Sequence[nn.Module], hook: Callable[..., Any], images: Tensor) -> None:
+    handles = [layer.register_forward_hook(hook) for layer in layers]
+    try:
+        model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _channel_axis(output: Tensor) -> int:
+    """Channels are dimension 1 of an image-like output, the last of others."""
+    return 1 if output.ndim == 4 else -1
+
+
+def _channel_mean(output: Tensor) -> Tensor:
+    return output.movedim(_channel_axis(output), 0).flatten(1).mean(1)
+
+
+def _along_channels(values: Tensor, output: Tensor) -> Tensor:
+    return values.reshape(-1, 1, 1) if output.ndim == 4 else values

@@ -1,0 +1,23 @@
+"""Quantized matrix product of two activations."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from sfcore.detectors.layers import MatMul
+from sfcore.quant.layers.base import BitsOf, wraps
+from sfcore.quant.quantizer import FakeQuantizer
+
+
+@wraps(MatMul)
+class QuantMatMul(nn.Module):
+    """Both operands are activations, each quantized per tensor."""
+
+    def __init__(self, layer: nn.Module, bits_of: BitsOf) -> None:
+        super().__init__()
+        _, bits = bits_of("")
+        self.left_quantizer = FakeQuantizer(bits)
+        self.right_quantizer = FakeQuantizer(bits)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.left_quantizer(a) @ self.right_quantizer(b)

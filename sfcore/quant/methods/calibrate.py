@@ -1,0 +1,20 @@
+"""Calibration only: nothing is tuned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sfcore.quant.recipe import METHODS, Recipe
+
+
+@METHODS.register("calibrate")
+@dataclass(frozen=True)
+class Calibrate(Recipe):
+    """OMSE step sizes and bias correction."""
+
+    title: ClassVar[str] = "Calibration only"
+    summary: ClassVar[str] = "Step sizes of least squared error, then bias correction. The base of the rest."
+    source: ClassVar[str] = "Choukroun et al. 2019 (OMSE); Nagel et al. 2019 (bias correction)"
+
+    iterations: int = 0

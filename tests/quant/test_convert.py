@@ -1,0 +1,102 @@
+"""Conversion and calibration of a detector of every kind of layer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sfcore.detectors.base import Detector
+from sfcore.quant import Scheme, full_precision, quantize
+from sfcore.quant.convert import convert, edge_layers, fold_batch_norm
+from sfcore.quant.layers import QuantLayer
+from sfcore.quant.quantizer import quantizers
+
+
+def batches(detector: Detector, pixels: Tensor) -> list[Tensor]:
+    return list(detector.preprocessing.normalize(pixels).split(8))
+
+
+def test_folding_keeps_the_outputs_and_leaves_no_batch_norm(small: Detector, pixels: Tensor):
+    images = batches(small, pixels)[0]
+    before = small(images)
+    fold_batch_norm(small, torch.zeros(1, 3, 32, 64))
+    after = small(images)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in small.modules())
+    for name in before:
+        torch.testing.assert_close(after[name], before[name], atol=1e-5, rtol=1e-5)
+
+
+def test_first_and_last_layers_are_found_without_being_named(small: Detector):
+    assert edge_layers(small, torch.zeros(1, 3, 32, 64)) == {"stem", "classify", "place"}
+
+
+def test_every_layer_is_wrapped_and_edges_stay_at_8_bits(small: Detector):
+    model = convert(small, Scheme.parse("W4A4"))
+    left = [m for m in model.modules() if type(m) in (nn.Conv2d, nn.Linear, nn.MultiheadAttention)]
+    assert not left
+    bits = {name: q.bits for name, q in quantizers(model)}
+    assert bits["stem.weight_quantizer"] == bits["place.input_quantizer"] == 8
+    assert bits["block.conv1.weight_quantizer"] == bits["attention.scores.left_quantizer"] == 4
+    assert bits["product.right_quantizer"] == 4
+
+
+def test_without_quantization_the_wrapped_model_computes_the_same(small: Detector, pixels: Tensor):
+    images = batches(small, pixels)[0]
+    model = convert(small, Scheme.parse("W4A4"))
+    with full_precision(model):
+        for name, value in model(images).items():
+            torch.testing.assert_close(value, small(images)[name], atol=1e-5, rtol=1e-5)
+
+
+def test_sixteen_bits_are_nearly_exact_and_fewer_are_worse(small: Detector, pixels: Tensor):
+    images = batches(small, pixels)
+
+    def error(bits: str) -> float:
+        model = quantize(small, Scheme.parse(bits), images, bias_correction=False)
+        return float((model(images[0])["column"] - small(images[0])["column"]).square().mean())
+
+    errors = [error(bits) for bits in ("W16A16", "W8A8", "W4A4", "W2A2")]
+    assert errors[0] < 1e-5
+    assert errors == sorted(errors)
+
+
+def test_activations_after_relu_or_softmax_are_unsigned(small: Detector, pixels: Tensor):
+    model = quantize(small, Scheme.parse("W4A4"), batches(small, pixels))
+    assert not model.get_submodule("classify.input_quantizer").signed
+    assert not model.get_submodule("attention.mix.left_quantizer").signed
+    assert model.get_submodule("attention.mix.right_quantizer").signed
+    assert model.get_submodule("stem.input_quantizer").signed
+
+
+def test_bias_correction_makes_each_layers_mean_the_full_precision_one(small: Detector, pixels: Tensor):
+    images = batches(small, pixels)
+    full = small(torch.cat(images))["column"].mean(0)
+    plain, corrected = (
+        quantize(small, Scheme.parse("W3A3"), images, bias_correction=wanted)(torch.cat(images))["column"].mean(0)
+        for wanted in (False, True)
+    )
+    assert (plain - full).abs().max() > 0.05
+    torch.testing.assert_close(corrected, full, atol=1e-3, rtol=0)
+
+
+def test_the_detector_given_is_not_changed(small: Detector, pixels: Tensor):
+    before = {name: value.clone() for name, value in small.state_dict().items()}
+    quantize(small, Scheme.parse("W4A4"), batches(small, pixels))
+    assert all(torch.equal(value, before[name]) for name, value in small.state_dict().items())
+    assert not any(isinstance(m, QuantLayer) for m in small.modules())
+
+
+def test_a_calibrated_state_loads_into_a_fresh_conversion(small: Detector, pixels: Tensor):
+    images = batches(small, pixels)
+    model = quantize(small, Scheme.parse("W4A4"), images)
+    fresh = convert(small, Scheme.parse("W4A4"))
+    fresh.load_state_dict(model.state_dict())
+    assert torch.equal(fresh(images[0])["column"], model(images[0])["column"])
+
+
+def test_attention_refuses_what_it_does_not_quantize(small: Detector):
+    model = convert(small, Scheme.parse("W8A8"))
+    x = torch.zeros(1, 4, 8)
+    with pytest.raises(ValueError, match="masks are not quantized"):
+        model.get_submodule("attention")(x, x, x, attn_mask=torch.zeros(4, 4))
