@@ -1,0 +1,180 @@
+"""Images from folders and files: finding, checking and reading them.
+
+A source is one folder (its own images, sorted by name; folders inside it are not entered) or one image file.
+A part of a folder is named like a Python slice: ``frames[:140]`` is its first 140 images, ``frames[140:]``
+the rest, ``frames[::4]`` every fourth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL.Image
+
+from sfcore.detectors.base import Image
+from sfcore.errors import InputError
+
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".webp": "WEBP"}
+MAX_PIXELS = 64_000_000  # larger images are refused before they are decoded
+_SLICE = re.compile(r"(?P<path>.+)\[(?P<start>-?\d*):(?P<stop>-?\d*)(?::(?P<step>[1-9]\d*)?)?\]")
+_END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # the last bytes of a complete file
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one or several sources, in order.
+
+    Attributes:
+        files: the image files, source after source.
+        source_index: which of the sources each file comes from.
+    """
+
+    files: tuple[Path, ...]
+    source_index: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+def image_set(sources: Sequence[Path | str], limit: int | None = None) -> ImageSet:
+    """The images of all ``sources``.
+
+    Args:
+        sources: folders, parts of folders (``frames[:140]``) or files.
+        limit: at most so many images in all: an equal share of each source, evenly spaced over its files.
+
+    Raises:
+        InputError: no source, a source that does not exist or holds no image, a limit under 1.
+    """
+    if not sources:
+        raise InputError("no images were given: name a folder or an image file")
+    if limit is not None and limit < 1:
+        raise InputError(f"the limit is {limit}: it must be at least 1 image")
+    found = [_files_of(str(source)) for source in sources]
+    if limit is not None:
+        shares = _shares([len(files) for files in found], limit)
+        found = [_spread(files, share) for files, share in zip(found, shares, strict=True)]
+    index = [i for i, files in enumerate(found) for _ in files]
+    return ImageSet(tuple(f for files in found for f in files), tuple(index))
+
+
+def find_images(sources: Sequence[Path | str], limit: int | None = None) -> list[Path]:
+    """The files of :func:`image_set`, for those who need not know which source each comes from."""
+    return list(image_set(sources, limit).files)
+
+
+def read_image(path: Path) -> Image:
+    """An image file as (height, width, 3) uint8 RGB; grey, transparent and 16-bit images are converted.
+
+    The header is checked before anything is decoded, so an oversized image costs no memory.
+
+    Raises:
+        InputError: the file is missing, empty, truncated, no image, of another format, or too large.
+    """
+    form = _check_header(path)
+    data = path.read_bytes()
+    if not _complete(data, form, path):
+        raise InputError(f"{path} is truncated: copy or export it again")
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise InputError(f"{path} is damaged and cannot be decoded: copy or export it again")
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+
+
+def read_images(paths: Sequence[Path]) -> list[Image]:
+    """The images of ``paths`` in order; see :func:`read_image`."""
+    return [read_image(path) for path in paths]
+
+
+def image_batches(files: Sequence[Path], size: int = 8) -> Iterator[tuple[int, list[Image]]]:
+    """Images ``size`` at a time, each time with how many have been read; see :func:`read_image`."""
+    for start in range(0, len(files), size):
+        images = read_images(files[start : start + size])
+        yield start + len(images), images
+
+
+def content_hash(paths: Sequence[Path]) -> str:
+    """SHA-256 (hex) over the contents of the files in order, whatever they are called."""
+    digest = hashlib.sha256()
+    for path in paths:
+        data = path.read_bytes()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+def _files_of(source: str) -> list[Path]:
+    path, part = Path(source), slice(None)
+    match = _SLICE.fullmatch(source)
+    if match and not path.exists():
+        path = Path(match["path"])
+        part = slice(*(int(match[name]) if match[name] else None for name in ("start", "stop", "step")))
+    if path.is_file():
+        _suffix_format(path)
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"there are no images at {path}: it must be a folder or an image file; check the path")
+    files = sorted(f for f in path.iterdir() if f.suffix.lower() in FORMATS and not f.name.startswith("."))
+    if not files:
+        raise InputError(f"the folder {path} holds no images: it must hold {', '.join(FORMATS)} files")
+    if not files[part]:
+        raise InputError(f"{source} selects none of the {len(files)} images of {path}: choose another part")
+    return files[part]
+
+
+def _shares(counts: list[int], limit: int) -> list[int]:
+    """Split ``limit`` equally over the sources; what a small source cannot use goes to the others."""
+    shares = [0] * len(counts)
+    for done, source in enumerate(sorted(range(len(counts)), key=lambda i: counts[i])):
+        shares[source] = min(counts[source], -(-(limit - sum(shares)) // (len(counts) - done)))
+    return shares
+
+
+def _spread(files: list[Path], count: int) -> list[Path]:
+    """``count`` of the files, evenly spaced."""
+    return [files[i * len(files) // count] for i in range(count)]
+
+
+def _suffix_format(path: Path) -> str:
+    form = FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise InputError(f"{path} is no image file that can be read: convert it to one of {', '.join(FORMATS)}")
+    return form
+
+
+def _check_header(path: Path) -> str:
+    """The format of an image file, from its first bytes alone."""
+    if not path.is_file():
+        raise InputError(f"there is no image {path}: check the path")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty (0 bytes): copy or export it again")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            with PIL.Image.open(path, formats=sorted(set(FORMATS.values()))) as header:
+                (width, height), form = header.size, str(header.format)
+    except PIL.Image.DecompressionBombError:
+        width, height, form = MAX_PIXELS, 2, ""  # Pillow's own limit is higher than ours
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{path} is no image: it must be one of {', '.join(FORMATS)}") from error
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{path} has more than {MAX_PIXELS // 10**6} megapixels: scale it down first")
+    return form
+
+
+def _complete(data: bytes, form: str, path: Path) -> bool:
+    """Whether the file holds all of its image. OpenCV paints the missing part grey and says nothing."""
+    if form in _END_MARKERS and data.endswith(_END_MARKERS[form]):
+        return True
+    try:  # no marker at the very end: other formats, or harmless bytes after it; Pillow decodes strictly
+        with PIL.Image.open(path) as image:
+            image.load()
+    except (OSError, ValueError, SyntaxError):
+        return False
+    return True
