@@ -1,0 +1,83 @@
+"""Starting, stopping and finding runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sfcore.errors import InputError
+from sfcore.files import explained
+from sfcore.runs.folder import RunFolder
+from sfcore.runs.spec import RunSpec
+
+
+def default_root() -> Path:
+    """Where runs are kept unless said otherwise: $SFCORE_RUNS, or ``runs`` in the current folder."""
+    return Path(os.environ.get("SFCORE_RUNS", "runs"))
+
+
+def create_or_resume(path: Path, spec: RunSpec) -> RunFolder:
+    """The run at ``path``: a new one, or the one that is there when it has the same specification.
+
+    Raises:
+        InputError: the specification is wrong, or the folder holds a run of another one.
+    """
+    spec = spec.absolute()
+    spec.validate()
+    if not (path / "run.json").exists():
+        return RunFolder.create(path, spec)
+    folder = RunFolder.open(path)
+    theirs, ours = folder.spec.to_dict(), spec.to_dict()
+    differing = [f"{key} {theirs[key]!r} there, {ours[key]!r} now" for key in ours if theirs[key] != ours[key]]
+    if differing:
+        raise InputError(f"{path} holds another run ({'; '.join(differing)}): choose another folder")
+    return folder
+
+
+def launch(folder: RunFolder) -> int:
+    """Start the worker of a run as a process of its own, which outlives this one; returns its id.
+
+    The lock is taken here and handed to the child, so a run is alive from the moment this returns.
+
+    Raises:
+        InputError: the run is being worked on already, or its folder cannot be written.
+    """
+    with folder.lock() as descriptor, explained(folder.path / "worker.log"):
+        folder.clear_stop()
+        folder.update(status="running", pid=None, ended=None, error=None)
+        command = [sys.executable, "-m", "sfcore.runs.worker", str(folder.path.resolve()), "--lock", str(descriptor)]
+        with (folder.path / "worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[descriptor], start_new_session=True
+            )
+    return process.pid
+
+
+def is_alive(folder: RunFolder) -> bool:
+    """Whether a worker is on the run."""
+    return folder.is_alive()
+
+
+def stop(folder: RunFolder) -> None:
+    """Ask a run to stop after its present step; it can be resumed.
+
+    Raises:
+        InputError: no worker is on it.
+    """
+    if not folder.is_alive():
+        raise InputError(f"the run {folder.path} is not going on (it is {folder.status}): nothing to stop")
+    folder.request_stop()
+
+
+def list_runs(root: Path) -> list[RunFolder]:
+    """The runs in a folder, newest first. What is no run, or one of another version, is left out."""
+    found = []
+    for path in root.iterdir() if root.is_dir() else ():
+        try:
+            folder = RunFolder.open(path)
+            found.append((folder.record()["created"], folder))
+        except (InputError, KeyError):
+            continue
+    return [folder for _, folder in sorted(found, key=lambda pair: pair[0], reverse=True)]

@@ -1,0 +1,108 @@
+"""What a run made: its models, and how their lanes agree with the full-precision ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from sfcore.datasets.images import ImageSet, image_set
+from sfcore.detectors import registry
+from sfcore.detectors.base import Detector
+from sfcore.errors import InputError
+from sfcore.evaluation.agreement import Agreement, agreement
+from sfcore.evaluation.inference import detect_lanes
+from sfcore.lanes import Lanes
+from sfcore.quant.convert import convert
+from sfcore.quant.scheme import Scheme
+from sfcore.runs.folder import RunFolder
+
+Progress = Callable[[int, int], None]
+ModelName = Literal["full", "calibrated", "tuned"]
+_FILES = {"calibrated": "calibrated", "tuned": "model"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Agreement of a run's two quantized models with the full-precision lanes.
+
+    Attributes:
+        images: how many were compared.
+        calibrated, tuned: over all images; ``tuned`` is None when the run only calibrated or is not done.
+        sources: the same by source, in the order given.
+    """
+
+    images: int
+    calibrated: Agreement
+    tuned: Agreement | None
+    sources: dict[str, Comparison]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        content: dict[str, Any] = {"images": self.images, "calibrated": self.calibrated.to_dict()}
+        content["tuned"] = self.tuned.to_dict() if self.tuned else None
+        if self.sources:
+            content["sources"] = {name: part.to_dict() for name, part in self.sources.items()}
+        return content
+
+
+def load_model(folder: RunFolder, which: ModelName, device: torch.device | str = "cpu") -> Detector:
+    """A run's detector: at full precision, or one of its quantized models.
+
+    Raises:
+        InputError: the run has not come that far, or its files are missing or damaged.
+    """
+    spec = folder.spec
+    detector = registry.create(spec.detector, spec.weights, device)
+    if which == "full":
+        return detector
+    state, _ = folder.load_tensors(_FILES[which])
+    model = convert(detector, Scheme.parse(spec.scheme, tuple(folder.record().get("wide", ()))))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise InputError(
+            f"{folder.path} holds a model that does not fit {spec.detector} ({first}): run it anew"
+        ) from error
+    return model.to(device).eval()
+
+
+def compare(
+    folder: RunFolder,
+    sources: Sequence[Path | str],
+    limit: int | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare a run's models with full precision on some images.
+
+    Raises:
+        InputError: the run has no calibrated model yet, or an image cannot be read.
+    """
+    chosen = image_set(sources, limit)
+    names: list[ModelName] = ["full", "calibrated"]
+    if folder.has_tensors("model"):
+        names.append("tuned")
+    lanes: dict[str, Lanes] = {}
+    for index, name in enumerate(names):
+
+        def report(done: int, total: int, before: int = index) -> None:
+            if progress:
+                progress(before * total + done, len(names) * total)
+
+        lanes[name] = detect_lanes(load_model(folder, name, device), chosen.files, report)
+    return _comparison(lanes, chosen, [str(source) for source in sources])
+
+
+def _comparison(lanes: dict[str, Lanes], chosen: ImageSet, sources: Sequence[str]) -> Comparison:
+    def over(which: list[int], parts: dict[str, Comparison]) -> Comparison:
+        full = lanes["full"][which]
+        tuned = agreement(full, lanes["tuned"][which]) if "tuned" in lanes else None
+        return Comparison(len(which), agreement(full, lanes["calibrated"][which]), tuned, parts)
+
+    places = {name: [i for i, s in enumerate(chosen.source_index) if s == n] for n, name in enumerate(sources)}
+    return over(list(range(len(chosen))), {name: over(which, {}) for name, which in places.items() if which})

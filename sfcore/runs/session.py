@@ -1,0 +1,211 @@
+"""Making a run ready and bringing it home: images, calibrated model, curves, tuner; then results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+
+from sfcore.datasets.images import ImageSet, content_hash, image_batches
+from sfcore.datasets.scenes import render
+from sfcore.detectors import registry
+from sfcore.detectors.base import Detector, Preprocessing
+from sfcore.devices import resolve_device
+from sfcore.errors import InputError
+from sfcore.evaluation.agreement import agreement
+from sfcore.files import write_json
+from sfcore.lanes import Lanes
+from sfcore.quant import Scheme, quantize
+from sfcore.quant.culprits import culprits
+from sfcore.quant.engine import Tuner, run
+from sfcore.quant.recipe import Recipe
+from sfcore.quant.scheme import EDGE_BITS
+from sfcore.runs.folder import RunFolder
+from sfcore.runs.protocol import Report
+from sfcore.runs.results import load_model
+from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
+
+BATCH = 8  # images that a calibration step sees at once
+HELD_BACK = 8  # every source's last 1/8 is held back from calibration and tuning
+MOST_HELD_BACK = 48  # more make the checks slow and decide nothing
+TRIED = 12  # images on which each layer is tried alone
+CALIBRATION_IMAGES = 512  # at most, as published
+SHOWN = 16  # held-back images whose lanes are kept in lanes.json
+FIRST_SCENE = 40_000_000  # seeds of rendered calibration scenes start here, far from those of other uses
+
+
+@dataclass(frozen=True)
+class TuningSession:
+    """A run made ready.
+
+    Attributes:
+        tuner: with the calibrated model in it, ready for its first step.
+        held_back: files of the held-back images, in the tuner's order; None for a rendered scene.
+    """
+
+    tuner: Tuner
+    held_back: tuple[Path | None, ...]
+
+    def finish(self, folder: RunFolder) -> None:
+        """Keep the best model, its lanes and its agreement with full precision on the held-back images."""
+        tuner = self.tuner
+        tuner.keep_best()
+        folder.save_tensors("model", tuner.quantized.state_dict())
+        calibrated = load_model(folder, "calibrated", tuner.detector.device)
+        decode = tuner.detector.decode
+        lanes = {
+            "full": decode(tuner.reference).to("cpu"),
+            "calibrated": decode(run(calibrated, tuner.held_back)).to("cpu"),
+            "tuned": decode(run(tuner.quantized, tuner.held_back)).to("cpu"),
+        }
+        write_json(folder.path / "lanes.json", _lanes_content(self.held_back[:SHOWN], lanes))
+        quantized = ("calibrated", "tuned")
+        folder.update(result={name: agreement(lanes["full"], lanes[name]).to_dict() for name in quantized})
+
+
+def build(folder: RunFolder, report: Report) -> TuningSession:
+    """Make a run ready; what an earlier start of the run has written is used again.
+
+    Raises:
+        InputError: the specification is wrong, an image cannot be read, or images or weights have changed
+            since the run began.
+        Stopped: out of ``report``.
+    """
+    spec = folder.spec
+    spec.validate()
+    recipe: Recipe = spec.settings()
+    detector = registry.create(spec.detector, spec.weights, resolve_device(spec.device))
+    chosen = spec.image_set()
+    _check_unchanged(folder, chosen.files)
+    pixels, sources = _read(detector.preprocessing, chosen, recipe.rendered, spec.seed, report)
+    tuned_on, held_back = split(sources, spec.seed)
+    if not folder.has_tensors("calibrated"):
+        batches = _Batches(detector, pixels[tuned_on[:CALIBRATION_IMAGES]])
+        scheme = Scheme.parse(spec.scheme)
+        if recipe.widen:
+            wide = _worst_layers(detector, scheme, batches, pixels[tuned_on], recipe.widen, report)
+            folder.update(wide=wide)
+            scheme = Scheme.parse(spec.scheme, wide)
+        model = quantize(detector, scheme, batches, progress=_phase(report, "calibrating"))
+        folder.save_tensors("calibrated", model.state_dict())
+    quantized = load_model(folder, "calibrated", detector.device)
+    curves = None
+    if recipe.selection == "fast":
+        curves = _curves(folder, detector, pixels[tuned_on], spec.seed, report)
+    files = (*chosen.files, *[None] * recipe.rendered)
+    tuner = Tuner(detector, quantized, pixels[tuned_on], pixels[held_back], recipe, curves, spec.seed)
+    return TuningSession(tuner, tuple(files[index] for index in held_back))
+
+
+def split(sources: Sequence[int], seed: int) -> tuple[list[int], list[int]]:
+    """Which images are calibrated and tuned on, in random order, and which are held back.
+
+    The last eighth of every source is held back, because neighbouring frames of a clip are nearly alike: held
+    back from its middle, they would say nothing about other frames. A single image serves as both.
+
+    Args:
+        sources: which source each image is of.
+    """
+    held: list[int] = []
+    for source in sorted(set(sources)):
+        places = [index for index, of in enumerate(sources) if of == source]
+        held += places[len(places) - len(places) // HELD_BACK :]
+    held = held or [len(sources) - 1]
+    rest = sorted(set(range(len(sources))) - set(held)) or held
+    count = min(len(held), MOST_HELD_BACK)
+    order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed)).tolist()
+    return [rest[index] for index in order], [held[index * len(held) // count] for index in range(count)]
+
+
+def _worst_layers(
+    detector: Detector, scheme: Scheme, batches: _Batches, pixels: Tensor, count: int, report: Report
+) -> tuple[str, ...]:
+    """The layers under 8 bits that distort the lanes most, each quantized alone."""
+    model = quantize(detector, scheme, batches, bias_correction=False, progress=_phase(report, "calibrating"))
+    found = culprits(detector, model, pixels[:TRIED], _phase(report, "trying each layer alone"))
+    totals: dict[str, float] = {}
+    for one in found:
+        if one.bits < EDGE_BITS:
+            totals[one.layer] = totals.get(one.layer, 0.0) + one.distortion
+    return tuple(sorted(totals, key=lambda layer: -totals[layer])[:count])
+
+
+class _Batches(Sequence[Tensor]):
+    """Preprocessed batches of uint8 images, made when they are asked for."""
+
+    def __init__(self, detector: Detector, pixels: Tensor) -> None:
+        self.detector, self.parts = detector, pixels.split(BATCH)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Tensor]: ...
+    def __getitem__(self, index: int | slice) -> Tensor | Sequence[Tensor]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        return self.detector.preprocessing.normalize(self.parts[index].to(self.detector.device))
+
+
+def _phase(report: Report, phase: str) -> Callable[[int, int], None]:
+    return lambda done, total: report(phase, done, total)
+
+
+def _check_unchanged(folder: RunFolder, files: Sequence[Path]) -> None:
+    """Write down what the run is made of at its first start; refuse another at later ones."""
+    hashes = {"image_hash": content_hash(files), "weights_hash": content_hash([folder.spec.weights_file()])}
+    record = folder.record()
+    for name, value in hashes.items():
+        if record.get(name, value) != value:
+            what = "images" if name == "image_hash" else "weights"
+            raise InputError(f"the {what} of the run {folder.path} have changed since it began: start a new run")
+    folder.update(images=len(files), **hashes)
+
+
+def _read(
+    preprocessing: Preprocessing, chosen: ImageSet, rendered: int, seed: int, report: Report
+) -> tuple[Tensor, list[int]]:
+    """(N, 3, H, W) uint8 images as the network sees them, rendered scenes last, and the source of each."""
+    parts = []
+    for done, images in image_batches(chosen.files, BATCH):
+        parts.append(preprocessing.resize(images))
+        report("reading images", done, len(chosen))
+    sources = list(chosen.source_index)
+    for index in range(rendered):
+        scene = render(FIRST_SCENE + seed * 10_000 + index)
+        parts.append(preprocessing.resize([scene.image]))
+        report("rendering scenes", index + 1, rendered)
+    return torch.cat(parts), sources + [max(sources) + 1] * rendered
+
+
+def _curves(folder: RunFolder, detector: Detector, pixels: Tensor, seed: int, report: Report) -> Curves:
+    """The noise-score curves that the selection asks, measured once a run."""
+    if (folder.path / "curves.json").is_file():
+        return Curves.load(folder.path)
+    settings = CurveSettings(seed=seed)
+    outputs = run(detector, pixels[: settings.images])
+    about = {"detector": folder.spec.detector, "image_hash": folder.record()["image_hash"]}
+    curves = noise_score_curves(detector, outputs, settings, _phase(report, "measuring curves"), about=about)
+    curves.save(folder.path)
+    return curves
+
+
+def _lanes_content(files: Sequence[Path | None], lanes: dict[str, Lanes]) -> dict[str, Any]:
+    """Lanes of each held-back file by model, in the pixels of the detector's frame."""
+    height, width = lanes["full"].size
+
+    def of(found: Lanes, index: int) -> list[list[list[float]]]:
+        return [[[round(float(x), 2), round(float(y), 2)] for x, y in line] for line in found.polylines(index)]
+
+    images = [
+        {"file": str(file)} | {name: of(found, index) for name, found in lanes.items()}
+        for index, file in enumerate(files)
+        if file is not None
+    ]
+    return {"width": width, "height": height, "images": images}

@@ -1,0 +1,109 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from sfcore.datasets.images import ImageSet, image_set
+from sfcore.detectors import registry
+from sfcore.devices import resolve_device
+from sfcore.errors import InputError
+from sfcore.quant.recipe import METHODS, Recipe
+from sfcore.quant.scheme import Scheme
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that decides a run's result, by names and numbers alone, so that it can be written down.
+
+    Attributes:
+        detector: its name in the registry.
+        images: calibration images: folders, parts of folders (``frames[:140]``) or files.
+        scheme: bits of weights and activations, such as "W4A4".
+        method: its name among the methods.
+        weights: checkpoint file; None for the shipped weights.
+        options: fields of the method that differ from its defaults.
+        limit: at most so many images, spread evenly over the sources; None for all.
+        seed: of everything random.
+        device: "cpu", "cuda", or "auto" (CUDA where there is one).
+    """
+
+    detector: str
+    images: tuple[str, ...]
+    scheme: str
+    method: str
+    weights: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    limit: int | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"images": list(self.images), "options": dict(self.options)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> RunSpec:
+        """What :meth:`to_dict` gave.
+
+        Raises:
+            InputError: a field is missing or unknown.
+        """
+        known = {f.name for f in fields(cls)}
+        odd = sorted(set(content) - known) + sorted({"detector", "images", "scheme", "method"} - set(content))
+        if odd:
+            raise InputError(f"the run specification has unknown or missing fields: {', '.join(odd)}")
+        return cls(**{**content, "images": tuple(content["images"])})
+
+    def absolute(self) -> RunSpec:
+        """The same with absolute paths, so that a run can be resumed from any folder."""
+        images = tuple(os.path.abspath(source) for source in self.images)
+        return replace(self, images=images, weights=os.path.abspath(self.weights) if self.weights else None)
+
+    def settings(self) -> Recipe:
+        """The method's frozen configuration with this run's options.
+
+        Raises:
+            InputError: no such method or option, or a value that the method refuses.
+        """
+        config = METHODS[self.method]
+        names = [f.name for f in fields(config) if f.init]
+        for option in self.options:
+            if option not in names:
+                allowed = ", ".join(names) or "none"
+                raise InputError(f"the method {self.method} has no option {option!r}: its options are {allowed}")
+        return config(**self.options)
+
+    def image_set(self) -> ImageSet:
+        """The calibration images. Raises InputError: see :func:`sfcore.datasets.images.image_set`."""
+        return image_set(self.images, self.limit)
+
+    def weights_file(self) -> Path:
+        """The checkpoint that will be loaded.
+
+        Raises:
+            InputError: none is given and none ships, or the file does not exist.
+        """
+        found = registry.entry(self.detector)
+        path = Path(self.weights) if self.weights else found.shipped
+        if path is None:
+            raise InputError(f"{self.detector} ships no weights: give its checkpoint; published at {found.source}")
+        if not path.is_file():
+            raise InputError(f"there is no checkpoint {path}: check the path")
+        return path
+
+    def validate(self) -> None:
+        """Check every field before anything is computed or written.
+
+        Raises:
+            InputError: the first thing found wrong.
+        """
+        self.weights_file()
+        Scheme.parse(self.scheme)
+        self.settings().heads_to_select(len(registry.entry(self.detector).build().heads))
+        resolve_device(self.device)
+        self.image_set()
