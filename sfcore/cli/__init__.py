@@ -1,0 +1,34 @@
+"""The ``sfcore`` command. Exit codes: 0 fine, 1 something given cannot be used, 2 usage, 130 interrupted."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from sfcore.cli.console import note, show
+from sfcore.cli.parser import build_parser
+from sfcore.errors import InputError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Carry out one command; returns the exit code.
+
+    The command's module is imported only now, so that help does not wait for PyTorch.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        answer = importlib.import_module(arguments.module).run(arguments)
+        show(answer, arguments.json)
+        return int(answer.code)
+    except KeyboardInterrupt:
+        note("interrupted")
+        return 130
+    except BrokenPipeError:  # whoever read our output has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except InputError as error:
+        note(f"error: {error}")
+    except OSError as error:
+        note(f"error: {error.filename or 'the system'}: {error.strerror or error}")
+    return 1

@@ -1,0 +1,34 @@
+"""``sfcore compare``."""
+
+from __future__ import annotations
+
+import argparse
+
+from sfcore.cli.console import Answer, Progress, table
+from sfcore.cli.runs import find_run
+from sfcore.devices import resolve_device
+from sfcore.runs.results import Comparison, compare
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    """Compare a run's calibrated and tuned models with full precision."""
+    folder, progress = find_run(arguments.run), Progress()
+    result = compare(
+        folder,
+        arguments.images,
+        arguments.limit,
+        resolve_device(arguments.device),
+        lambda done, total: progress("comparing", done, total),
+    )
+    progress.close()
+    return Answer(result.to_dict(), table(_rows("all", result)))
+
+
+def _rows(name: str, result: Comparison) -> list[dict[str, object]]:
+    rows = []
+    for model, found in (("calibrated", result.calibrated), ("tuned", result.tuned)):
+        if found:
+            figures = {key: getattr(found, key) for key in ("f1", "distortion", "shift_px")}
+            rows.append({"images": name, "count": result.images, "model": model, **figures})
+    parts = result.sources.items() if len(result.sources) > 1 else ()
+    return rows + [row for source, part in parts for row in _rows(source, part)]

@@ -1,0 +1,23 @@
+"""``sfcore detectors``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sfcore.cli.console import Answer, table
+from sfcore.detectors import registry
+
+
+def run(_: argparse.Namespace) -> Answer:
+    """List the detectors, their heads and the weights that ship."""
+    content: list[dict[str, Any]] = []
+    for entry in registry.entries():
+        heads = [{"name": h.name, "role": h.role, "confidence": h.confidence} for h in entry.build().heads]
+        shipped = entry.shipped
+        content.append({"name": entry.name, "heads": heads, "weights": str(shipped) if shipped else None})
+    rows = [
+        {"detector": d["name"], "heads": ", ".join(h["name"] for h in d["heads"]), "shipped weights": d["weights"]}
+        for d in content
+    ]
+    return Answer(content, table(rows))

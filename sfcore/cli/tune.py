@@ -1,0 +1,84 @@
+"""``sfcore tune``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from sfcore.cli.console import Answer, Progress, note, table
+from sfcore.quant.methods import methods
+from sfcore.runs import RunFolder, RunSpec, create_or_resume, launch
+from sfcore.runs.worker import work
+
+METHOD_OPTIONS = ("k", "lam", "iterations", "batch", "learning_rate")
+INTERRUPTED = 130
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    """Start a run, or go on with it, here or in a process of its own."""
+    spec = RunSpec(
+        detector=arguments.detector,
+        images=tuple(arguments.images),
+        scheme=arguments.bits,
+        method=arguments.method,
+        weights=arguments.weights,
+        options=_method_options(arguments),
+        limit=arguments.limit,
+        seed=arguments.seed,
+        device=arguments.device,
+    )
+    return carry_out(create_or_resume(Path(arguments.out), spec), arguments.detach)
+
+
+def carry_out(folder: RunFolder, detach: bool) -> Answer:
+    """Work on a run until it is done, or leave it to a process of its own."""
+    if detach:
+        pid = launch(folder)
+        return Answer(
+            {"run": str(folder.path), "status": "running", "pid": pid}, f"{folder.path} runs as process {pid}"
+        )
+    progress = Progress()
+    try:
+        status = work(folder, watch=lambda event: _show(progress, event))
+    finally:
+        progress.close()
+    answer = summary(folder)
+    return Answer(answer.content, answer.text, 0 if status == "done" else INTERRUPTED)
+
+
+def summary(folder: RunFolder) -> Answer:
+    """What was asked of a run, how far it is and what it gave."""
+    record, status = folder.record(), folder.status
+    events, _ = folder.events()
+    steps = [event for event in events if event["type"] == "step"]
+    content = {"run": str(folder.path), **record, "status": status, "last": steps[-1] if steps else None}
+    spec = folder.spec
+    lines = [f"{folder.path}: {status}", f"{spec.detector} {spec.scheme} {spec.method}, seed {spec.seed}"]
+    lines += [f"error: {record['error']}"] if record.get("error") else []
+    rows = [
+        {"held-back images": found["images"], "model": name}
+        | {key: found[key] for key in ("f1", "distortion", "shift_px")}
+        for name, found in record.get("result", {}).items()
+    ]
+    lines += [table(rows)] if rows else []
+    return Answer(content, "\n".join(lines))
+
+
+def _method_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The method options that were given; those that the method does not have are named and left out."""
+    given = {name: getattr(arguments, name) for name in METHOD_OPTIONS if getattr(arguments, name) is not None}
+    config = methods().get(arguments.method)
+    known = {f.name for f in fields(config)} if config else set(given)
+    for name in given.keys() - known:
+        note(f"the method {arguments.method} has no {name}: --{name.replace('_', '-')} is not used")
+    return {name: value for name, value in given.items() if name in known}
+
+
+def _show(progress: Progress, event: Mapping[str, Any]) -> None:
+    if event["type"] == "progress":
+        progress(event["phase"], event["done"], event["total"])
+    elif event["type"] == "step":
+        progress("tuning", event["iteration"], event["iterations"])

@@ -1,0 +1,100 @@
+"""Static pictures: lanes on an image, noise-score curves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from sfcore.detectors.base import Image
+from sfcore.files import write_atomic
+from sfcore.lanes import LANE_WIDTH, Polyline
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sfcore.quant.culprits import Culprit
+    from sfcore.sensitivity.curves import Curves
+
+# Okabe and Ito's colours, told apart by colour-blind people; as red, green, blue.
+COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167), (0, 114, 178))
+PART_COLOURS = ((213, 94, 0), (204, 121, 167), (0, 114, 178))  # bend, spike, misalignment
+_SHIFT = 3  # fractional bits of OpenCV's drawing coordinates
+
+
+def draw_lanes(image: Image, lanes: Sequence[Polyline]) -> Image:
+    """A copy of the image with each lane in a colour of its own.
+
+    Args:
+        lanes: x, y in the image's pixels.
+    """
+    picture = image.copy()
+    width = max(2, round(0.4 * LANE_WIDTH * image.shape[1]))
+    for index, line in enumerate(lanes):
+        points = np.round(np.asarray(line) * 2**_SHIFT).astype(np.int32).reshape(-1, 1, 2)
+        for colour, stroke in (((0, 0, 0), width + 2), (COLOURS[index % len(COLOURS)], width)):
+            cv2.polylines(picture, [points], False, colour, stroke, cv2.LINE_AA, _SHIFT)
+    return picture
+
+
+def save_png(path: Path, image: Image) -> None:
+    """Write an image as PNG, atomically. Raises InputError: it cannot be written."""
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    write_atomic(path, encoded.tobytes())
+
+
+def save_curves_picture(path: Path, curves: Curves, title: str) -> None:
+    """Draw all heads' noise-score curves with their 5-95 % bands as PNG.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    from matplotlib.figure import Figure  # slow to import, and only this function needs it
+
+    figure = Figure(figsize=(8, 5), dpi=144, layout="constrained")
+    axes = figure.add_subplot()
+    for index, (head, curve) in enumerate(curves.curves.items()):
+        colour = tuple(value / 255 for value in COLOURS[index % len(COLOURS)])
+        axes.fill_between(curve.noise, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
+        axes.plot(curve.noise, curve.score, "o-", color=colour, label=head, ms=4)
+    axes.set(xscale="log", title=title)
+    axes.set_yscale("symlog", linthresh=0.1)  # linear near 0, because many scores are exactly 0
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("noise level (RMS error of the head / RMS of the head)")
+    axes.set_ylabel("Lane Distortion Score (mean, 5–95 % band)")
+    axes.grid(alpha=0.3, which="both", lw=0.5)
+    axes.legend(title="noise on head")
+    _save_figure(path, figure)
+
+
+def save_layers_picture(path: Path, found: Sequence[Culprit], title: str, most: int = 16) -> None:
+    """Draw the worst layers as bars of bend, spike and misalignment, the worst on top, as PNG.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    worst = list(found[:most])[::-1]
+    figure = Figure(figsize=(9, 0.32 * len(worst) + 1.4), dpi=144, layout="constrained")
+    axes = figure.add_subplot()
+    left = np.zeros(len(worst))
+    for part, colour in zip(("bend", "spike", "misalignment"), PART_COLOURS, strict=True):
+        values = np.array([getattr(one, part) for one in worst])
+        axes.barh(range(len(worst)), values, left=left, color=tuple(v / 255 for v in colour), label=part)
+        left += values
+    axes.set_yticks(range(len(worst)), [f"{one.layer} · {one.part} ({one.bits} bits)" for one in worst], fontsize=8)
+    axes.set_xlabel("Lane Distortion Score per image when this alone is quantized")
+    axes.set_title(title)
+    axes.legend()
+    _save_figure(path, figure)
+
+
+def _save_figure(path: Path, figure: Figure) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    write_atomic(path, buffer.getvalue())
