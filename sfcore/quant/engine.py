@@ -228,21 +228,24 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """What the recipe learns, one optimizer group a layer, with its learning rate; gradients are switched on."""
     groups: list[dict[str, Any]] = []
 
-    def learn(parameter: nn.Parameter, span: Tensor) -> None:
-        rate = recipe.learning_rate * (float(span.detach().mean()) if recipe.relative else 1.0)
+    def learn(parameter: nn.Parameter, unit: Tensor) -> None:
+        rate = recipe.learning_rate * (float(unit.detach().mean()) if recipe.relative else 1.0)
         groups.append({"params": [parameter.requires_grad_()], "lr": rate})
 
     for module in model.modules():
         if isinstance(module, QuantLayer):
-            span = weight_span(module)
+            step = module.weight_quantizer.scale
             if "weights" in recipe.learn:
-                learn(module.weight, span)
+                learn(module.weight, step)
             if "biases" in recipe.learn:
-                learn(module.bias, span)
+                learn(module.bias, step)
     if "steps" in recipe.learn:
         for _, quantizer in quantizers(model):
-            learn(quantizer.scale, quantizer.scale)
+            learn(quantizer.scale, quantizer.scale * STEP_RATE)
     return groups
+
+
+STEP_RATE = 0.2  # step sizes move slower than weights: a weight may move by several steps, a step by a part of itself
 
 
 def weight_span(layer: QuantLayer) -> Tensor:

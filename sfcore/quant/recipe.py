@@ -20,7 +20,7 @@ class Recipe:
     Attributes:
         iterations: steps of Adam; 0 tunes nothing.
         batch: images a step.
-        learning_rate: of Adam. Absolute, or with ``relative`` a share of each layer's own range.
+        learning_rate: of Adam. Absolute, or with ``relative`` in units of each layer's own step size.
         relative: see ``learning_rate``.
         reach: share of its channel's range by which a weight may move at most; None for no limit.
         schedule: "constant" (published) or "cosine" with a short warm-up.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from sfcore.quant.recipe import METHODS, Recipe
@@ -17,4 +17,4 @@ class Calibrate(Recipe):
     summary: ClassVar[str] = "Step sizes of least squared error, then bias correction. The base of the rest."
     source: ClassVar[str] = "Choukroun et al. 2019 (OMSE); Nagel et al. 2019 (bias correction)"
 
-    iterations: int = 0
+    iterations: int = field(default=0, init=False)

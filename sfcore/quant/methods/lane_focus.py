@@ -24,7 +24,7 @@ class LaneFocus(Recipe):
     objective: str = "lane"
     iterations: int = 1500
     batch: int = 4
-    learning_rate: float = 0.004
+    learning_rate: float = 0.04
     relative: bool = True
     reach: float | None = 0.075
     schedule: str = "cosine"
