@@ -32,7 +32,9 @@ def read_checkpoint(path: Path) -> State:
             return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
-        raise InputError(f"{path} is no readable safetensors file ({_short(error)}): copy or export it again") from error
+        raise InputError(
+            f"{path} is no readable safetensors file ({_short(error)}): copy or export it again"
+        ) from error
     except Exception as error:  # torch.load raises many types; all mean that the file cannot be used
         raise InputError(
             f"{path} cannot be read as plain weights ({_short(error)}): it is damaged or holds code, which is "
@@ -77,7 +79,9 @@ def load_weights(detector: Detector, path: Path) -> None:
     problems = [("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)]
     if any(keys for _, keys in problems):
         said = "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems if keys)
-        raise InputError(f"{path.name} is no checkpoint of this detector ({said}): choose the detector it was trained as")
+        raise InputError(
+            f"{path.name} is no checkpoint of this detector ({said}): choose the detector it was trained as"
+        )
     detector.load_state_dict(state, strict=False)
 
 

@@ -26,7 +26,8 @@ def convert(detector: Detector, scheme: Scheme) -> Detector:
     model = copy.deepcopy(detector).eval().requires_grad_(False)
     example = torch.zeros(1, 3, *detector.preprocessing.size, device=detector.device)
     fold_batch_norm(model, example)
-    edges = edge_layers(model, example)
+    first, last = edge_layers(model, example)
+    edges = first | last | (branches(model, last) if scheme.wide_heads else set())
     layers = [(name, module) for name, module in model.named_modules() if replacement(module)]
     if not layers:
         raise InputError(
@@ -107,7 +108,7 @@ class _Mark(torch.autograd.Function):
         return grad, None
 
 
-def edge_layers(model: Detector, example: Tensor) -> set[str]:
+def edge_layers(model: Detector, example: Tensor) -> tuple[set[str], set[str]]:
     """Names of the first layers (nothing quantized before them) and the last (nothing after, up to a head)."""
     layers = {module: name for name, module in model.named_modules() if replacement(module)}
     first: set[str] = set()
@@ -126,7 +127,17 @@ def edge_layers(model: Detector, example: Tensor) -> set[str]:
     with torch.enable_grad(), _hooks(list(layers), before, after):
         outputs = model(example.clone().requires_grad_())
     last = set().union(*(_marks(output.grad_fn) for output in outputs.values()))
-    return first | last
+    return first, last
+
+
+def branches(model: nn.Module, last: set[str]) -> set[str]:
+    """The layers that stand in the same container as a last one: a head's own branch."""
+    containers = {name.rpartition(".")[0] for name in last} - {""}
+    return {
+        name
+        for name, module in model.named_modules()
+        if replacement(module) and any(name.startswith(f"{container}.") for container in containers)
+    }
 
 
 def _marks(node: Any) -> set[str]:

@@ -94,11 +94,11 @@ class Tuner:
         event = {
             "iteration": self.iteration,
             "iterations": self.recipe.iterations,
-            "loss": float(terms.total.detach() + float(extra)),
+            "loss": float((terms.total + extra).detach()),
             "terms": {
                 "semantics": {name: float(value.detach()) for name, value in terms.semantics.items()},
                 "confidence": {name: float(value.detach()) for name, value in terms.confidence.items()},
-                "features": float(extra),
+                "features": float(extra.detach()),
             },
             "noise": noise,
             "selected": list(self.selected),
@@ -239,13 +239,17 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
                 learn(module.weight, step)
             if "biases" in recipe.learn:
                 learn(module.bias, step)
+        elif isinstance(module, (nn.LayerNorm, nn.GroupNorm)) and "norms" in recipe.learn:
+            for parameter in module.parameters():
+                learn(parameter, module.weight * NORM_RATE)
     if "steps" in recipe.learn:
         for _, quantizer in quantizers(model):
             learn(quantizer.scale, quantizer.scale * STEP_RATE)
     return groups
 
 
-STEP_RATE = 0.2  # step sizes move slower than weights: a weight may move by several steps, a step by a part of itself
+# Weights may move by several of their steps; step sizes and the factors of norms only by a part of themselves.
+STEP_RATE, NORM_RATE = 0.2, 0.02
 
 
 def weight_span(layer: QuantLayer) -> Tensor:

@@ -10,7 +10,7 @@ from sfcore.errors import InputError
 from sfcore.registries import Registry
 
 SELECTIONS = ("none", "fast", "exact")
-LEARNABLE = ("weights", "biases", "steps")
+LEARNABLE = ("weights", "biases", "steps", "norms")
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,12 @@ class Recipe:
         selection: which heads count: "none" (all), "fast" (by curve) or "exact" (by replacement).
         k: how many heads are selected; None for 1 of two heads, 2 of more.
         reselect_every: iterations between selections.
-        learn: what is learned, among weights, biases and steps.
+        learn: what is learned, among weights, biases, steps (step sizes) and norms (of layers, not of batches).
         augmentation: strength of the augmentation of the calibration images, 0 for none.
         features: weight of the term that keeps each block's features near the full-precision ones.
         rendered: rendered scenes mixed among the calibration images, as another source.
         check_every: iterations between checks of the distortion on the held-back images.
-        widen: how many layers stay at 8 bits besides the first and last: those whose quantization, each alone,
-            distorts the lanes most.
+        wide_heads: whether all layers of a head's own branch stay at 8 bits, not its last alone.
 
     Raises:
         InputError: a value is out of range.
@@ -61,14 +60,14 @@ class Recipe:
     features: float = 0.0
     rendered: int = 0
     check_every: int = 100
-    widen: int = 0
+    wide_heads: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "learn", tuple(self.learn))  # JSON has no tuples
         self._at_least("iterations", 0)
         for name in ("batch", "reselect_every", "check_every"):
             self._at_least(name, 1)
-        for name in ("augmentation", "features", "rendered", "widen"):
+        for name in ("augmentation", "features", "rendered"):
             self._at_least(name, 0)
         for name in ("learning_rate", "lam"):
             value = getattr(self, name)

@@ -22,6 +22,7 @@ class Scheme:
         weight_bits, activation_bits: 2 to 16.
         wide: patterns (as in file names) of layers, or parts of attention such as ``*.mix``, that stay at 8 bits
             besides the first and last.
+        wide_heads: whether the layers beside a last one, the branch of its head, stay at 8 bits too.
 
     Raises:
         InputError: bits outside 2 to 16.
@@ -30,6 +31,7 @@ class Scheme:
     weight_bits: int
     activation_bits: int
     wide: tuple[str, ...] = ()
+    wide_heads: bool = False
 
     def __post_init__(self) -> None:
         for name, bits in (("weight", self.weight_bits), ("activation", self.activation_bits)):
@@ -37,7 +39,7 @@ class Scheme:
                 raise InputError(f"{bits} {name} bits are not possible: choose {BITS.start} to {BITS.stop - 1}")
 
     @classmethod
-    def parse(cls, text: str, wide: tuple[str, ...] = ()) -> Scheme:
+    def parse(cls, text: str, wide: tuple[str, ...] = (), wide_heads: bool = False) -> Scheme:
         """Read ``"W4A4"``.
 
         Raises:
@@ -46,7 +48,7 @@ class Scheme:
         match = re.fullmatch(r"[Ww](\d+)[Aa](\d+)", text.strip())
         if not match:
             raise InputError(f"{text!r} is no scheme: write bits of weights and activations like W4A4")
-        return cls(int(match[1]), int(match[2]), wide)
+        return cls(int(match[1]), int(match[2]), wide, wide_heads)
 
     def __str__(self) -> str:
         return f"W{self.weight_bits}A{self.activation_bits}"

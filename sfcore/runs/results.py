@@ -17,7 +17,6 @@ from sfcore.evaluation.agreement import Agreement, agreement
 from sfcore.evaluation.inference import detect_lanes
 from sfcore.lanes import Lanes
 from sfcore.quant.convert import convert
-from sfcore.quant.scheme import Scheme
 from sfcore.runs.folder import RunFolder
 
 Progress = Callable[[int, int], None]
@@ -60,7 +59,7 @@ def load_model(folder: RunFolder, which: ModelName, device: torch.device | str =
     if which == "full":
         return detector
     state, _ = folder.load_tensors(_FILES[which])
-    model = convert(detector, Scheme.parse(spec.scheme, tuple(folder.record().get("wide", ()))))
+    model = convert(detector, spec.full_scheme())
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

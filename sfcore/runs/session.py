@@ -19,11 +19,10 @@ from sfcore.errors import InputError
 from sfcore.evaluation.agreement import agreement
 from sfcore.files import write_json
 from sfcore.lanes import Lanes
-from sfcore.quant import Scheme, quantize
-from sfcore.quant.culprits import culprits
+from sfcore.quant import quantize
 from sfcore.quant.engine import Tuner, run
+from sfcore.quant.likeness import likeness
 from sfcore.quant.recipe import Recipe
-from sfcore.quant.scheme import EDGE_BITS
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.protocol import Report
 from sfcore.runs.results import load_model
@@ -32,8 +31,8 @@ from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 BATCH = 8  # images that a calibration step sees at once
 HELD_BACK = 8  # every source's last 1/8 is held back from calibration and tuning
 MOST_HELD_BACK = 48  # more make the checks slow and decide nothing
-TRIED = 12  # images on which each layer is tried alone
 CALIBRATION_IMAGES = 512  # at most, as published
+ALIKE = 32  # random images whose likeness is measured
 SHOWN = 16  # held-back images whose lanes are kept in lanes.json
 FIRST_SCENE = 40_000_000  # seeds of rendered calibration scenes start here, far from those of other uses
 
@@ -85,11 +84,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     tuned_on, held_back = split(sources, spec.seed)
     if not folder.has_tensors("calibrated"):
         batches = _Batches(detector, pixels[tuned_on[:CALIBRATION_IMAGES]])
-        scheme = Scheme.parse(spec.scheme)
-        if recipe.widen:
-            wide = _worst_layers(detector, scheme, batches, pixels[tuned_on], recipe.widen, report)
-            folder.update(wide=wide)
-            scheme = Scheme.parse(spec.scheme, wide)
+        scheme = spec.full_scheme()
         model = quantize(detector, scheme, batches, progress=_phase(report, "calibrating"))
         folder.save_tensors("calibrated", model.state_dict())
     quantized = load_model(folder, "calibrated", detector.device)
@@ -97,6 +92,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     if recipe.selection == "fast":
         curves = _curves(folder, detector, pixels[tuned_on], spec.seed, report)
     files = (*chosen.files, *[None] * recipe.rendered)
+    folder.update(likeness=likeness(detector.decode(run(detector, pixels[tuned_on[:ALIKE]]))))
     tuner = Tuner(detector, quantized, pixels[tuned_on], pixels[held_back], recipe, curves, spec.seed)
     return TuningSession(tuner, tuple(files[index] for index in held_back))
 
@@ -119,19 +115,6 @@ def split(sources: Sequence[int], seed: int) -> tuple[list[int], list[int]]:
     count = min(len(held), MOST_HELD_BACK)
     order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed)).tolist()
     return [rest[index] for index in order], [held[index * len(held) // count] for index in range(count)]
-
-
-def _worst_layers(
-    detector: Detector, scheme: Scheme, batches: _Batches, pixels: Tensor, count: int, report: Report
-) -> tuple[str, ...]:
-    """The layers under 8 bits that distort the lanes most, each quantized alone."""
-    model = quantize(detector, scheme, batches, bias_correction=False, progress=_phase(report, "calibrating"))
-    found = culprits(detector, model, pixels[:TRIED], _phase(report, "trying each layer alone"))
-    totals: dict[str, float] = {}
-    for one in found:
-        if one.bits < EDGE_BITS:
-            totals[one.layer] = totals.get(one.layer, 0.0) + one.distortion
-    return tuple(sorted(totals, key=lambda layer: -totals[layer])[:count])
 
 
 class _Batches(Sequence[Tensor]):

@@ -78,6 +78,10 @@ class RunSpec:
                 raise InputError(f"the method {self.method} has no option {option!r}: its options are {allowed}")
         return config(**self.options)
 
+    def full_scheme(self) -> Scheme:
+        """The scheme with what the method says of it. Raises InputError: see :meth:`settings`."""
+        return Scheme.parse(self.scheme, wide_heads=self.settings().wide_heads)
+
     def image_set(self) -> ImageSet:
         """The calibration images. Raises InputError: see :func:`sfcore.datasets.images.image_set`."""
         return image_set(self.images, self.limit)

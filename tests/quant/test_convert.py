@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector
+from sfcore.detectors.lstr import lstr_r18s
 from sfcore.quant import Scheme, full_precision, quantize
 from sfcore.quant.convert import convert, edge_layers, fold_batch_norm
 from sfcore.quant.layers import QuantLayer
@@ -28,7 +29,7 @@ def test_folding_keeps_the_outputs_and_leaves_no_batch_norm(small: Detector, pix
 
 
 def test_first_and_last_layers_are_found_without_being_named(small: Detector):
-    assert edge_layers(small, torch.zeros(1, 3, 32, 64)) == {"stem", "classify", "place"}
+    assert edge_layers(small, torch.zeros(1, 3, 32, 64)) == ({"stem"}, {"classify", "place"})
 
 
 def test_every_layer_is_wrapped_and_edges_stay_at_8_bits(small: Detector):
@@ -39,6 +40,15 @@ def test_every_layer_is_wrapped_and_edges_stay_at_8_bits(small: Detector):
     assert bits["stem.weight_quantizer"] == bits["place.input_quantizer"] == 8
     assert bits["block.conv1.weight_quantizer"] == bits["attention.scores.left_quantizer"] == 4
     assert bits["product.right_quantizer"] == 4
+
+
+def test_the_branch_of_a_head_can_stay_at_8_bits():
+    detector = lstr_r18s().eval()
+    narrow, wide = (convert(detector, Scheme.parse("W4A4", wide_heads=wanted)) for wanted in (False, True))
+    differ = {name for (name, a), (_, b) in zip(quantizers(narrow), quantizers(wide), strict=True) if a.bits != b.bits}
+    assert {name.rpartition(".")[0] for name in differ} == {
+        f"{head}_embed.layers.{index}" for head in ("shared", "specific") for index in (0, 1)
+    }
 
 
 def test_without_quantization_the_wrapped_model_computes_the_same(small: Detector, pixels: Tensor):

@@ -22,15 +22,15 @@ class LaneFocus(Recipe):
     source: ClassVar[str] = "this project; the way that the conclusion of Selective Focus leaves open"
 
     objective: str = "lane"
-    iterations: int = 1500
+    iterations: int = 1000
     batch: int = 4
     learning_rate: float = 0.04
     relative: bool = True
     reach: float | None = 0.075
     schedule: str = "cosine"
     lam: float = 50.0
-    learn: tuple[str, ...] = ("weights", "biases", "steps")
+    learn: tuple[str, ...] = ("weights", "biases", "steps", "norms")
     augmentation: float = 0.5
     features: float = 50.0
     rendered: int = 600
-    widen: int = 2
+    wide_heads: bool = True
