@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, told apart by colour-blind people; as red, green, blue.
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167), (0, 114, 178))
-PART_COLOURS = ((213, 94, 0), (204, 121, 167), (0, 114, 178))  # bend, spike, misalignment
+PART_COLOURS = ((230, 159, 0), (213, 94, 0), (204, 121, 167))  # bend, spike, misalignment, as in the app
 _SHIFT = 3  # fractional bits of OpenCV's drawing coordinates
 
 
