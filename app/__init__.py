@@ -1,0 +1,1 @@
+"""The Streamlit shell around sfcore: what all pages share. It draws; it computes nothing of its own."""

@@ -1,0 +1,81 @@
+"""What a head puts out, as a picture: a heat map over the road for grids, a table of bars for queries."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.figures.road import heat_over
+from sfcore.detectors.base import Detector, Head, Image, Outputs
+
+
+def channels_last(head: Head, output: Tensor) -> np.ndarray:
+    """One image's output of a query or image head as (queries, channels)."""
+    rows = output.detach().float().cpu().numpy()
+    return rows.reshape(-1, rows.shape[-1])
+
+
+def confidence_map(detector: Detector, outputs: Outputs, name: str) -> np.ndarray:
+    """(h, w) in [0, 1]: the confidence that belongs to a grid head, over all its channels."""
+    return detector.confidence(outputs, name)[0].detach().float().amax(0).cpu().numpy()
+
+
+def magnitude(output: Tensor) -> np.ndarray:
+    """(C, H, W) to (H, W): the length of the vector of channels in each cell."""
+    return output.detach().float().square().sum(0).sqrt().cpu().numpy()
+
+
+def head_picture(image: Image, detector: Detector, outputs: Outputs, head: Head) -> Image:
+    """A grid head over the road.
+
+    A confidence is shown as it is; semantics as their magnitude, weighted by the confidence that says where
+    they are used.
+    """
+    confidence = confidence_map(detector, outputs, head.name)
+    if head.role == "confidence":
+        return heat_over(image, on_frame(confidence, detector), top=1.0)
+    return heat_over(image, on_frame(magnitude(outputs[head.name][0]) * confidence, detector), colours="magma")
+
+
+def head_scale(detector: Detector, outputs: Outputs, head: Head) -> str:
+    """What the brightness of :func:`head_picture` means, in one line."""
+    if head.role == "confidence":
+        return "Dark 0, bright 1."
+    weighted = magnitude(outputs[head.name][0]) * confidence_map(detector, outputs, head.name)
+    channels = ", ".join(head.channels)
+    return f"Length of ({channels}) times its confidence. Brightest: {weighted.max():.1f} {head.units[0]}s."
+
+
+def on_frame(values: np.ndarray, detector: Detector) -> np.ndarray:
+    """Pad a map of the network's input to the whole image where the top was cut off."""
+    top = detector.preprocessing.top
+    missing = round(top / (1 - top) * values.shape[0]) if top else 0
+    return np.pad(values, ((missing, 0), (0, 0)))
+
+
+def query_table(detector: Detector, outputs: Outputs, head: Head) -> str:
+    """A query or image head as an HTML table: confidence as a bar, values beside it, unused queries faint."""
+    values = channels_last(head, outputs[head.name][0])
+    confidence = torch.atleast_1d(detector.confidence(outputs, head.name)[0].detach().float().flatten()).cpu().numpy()
+    confidence = np.resize(confidence, len(values)) if confidence.size != len(values) else confidence
+    titles = "".join(f"<th>{escape(name)}</th>" for name in head.channels)
+    first = "Image" if head.layout == "image" else "Query"
+    body = "".join(_row(head, i, float(confidence[i]), values[i]) for i in range(len(values)))
+    return (
+        f'<table class="sf-heads"><thead><tr><th>{first}</th><th class="bar">Confidence</th>{titles}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
+def _row(head: Head, index: int, confidence: float, values: np.ndarray) -> str:
+    label = "all" if head.layout == "image" else str(index + 1)
+    cells = "".join(f"<td>{float(v):.3f}</td>" for v in values)
+    bar = (
+        f'<span class="track"><span class="fill" style="width:{100 * confidence:.0f}%"></span></span>'
+        f"<span>{100 * confidence:.0f} %</span>"
+    )
+    faint = "" if confidence >= 0.5 else ' class="faint"'
+    return f'<tr{faint}><td>{label}</td><td class="bar">{bar}</td>{cells}</tr>'

@@ -1,0 +1,68 @@
+"""Element maps over the road, and which elements of a head a place on the picture belongs to."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from app.figures.charts import Figure, plain
+from app.figures.heads import on_frame
+from app.figures.road import colour_map, heat_over
+from sfcore.detectors.base import Detector, Head, Image
+from sfcore.sensitivity.elements import Box, box_mask
+
+# The darkest stop of Plotly's own "Inferno" is a value that Streamlit's theme takes for a placeholder.
+_SCALE = [[i / 8, "rgb({},{},{})".format(*colour_map(np.array(0.03 + 0.97 * i / 8), "inferno"))] for i in range(9)]
+
+
+def element_picture(image: Image, detector: Detector, sensitivity: Tensor) -> Image:
+    """The element map of a grid head over the road; channels are added."""
+    return heat_over(image, on_frame(sensitivity.sum(0).cpu().numpy(), detector), colours="inferno")
+
+
+def element_cells(head: Head, sensitivity: Tensor, chosen: int | None = None) -> Figure:
+    """The element map of a query or image head as cells: one row a query, one column a channel."""
+    values = sensitivity.reshape(-1, sensitivity.shape[-1]).cpu().numpy()
+    rows = ["image"] if head.layout == "image" else [f"query {i + 1}" for i in range(len(values))]
+    text = [[f"{v:.2f}" for v in row] for row in values]
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=list(head.channels),
+            y=rows,
+            text=text,
+            texttemplate="%{text}",
+            colorscale=_SCALE,
+            zmin=0,
+            xgap=2,
+            ygap=2,
+            colorbar={"title": {"text": "distortion"}, "thickness": 12},
+            hovertemplate="%{y}, %{x}: distortion %{z:.3f}<extra></extra>",
+        )
+    )
+    plain(figure, 90 + 34 * len(rows))
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(showgrid=False, side="top")
+    if chosen is not None:
+        figure.add_shape(
+            type="rect", x0=-0.5, x1=len(head.channels) - 0.5, y0=chosen - 0.5, y1=chosen + 0.5, line={"width": 3}
+        )
+    return figure
+
+
+def picked_mask(detector: Detector, head: Head, shape: torch.Size, picked: Box) -> Tensor:
+    """(1, 1, H, W) bool: the cells of a grid head under a rectangle in shares of the whole image.
+
+    A rectangle smaller than a cell, such as a point, takes the cell that holds its centre.
+    """
+    height, width = detector.preprocessing.size
+    top, stride = detector.preprocessing.top, head.stride or 1
+    left, upper, right, lower = picked
+    box = [left * width, (upper - top) / (1 - top) * height, right * width, (lower - top) / (1 - top) * height]
+    for low, high, count in ((0, 2, shape[-1]), (1, 3, shape[-2])):
+        if int(box[low] // stride) == int(box[high] // stride) or box[high] - box[low] < stride:
+            cell = min(max(int((box[low] + box[high]) / 2 // stride), 0), count - 1)
+            box[low], box[high] = cell * stride, (cell + 1) * stride
+    return box_mask(head, shape, (box[0], box[1], box[2], box[3]))

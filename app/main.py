@@ -1,0 +1,41 @@
+"""The app's entry point: ``streamlit run app/main.py``, or ``sfcore app``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+if str(HERE.parent) not in sys.path:  # Streamlit puts only this file's own folder there
+    sys.path.insert(0, str(HERE.parent))
+
+import streamlit as st  # noqa: E402
+
+from app import sidebar, style  # noqa: E402
+from sfcore.errors import InputError  # noqa: E402
+
+PAGES = {
+    "overview": ("Overview", ":material/home:"),
+    "heads": ("Heads", ":material/blur_on:"),
+    "pixels": ("Pixels", ":material/grid_on:"),
+    "curves": ("Curves", ":material/show_chart:"),
+    "tune": ("Tune", ":material/tune:"),
+    "compare": ("Compare", ":material/compare:"),
+    "runs": ("Runs", ":material/history:"),
+}
+
+icon = str(HERE / "static" / "icon.svg")
+st.set_page_config(page_title="Selective Focus Studio", page_icon=icon, layout="wide")
+st.logo(str(HERE / "static" / "logo.svg"), size="large", icon_image=icon)
+page = st.navigation(
+    [
+        st.Page(f"../pages/{file}.py", title=title, icon=symbol, url_path=file, default=file == "overview")
+        for file, (title, symbol) in PAGES.items()
+    ]
+)
+style.apply()
+sidebar.draw()
+try:
+    page.run()
+except InputError as error:
+    st.error(str(error), icon=":material/error:")

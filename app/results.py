@@ -1,0 +1,195 @@
+"""What the pages ask about runs, cached by the file that holds the answer."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+import torch
+
+from app.explore import Moved
+from app.figures import road
+from app.session import Studio, canvas_of, image_hash, image_of
+from app.style import Bar
+from sfcore.detectors.base import Detector, Image, Outputs
+from sfcore.detectors.registry import entry
+from sfcore.distortion import distortion
+from sfcore.errors import InputError
+from sfcore.evaluation.agreement import Agreement, agreement
+from sfcore.lanes import Lanes, cat
+from sfcore.runs import RunFolder, default_root, list_runs
+from sfcore.runs.results import ModelName, load_model
+from sfcore.sensitivity.noise import relative_noise
+
+FILES: dict[ModelName, str] = {"calibrated": "calibrated", "tuned": "model"}
+
+
+def runs(detector: str | None = None) -> list[RunFolder]:
+    """All runs, newest first; those of one detector when it is named."""
+    found = list_runs(default_root())
+    return [run for run in found if detector is None or run.spec.detector == detector]
+
+
+def models_of(run: RunFolder) -> list[ModelName]:
+    """Which quantized models a run has made so far."""
+    return [name for name, file in FILES.items() if run.has_tensors(file)]
+
+
+def stamp(run: RunFolder, which: ModelName) -> float:
+    """When a model of a run was written, as part of a cache's key."""
+    return (run.path / f"{FILES[which]}.safetensors").stat().st_mtime
+
+
+@st.cache_resource(max_entries=8, show_spinner="Loading the quantized detector")
+def model(path: Path, which: ModelName, written: float) -> Detector:
+    """A quantized model of a run; shared by all visitors, never to be changed."""
+    return load_model(RunFolder.open(path), which)
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _outputs(path: Path, which: ModelName, written: float, image: Path, image_stamp: float) -> Outputs:
+    detector = model(path, which, written)
+    with torch.no_grad():
+        return detector(detector.preprocess([image_of(image, image_stamp)]))
+
+
+def outputs(run: RunFolder, which: ModelName, image: Path) -> Outputs:
+    """Head outputs of a quantized model on one image, batch of one."""
+    return _outputs(run.path, which, stamp(run, which), image, image.stat().st_mtime)
+
+
+def lanes(run: RunFolder, which: ModelName, image: Path) -> Lanes:
+    """Lanes of a quantized model on one image."""
+    return model(run.path, which, stamp(run, which)).decode(outputs(run, which, image))
+
+
+def noise_levels(view: Studio, run: RunFolder, which: ModelName, images: Sequence[Path]) -> dict[str, float]:
+    """The noise level that quantization puts on each head, over some images."""
+    full, quantized = _together([view.outputs(p) for p in images]), _together([outputs(run, which, p) for p in images])
+    return {head: relative_noise(quantized[head], full[head]) for head in full}
+
+
+def quantization_errors(view: Studio, run: RunFolder, images: Sequence[Path]) -> Outputs:
+    """Each head's error in the calibrated model on some images, (N, ...), to be replayed as noise."""
+    full = _together([view.outputs(p) for p in images])
+    quantized = _together([outputs(run, "calibrated", p) for p in images])
+    return {head: quantized[head] - full[head] for head in full}
+
+
+def _together(each: Sequence[Outputs]) -> Outputs:
+    return {head: torch.cat([outputs[head] for outputs in each]) for head in each[0]}
+
+
+def choose(view: Studio, key: str, optional: bool = False) -> RunFolder | None:
+    """Let the visitor choose one of the detector's runs that has a model; None when there is none, or none chosen."""
+    usable = {run.name: run for run in runs(view.choice.name) if models_of(run)}
+    if not usable:
+        return None
+    names = ["none", *usable] if optional else list(usable)
+    forget_unknown(key, names)
+    name = st.selectbox("Run", names, key=key, bind="query-params", help="Runs of this detector, newest first.")
+    return usable.get(name)
+
+
+def forget_unknown(key: str, names: Sequence[str]) -> None:
+    """Drop a remembered choice that is not on offer here: a deleted run, or one of another detector."""
+    if key in st.session_state and st.session_state[key] not in names:
+        del st.session_state[key]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one quantized model does on some frames.
+
+    Attributes:
+        total: agreement over all frames.
+        distortion: Lane Distortion Score of each frame.
+    """
+
+    total: Agreement
+    distortion: list[float]
+
+
+def verdicts(view: Studio, run: RunFolder, frames: Sequence[Path]) -> dict[ModelName, Verdict]:
+    """Each of the run's models against full precision, with a progress bar while frames are not cached."""
+    models, bar = models_of(run), Bar("Comparing frames")
+    sets: dict[str, list[Lanes]] = {name: [] for name in ("full", *models)}
+    for done, frame in enumerate(frames, 1):
+        sets["full"].append(view.lanes(frame))
+        for name in models:
+            sets[name].append(lanes(run, name, frame))
+        bar(done, len(frames))
+    bar.close()
+    reference, found = cat(sets["full"]), {}
+    for name in models:
+        other = cat(sets[name])
+        found[name] = Verdict(agreement(reference, other), distortion(reference, other).score.tolist())
+    return found
+
+
+def moved(view: Studio, run: RunFolder, which: ModelName, frame: Path) -> Moved:
+    """A quantized model's lanes on one frame beside the full-precision ones."""
+    before, after = view.lanes(frame), lanes(run, which, frame)
+    return Moved(before, after, distortion(before, after))
+
+
+def seen_in_calibration(run: RunFolder, frames: Sequence[Path]) -> int | None:
+    """How many frames are among the images that the run was calibrated on, by content; None when unknown."""
+    try:
+        hashes = {image_hash(path) for path in run.spec.image_set().files}
+    except (InputError, OSError):
+        return None
+    return sum(image_hash(frame) in hashes for frame in frames)
+
+
+def canvas(frame: Path) -> Image:
+    """A frame at drawing width, cached."""
+    return canvas_of(frame, frame.stat().st_mtime)
+
+
+def thumbnail(frame: Path) -> bytes:
+    """A frame as a small JPEG, cached."""
+    return _thumbnail(frame, frame.stat().st_mtime)
+
+
+@st.cache_data(max_entries=2048, show_spinner=False)
+def _thumbnail(path: Path, written: float) -> bytes:
+    return road.jpeg(road.canvas(image_of(path, written), 256), 80)
+
+
+def figures(run: RunFolder) -> dict[str, dict[str, float]]:
+    """The run's own result on its held-back images, by model; empty while it has none."""
+    found = run.record().get("result") or {}
+    return {name: dict(found[name]) for name in ("calibrated", "tuned") if isinstance(found.get(name), dict)}
+
+
+@st.cache_data(show_spinner=False)
+def heads_of(detector: str) -> list[str]:
+    """The names of a detector's heads in the order of its table."""
+    return [head.name for head in entry(detector).build().heads]
+
+
+def settings(run: RunFolder) -> dict[str, Any]:
+    """The options of a run's method, defaults included where the method is known here; k only if heads are selected."""
+    try:
+        recipe = run.spec.settings()
+        k = None if recipe.selection == "none" else recipe.heads_to_select(len(heads_of(run.spec.detector)))
+        return asdict(recipe) | {"k": k}
+    except InputError:
+        return dict(run.spec.options)
+
+
+def delete(name: str) -> None:
+    """Remove a run with all its files.
+
+    Raises:
+        InputError: it is going on, or it is no run.
+    """
+    run = RunFolder.open(default_root() / Path(name).name)
+    if run.is_alive():
+        raise InputError(f"the run {run.name} is going on: stop it on the Tune page first")
+    shutil.rmtree(run.path)

@@ -1,0 +1,228 @@
+"""What all pages share: the chosen detector and images, and cached loaders.
+
+Cached models are shared by all visitors: nothing here or in a page changes one. Quantizing copies first.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import streamlit as st
+import torch
+
+from app.figures import road
+from app.style import Bar
+from sfcore.datasets.images import content_hash, read_image
+from sfcore.detectors.base import Detector, Image, Outputs
+from sfcore.detectors.registry import create, entries, entry
+from sfcore.errors import InputError
+from sfcore.lanes import Lanes
+
+T = TypeVar("T")
+
+MOST_REMEMBERED = 256  # results of long measurements
+MOST_UPLOADS = 100  # images a visitor may give at once
+KEY, PROBLEM = "studio", "problem"  # where the session keeps its Studio, or why there is none
+
+
+@dataclass(frozen=True)
+class DetectorChoice:
+    """A detector with its weights, as a key of the caches.
+
+    Attributes:
+        name: in the registry.
+        weights: a checkpoint, or None for the shipped weights.
+        device: "cpu" or "cuda".
+        stamp: when the weights were last written, so that a new file under an old name is loaded.
+        uploaded: the weights lie in a temporary folder of this session.
+    """
+
+    name: str
+    weights: Path | None
+    device: str
+    stamp: float
+    uploaded: bool = False
+
+    @classmethod
+    def of(cls, name: str, weights: Path | None, device: str, uploaded: bool = False) -> DetectorChoice:
+        """The choice with the stamp of its weights.
+
+        Raises:
+            InputError: no weights were given where none ship, or there is no such file.
+        """
+        file = weights or entry(name).shipped
+        if file is None:
+            raise InputError(f"{name} ships no weights: give its checkpoint in the sidebar under Weights")
+        if not file.is_file():
+            raise InputError(f"there is no checkpoint {file}: check the path in the sidebar under Weights")
+        return cls(name, weights, device, file.stat().st_mtime, uploaded)
+
+
+@dataclass(frozen=True)
+class Studio:
+    """One visitor's choices in the sidebar.
+
+    Attributes:
+        choice: the detector.
+        images: all chosen images.
+        image: the one that is shown.
+        folder: where the images lie, or None for uploads, which live in a temporary folder of this session.
+    """
+
+    choice: DetectorChoice
+    images: tuple[Path, ...]
+    image: Path
+    folder: str | None = None
+
+    @property
+    def detector(self) -> Detector:
+        return load_detector(self.choice)
+
+    @property
+    def key(self) -> tuple[DetectorChoice, Path, float]:
+        """What results about the shown image are kept under."""
+        return self.choice, self.image, self.image.stat().st_mtime
+
+    @property
+    def picture(self) -> Image:
+        """The shown image as it is."""
+        return image_of(self.image, self.image.stat().st_mtime)
+
+    @property
+    def canvas(self) -> Image:
+        """The shown image at drawing width; draw on a copy."""
+        return canvas_of(self.image, self.image.stat().st_mtime)
+
+    def outputs(self, image: Path | None = None) -> Outputs:
+        """Full-precision head outputs of one image, batch of one."""
+        path = image or self.image
+        return outputs_of(self.choice, path, path.stat().st_mtime)
+
+    def lanes(self, image: Path | None = None) -> Lanes:
+        """Full-precision lanes of one image, in the detector's frame."""
+        return self.detector.decode(self.outputs(image))
+
+
+def studio() -> Studio:
+    """This visitor's choices; where the sidebar holds an error, the page says so and ends here."""
+    if KEY not in st.session_state:
+        st.subheader("Nothing to show yet", anchor=False)
+        st.info(st.session_state.get(PROBLEM, "choose a detector and images"), icon=":material/arrow_back:")
+        st.button("Start over with the samples", icon=":material/restart_alt:", on_click=start_over)
+        st.stop()
+    return st.session_state[KEY]
+
+
+def start_over() -> None:
+    """Put the sidebar back to a first visit; for use as a callback."""
+    st.session_state.update({"detector": first_detector(), "weights": "", "images": "Samples"})
+
+
+def first_detector() -> str:
+    """The detector of a first visit: one that works with nothing to configure."""
+    found = entries()
+    return next((e.name for e in found if e.shipped and e.shipped.is_file()), found[0].name)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the detector")
+def load_detector(choice: DetectorChoice) -> Detector:
+    """The detector with its weights; shared by all visitors, never to be changed.
+
+    Raises:
+        InputError: the checkpoint does not fit or cannot be read.
+    """
+    return create(choice.name, choice.weights, choice.device).requires_grad_(False)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def image_of(path: Path, stamp: float) -> Image:
+    """An image file; ``stamp`` is its modification time."""
+    return read_image(path)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def canvas_of(path: Path, stamp: float) -> Image:
+    """An image file at drawing width."""
+    return road.canvas(image_of(path, stamp))
+
+
+@st.cache_data(max_entries=1024, show_spinner=False)
+def outputs_of(choice: DetectorChoice, path: Path, stamp: float) -> Outputs:
+    """Full-precision head outputs of one image, on the CPU, where one image is decoded faster."""
+    detector = load_detector(choice)
+    with torch.inference_mode(False), torch.no_grad():
+        outputs = detector(detector.preprocess([image_of(path, stamp)]))
+    return {name: value.cpu() for name, value in outputs.items()}
+
+
+def outputs_of_all(view: Studio, images: Sequence[Path], label: str = "Running the detector, images") -> Outputs:
+    """Head outputs of many images as one batch, with a progress bar while they are not cached."""
+    bar = Bar(label)
+    each = []
+    for done, path in enumerate(images, 1):
+        each.append(view.outputs(path))
+        bar(done, len(images))
+    bar.close()
+    return {name: torch.cat([outputs[name] for outputs in each]) for name in each[0]}
+
+
+@st.cache_resource(show_spinner=False)
+def _memory() -> OrderedDict[Hashable, Any]:
+    return OrderedDict()
+
+
+def remembered(key: Hashable, make: Callable[[], T]) -> T:
+    """What ``make`` returns, kept for all visitors; unlike Streamlit's caches, ``make`` may draw a progress bar.
+
+    The result is shared, so nobody may change it.
+    """
+    memory = _memory()
+    if key not in memory:
+        memory[key] = make()
+        while len(memory) > MOST_REMEMBERED:
+            memory.popitem(last=False)
+    return memory[key]
+
+
+def named(images: Sequence[Path]) -> dict[str, Path]:
+    """Images by file name; those that share one get a number."""
+    found: dict[str, Path] = {}
+    for path in images:
+        name, number = path.name, 2
+        while name in found:
+            name, number = f"{path.name} ({number})", number + 1
+        found[name] = path
+    return found
+
+
+def upload_folder() -> Path:
+    """A folder for this visitor's uploads; it is removed with the session."""
+    if "upload_folder" not in st.session_state:
+        st.session_state["upload_folder"] = tempfile.TemporaryDirectory(prefix="sfcore-uploads-")
+    return Path(st.session_state["upload_folder"].name)
+
+
+def keep_upload(upload: Any, subfolder: str) -> Path:
+    """Write an uploaded file into the visitor's folder under its own last name, once."""
+    target = upload_folder() / subfolder / f"{upload.file_id}" / Path(upload.name).name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            shutil.copyfileobj(upload, file)
+    return target
+
+
+def image_hash(path: Path) -> str:
+    """SHA-256 of one image file's content, cached."""
+    return _image_hash(path, path.stat().st_mtime)
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _image_hash(path: Path, stamp: float) -> str:
+    return content_hash([path])

@@ -1,0 +1,1 @@
+"""Small components of our own, written inline: what Streamlit has no widget for."""

@@ -1,0 +1,68 @@
+"""Two pictures of the same road, one over the other, with a divider to drag or to move with the arrow keys."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from functools import cache
+from typing import Any
+
+import streamlit as st
+
+_HTML = """
+<figure class="sf-compare">
+  <img class="left" alt="">
+  <img class="right" alt="">
+  <span class="label l"></span><span class="label r"></span>
+  <span class="divider"><span class="grip">‹ ›</span></span>
+  <input type="range" min="0" max="100" step="0.5" aria-label="divider">
+</figure>
+"""
+
+_CSS = """
+.sf-compare { position: relative; margin: 0; line-height: 0; border-radius: 0.5rem; overflow: hidden; --at: 50%; }
+.sf-compare img { width: 100%; display: block; user-select: none; }
+.sf-compare img.right { position: absolute; inset: 0; height: 100%; clip-path: inset(0 0 0 var(--at)); }
+.sf-compare .divider { position: absolute; top: 0; bottom: 0; left: var(--at); width: 2px; margin-left: -1px;
+  background: #fff; box-shadow: 0 0 4px rgba(0,0,0,.7); pointer-events: none; }
+.sf-compare .grip { position: absolute; top: 50%; left: 50%; transform: translate(-50%,-50%); background: #fff;
+  color: #17202e; font: 600 15px/2rem var(--st-font); width: 2.6rem; text-align: center; border-radius: 1rem;
+  box-shadow: 0 1px 5px rgba(0,0,0,.5); }
+.sf-compare .label { position: absolute; top: 0.7rem; font: 600 0.85rem/1.6 var(--st-font); color: #fff;
+  background: rgba(12,18,28,.78); padding: 0 0.6rem; border-radius: 0.35rem; pointer-events: none; }
+.sf-compare .label.l { left: 0.7rem; } .sf-compare .label.r { right: 0.7rem; }
+.sf-compare input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: ew-resize; }
+.sf-compare:focus-within .grip { outline: 3px solid var(--st-primary-color); }
+"""
+
+_JS = """
+export default function({ data, parentElement }) {
+  const figure = parentElement.querySelector('.sf-compare');
+  const range = figure.querySelector('input');
+  const pick = (name) => figure.querySelector(name);
+  for (const side of ['left', 'right']) {
+    if (pick('img.' + side).src !== data[side]) pick('img.' + side).src = data[side];
+  }
+  pick('img.left').alt = data.left_label; pick('img.right').alt = data.right_label;
+  pick('.label.l').textContent = data.left_label; pick('.label.r').textContent = data.right_label;
+  const move = () => figure.style.setProperty('--at', range.value + '%');
+  range.oninput = move;
+  move();
+}
+"""
+
+
+@cache
+def _component() -> Any:
+    return st.components.v2.component("sfcore.compare_slider", html=_HTML, css=_CSS, js=_JS)
+
+
+def compare_slider(left: bytes, right: bytes, left_label: str, right_label: str, key: str) -> None:
+    """Show two JPEG pictures of one size; the divider's place stays with the visitor's browser."""
+    _component()(
+        data={"left": _uri(left), "right": _uri(right), "left_label": left_label, "right_label": right_label},
+        key=key,
+    )
+
+
+def _uri(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + b64encode(jpeg).decode()

@@ -1,0 +1,64 @@
+"""Overview: the road with its lanes, and what each head of the detector puts out."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import style
+from app.figures import heads, road
+from app.figures.colours import FULL, head_colour
+from app.session import Studio, studio
+from sfcore.detectors.base import Head
+
+
+def numbers(view: Studio) -> None:
+    """What is seen and by what."""
+    detector, lanes = view.detector, view.lanes()
+    height, width = detector.preprocessing.size
+    parameters = sum(p.numel() for p in detector.parameters())
+    confidences = lanes.scores(0)
+    mean = sum(confidences) / len(confidences) if confidences else 0.0
+    st.metric("Lanes found", len(confidences), help="Lanes that the full-precision detector draws on this image.")
+    st.metric("Mean confidence", style.percent(mean) if confidences else "none", help="Of the lanes found.")
+    st.metric("Parameters", f"{parameters:,}", help="Weights of the network, at full precision (32 bits).")
+    st.metric("Network input", f"{width} × {height} px", help="Images are resized to this before the network.")
+
+
+def card(view: Studio, head: Head, place: int) -> None:
+    """One head: its name and role, its output on this image, what it means."""
+    detector, outputs = view.detector, view.outputs()
+    with st.container(border=True, height="stretch"):
+        style.chips(
+            head.name,
+            [head.role, f"{len(head.channels)} channels" if len(head.channels) > 1 else "1 channel"],
+            head_colour(place),
+        )
+        style.note(head.description)
+        if head.layout == "grid":
+            picture = heads.head_picture(road.canvas(view.picture, 800), detector, outputs, head)
+            st.image(road.jpeg(picture), width="stretch", alt=f"Output of the head {head.name} over the road")
+            style.note(heads.head_scale(detector, outputs, head))
+        else:
+            st.html(heads.query_table(detector, outputs, head))
+
+
+view = studio()
+style.page(
+    "Overview",
+    "See what quantization does to a lane detector, find the head that suffers most, and mend it without labels.",
+)
+left, right = st.columns([4, 1], gap="medium")
+with left:
+    picture = road.name_lanes(road.draw_lanes(view.canvas, view.lanes()), view.lanes())
+    st.image(road.jpeg(picture, 90), width="stretch", alt="The road with the lanes that the detector finds")
+    style.legend(("lanes of the full-precision detector", FULL, "line"))
+with right:
+    numbers(view)
+
+table = view.detector.heads
+st.subheader(f"The {len(table)} heads of {view.choice.name} on this image", anchor=False)
+for first in range(0, len(table), 2):
+    for place, column in enumerate(st.columns(2, gap="medium"), first):
+        if place < len(table):
+            with column:
+                card(view, table[place], place)

@@ -1,0 +1,86 @@
+"""Charts and maps hold the numbers that they were given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from app.figures import charts, curves, maps, runs
+from app.figures.colours import HEADS, PARTS, head_colour
+from sfcore.detectors.base import Detector, Head, Preprocessing
+from sfcore.sensitivity.curves import Curve, Curves
+
+
+def test_split_bars_stack_the_parts_of_each_lane() -> None:
+    figure = charts.split_bars(
+        ["Lane 1", "Lane 2"], {"bend": [1.0, 0.5], "spike": [2.0, 0.0], "misalignment": [0.0, 4.0]}
+    )
+    assert [bar.name for bar in figure.data] == list(PARTS)
+    assert [a.text for a in figure.layout.annotations] == ["3.00", "4.50"]
+
+
+def test_ranking_puts_the_most_sensitive_head_first_and_keeps_colours() -> None:
+    figure = charts.ranking({"a": 1.0, "b": 3.0}, {"a": (0.5, 2.0), "b": (1.0, 4.0)}, ["a", "b"], chosen="a")
+    bar = figure.data[0]
+    assert list(bar.y) == ["b", "a"] and list(bar.marker.color) == [head_colour(1), head_colour(0)]
+    assert list(bar.error_x.array) == [1.0, 1.0] and list(bar.error_x.arrayminus) == [2.0, 0.5]
+
+
+def test_no_head_colour_means_something_else() -> None:
+    assert not set(HEADS) & set(PARTS.values())
+
+
+def test_curves_have_a_band_a_line_and_the_measured_points() -> None:
+    noise = np.array([0.01, 0.1, 1.0])
+    curve = Curve("kpts", noise, np.array([0.0, 1.0, 5.0]), np.array([0.0, 0.5, 4.0]), np.array([0.1, 2.0, 6.0]))
+    figure = curves.noise_score(Curves({"kpts": curve}, {}), True, {"tuned": {"kpts": 0.1}})
+    band, line, points, standing = figure.data
+    assert list(band.x[:3]) == [1.0, 10.0, 100.0] and max(band.y) == 6.0
+    assert line.name == "kpts" and list(points.y) == [0.0, 1.0, 5.0]
+    assert list(standing.x) == [10.0] and standing.y[0] == pytest.approx(1.0)
+    assert (
+        figure.layout.xaxis.type == "log"
+        and curves.noise_score(Curves({"kpts": curve}, {}), False).layout.xaxis.type == "linear"
+    )
+
+
+def test_selection_timeline_has_a_row_for_every_head() -> None:
+    figure = runs.selection_timeline([(0, 10, ("a",)), (10, 30, ("a", "c"))], ["a", "b", "c"])
+    assert [set(bar.y) for bar in figure.data] == [{"a"}, {"b"}, {"c"}]
+    assert list(figure.data[2].base) == [10] and list(figure.data[2].x) == [20]
+    assert list(figure.data[1].x) == [0]
+
+
+def test_k_lambda_leaves_pairs_empty_that_were_not_run() -> None:
+    figure = runs.k_lambda({(1, 2.0): 3.0, (2, 5.0): 1.0}, "distortion")
+    assert [list(row) for row in figure.data[0].z] == [[3.0, None], [None, 1.0]]
+
+
+def test_running_mean_of_a_constant_is_the_constant() -> None:
+    figure = runs.losses((list(range(50)), [2.0] * 50))
+    assert np.allclose(figure.data[1].y, 2.0)
+
+
+class Grid(Detector):
+    """A detector of one grid head at stride 8, with the upper half of the image cut off."""
+
+    heads = (Head("heat", "confidence", ("heat",), ("logit",), "heat", "grid", 8),)
+    preprocessing = Preprocessing((80, 160), (0.5,) * 3, (0.5,) * 3, top=0.5)
+
+
+def test_a_click_takes_the_cell_under_it() -> None:
+    shape = torch.Size((1, 1, 10, 20))
+    mask = maps.picked_mask(Grid(), Grid.heads[0], shape, (0.26, 0.77, 0.26, 0.77))
+    assert mask.nonzero().tolist() == [[0, 0, 5, 5]]
+
+
+def test_a_rectangle_takes_the_cells_whose_centres_it_holds() -> None:
+    shape = torch.Size((1, 1, 10, 20))
+    mask = maps.picked_mask(Grid(), Grid.heads[0], shape, (0.0, 0.5, 0.5, 1.0))
+    assert int(mask.sum()) == 100 and bool(mask[0, 0, :, :10].all())
+
+
+def test_a_click_above_what_the_network_sees_takes_its_top_row() -> None:
+    mask = maps.picked_mask(Grid(), Grid.heads[0], torch.Size((1, 1, 10, 20)), (0.5, 0.1, 0.5, 0.1))
+    assert mask.nonzero().tolist() == [[0, 0, 0, 10]]
