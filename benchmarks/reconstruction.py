@@ -44,7 +44,7 @@ def main() -> None:
 def _cell(arguments: argparse.Namespace, scheme: str, method: str) -> list[dict[str, Any]]:
     """The rows of one run: the first run of a scheme also gives the calibrated row."""
     known = {field.name for field in fields(methods()[method])}
-    options = {name: value for name, value in _options(arguments, method).items() if name in known}
+    options = {name: value for name, value in _options(arguments.set, {scheme, method}).items() if name in known}
     spec = RunSpec(
         arguments.detector, tuple(arguments.images), scheme, method, arguments.weights, options, seed=arguments.seed
     )
@@ -60,18 +60,18 @@ def _cell(arguments: argparse.Namespace, scheme: str, method: str) -> list[dict[
     return [*rows, _row(scheme, method, same.tuned, other.tuned)]
 
 
-def _options(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
-    """``--set lane-focus.iterations=400`` or ``--set iterations=400`` for all methods."""
+def _options(texts: list[str], cell: set[str]) -> dict[str, Any]:
+    """``iterations=400`` for all cells, ``W8A8.iterations=400`` or ``W8A8.lane-focus.iterations=400`` for some."""
     found: dict[str, Any] = {}
-    for text in arguments.set:
+    for text in texts:
         key, _, value = text.partition("=")
-        of, _, name = key.rpartition(".")
-        if of in ("", method):
-            found[name] = tuple(value.split(",")) if name in ("learn", "wide") else _number(value)
+        *where, name = key.split(".")
+        if cell.issuperset(where):
+            found[name] = _value(value)
     return found
 
 
-def _number(text: str) -> Any:
+def _value(text: str) -> Any:
     for kind in (int, float):
         try:
             return kind(text)
@@ -108,7 +108,7 @@ def _arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", action="append", required=True)
     parser.add_argument("--bits", nargs="+", default=SCHEMES)
     parser.add_argument("--methods", nargs="+", default=METHODS)
-    parser.add_argument("--set", action="append", default=[], help="[METHOD.]OPTION=VALUE")
+    parser.add_argument("--set", action="append", default=[], help="[SCHEME.][METHOD.]OPTION=VALUE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--out", type=Path, required=True)

@@ -20,6 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     _curves(commands)
     _layers(commands)
     _tune(commands)
+    _scenes(commands)
     _compare(commands)
     _runs(commands)
     _app(commands)
@@ -109,6 +110,14 @@ def _compare(commands: Any) -> None:
     parser.add_argument("run", metavar="RUNDIR", help=RUN_HELP)
     _images_option(parser, None)
     _device_option(parser)
+
+
+def _scenes(commands: Any) -> None:
+    parser = _command(commands, "scenes", "Render road scenes with exact lane labels.")
+    parser.add_argument("--out", required=True, metavar="DIR", help="gets a PNG for each scene and labels.json")
+    parser.add_argument("--count", type=int, default=24, metavar="N", help="(default: 24)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first scene; the others follow")
+    parser.add_argument("--scenario", help="such as night or curve (default: mixed as in CULane)")
 
 
 def _runs(commands: Any) -> None:
