@@ -40,7 +40,7 @@ def training_step(detector: Detector, pixels: torch.Tensor, batch: int) -> Calla
         outputs = model(images)
         loss = sum((outputs[name] - targets[name]).square().sum() for name in targets)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[union-attr]
+        loss.backward()
         optimizer.step()
 
     return step

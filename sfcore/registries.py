@@ -1,10 +1,11 @@
-"""One small registry type: a name, a thing, and a folder whose files register themselves."""
+"""One small registry type: a name, a thing, and a folder whose files register themselves; so do plug-ins."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 from sfcore.errors import InputError
@@ -18,6 +19,7 @@ class Registry(Generic[T]):
     Args:
         what: what the things are called in messages.
         package: dotted name of the package whose modules register; imported at the first look-up.
+            Entry points of other packages in the group of the same name are loaded too.
     """
 
     def __init__(self, what: str, package: str) -> None:
@@ -60,3 +62,5 @@ class Registry(Generic[T]):
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self._package}.{module.name}")
+        for point in entry_points(group=self._package):
+            point.load()

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import torch
 
-import sfcore.detectors as package
 from sfcore.detectors.base import Detector
 from sfcore.detectors.checkpoints import load_weights
 from sfcore.errors import InputError
+from sfcore.registries import Registry
 from sfcore.resources import sample_data
-
-ENTRY_POINT = "sfcore.detectors"  # the entry-point group by which other packages add detectors
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class Entry:
         return sample_data() / "weights" / self.weights if self.weights else None
 
 
-_entries: dict[str, Entry] = {}
+DETECTORS: Registry[Entry] = Registry("detector", "sfcore.detectors")
 
 
 def register(
@@ -51,39 +46,20 @@ def register(
     """Decorator: ``@register("my-detector")`` over a function or class that builds the detector."""
 
     def add(build: Callable[[], Detector]) -> Callable[[], Detector]:
-        _entries[name] = Entry(name, build, weights, source)
+        DETECTORS.register(name)(Entry(name, build, weights, source))
         return build
 
     return add
 
 
-def _discover() -> None:
-    """Import every file of the detectors package and every installed plug-in, once."""
-    if getattr(_discover, "done", False):
-        return
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    for point in entry_points(group=ENTRY_POINT):
-        point.load()
-    _discover.done = True  # type: ignore[attr-defined]
-
-
 def entries() -> list[Entry]:
     """All registered detectors, by name."""
-    _discover()
-    return [_entries[name] for name in sorted(_entries)]
+    return [DETECTORS[name] for name in DETECTORS]
 
 
 def entry(name: str) -> Entry:
-    """The detector called ``name``.
-
-    Raises:
-        InputError: there is none.
-    """
-    _discover()
-    if name not in _entries:
-        raise InputError(f"there is no detector {name!r}: choose one of {', '.join(sorted(_entries))}")
-    return _entries[name]
+    """The detector called ``name``. Raises InputError: there is none."""
+    return DETECTORS[name]
 
 
 def create(name: str, weights: str | Path | None = None, device: torch.device | str = "cpu") -> Detector:

@@ -89,5 +89,7 @@ def test_profiling_counters_are_ignored(tmp_path: Path):
 
 
 def test_without_weights_the_message_says_where_they_are():
-    with pytest.raises(InputError, match=r"lstr-r18s ships no weights: give its checkpoint .*github\.com/liuruijin17/LSTR"):
+    with pytest.raises(
+        InputError, match=r"lstr-r18s ships no weights: give its checkpoint .*github\.com/liuruijin17/LSTR"
+    ):
         create("lstr-r18s")
