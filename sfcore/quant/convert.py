@@ -27,7 +27,7 @@ def convert(detector: Detector, scheme: Scheme) -> Detector:
     example = torch.zeros(1, 3, *detector.preprocessing.size, device=detector.device)
     fold_batch_norm(model, example)
     first, last = edge_layers(model, example)
-    edges = first | last | (branches(model, last) if scheme.wide_heads else set())
+    heads = branches(model, last)
     layers = [(name, module) for name, module in model.named_modules() if replacement(module)]
     if not layers:
         raise InputError(
@@ -38,7 +38,7 @@ def convert(detector: Detector, scheme: Scheme) -> Detector:
         assert build is not None  # filtered above
 
         def bits_of(part: str, name: str = name) -> Bits:
-            return scheme.bits_of(f"{name}.{part}" if part else name, name in edges)
+            return scheme.bits_of(f"{name}.{part}" if part else name, name in first | last, name in heads)
 
         _put(model, name, build(module, bits_of).to(detector.device))
     return model.eval()
@@ -131,9 +131,9 @@ def edge_layers(model: Detector, example: Tensor) -> tuple[set[str], set[str]]:
 
 
 def branches(model: nn.Module, last: set[str]) -> set[str]:
-    """The layers that stand in the same container as a last one: a head's own branch."""
+    """The last layers and those that stand in the same container: each head's own branch."""
     containers = {name.rpartition(".")[0] for name in last} - {""}
-    return {
+    return last | {
         name
         for name, module in model.named_modules()
         if replacement(module) and any(name.startswith(f"{container}.") for container in containers)

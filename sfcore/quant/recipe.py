@@ -34,7 +34,7 @@ class Recipe:
         features: weight of the term that keeps each block's features near the full-precision ones.
         rendered: rendered scenes mixed among the calibration images, as another source.
         check_every: iterations between checks of the distortion on the held-back images.
-        wide_heads: whether all layers of a head's own branch stay at 8 bits, not its last alone.
+        wide_heads: whether each head's own branch gets 16 bits, rather than its last layer 8.
 
     Raises:
         InputError: a value is out of range.

@@ -10,6 +10,7 @@ from sfcore.errors import InputError
 
 BITS = range(2, 17)
 EDGE_BITS = 8  # the first and last layers, as all compared methods do
+WIDE_BITS = 16  # layers that are kept out of harm, few and small ones
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,8 @@ class Scheme:
 
     Attributes:
         weight_bits, activation_bits: 2 to 16.
-        wide: patterns (as in file names) of layers, or parts of attention such as ``*.mix``, that stay at 8 bits
-            besides the first and last.
-        wide_heads: whether the layers beside a last one, the branch of its head, stay at 8 bits too.
+        wide: patterns (as in file names) of layers, or parts of attention such as ``*.mix``, that get 16 bits.
+        wide_heads: whether the branches of the heads get 16 bits: each last layer and those beside it.
 
     Raises:
         InputError: bits outside 2 to 16.
@@ -53,8 +53,14 @@ class Scheme:
     def __str__(self) -> str:
         return f"W{self.weight_bits}A{self.activation_bits}"
 
-    def bits_of(self, layer: str, edge: bool) -> tuple[int, int]:
-        """(weight bits, activation bits) of a layer; ``edge`` says that it is a first or last one."""
-        if edge or any(fnmatch(layer, pattern) for pattern in self.wide):
-            return max(self.weight_bits, EDGE_BITS), max(self.activation_bits, EDGE_BITS)
-        return self.weight_bits, self.activation_bits
+    def bits_of(self, layer: str, edge: bool, head: bool = False) -> tuple[int, int]:
+        """(weight bits, activation bits) of a layer.
+
+        Args:
+            edge: whether it is a first or last one.
+            head: whether it is in the branch of a head.
+        """
+        least = EDGE_BITS if edge else 0
+        if (head and self.wide_heads) or any(fnmatch(layer, pattern) for pattern in self.wide):
+            least = WIDE_BITS
+        return max(self.weight_bits, least), max(self.activation_bits, least)

@@ -42,12 +42,15 @@ def test_every_layer_is_wrapped_and_edges_stay_at_8_bits(small: Detector):
     assert bits["product.right_quantizer"] == 4
 
 
-def test_the_branch_of_a_head_can_stay_at_8_bits():
+def test_the_branches_of_the_heads_can_get_16_bits():
     detector = lstr_r18s().eval()
     narrow, wide = (convert(detector, Scheme.parse("W4A4", wide_heads=wanted)) for wanted in (False, True))
-    differ = {name for (name, a), (_, b) in zip(quantizers(narrow), quantizers(wide), strict=True) if a.bits != b.bits}
-    assert {name.rpartition(".")[0] for name in differ} == {
-        f"{head}_embed.layers.{index}" for head in ("shared", "specific") for index in (0, 1)
+    differ = {
+        name: b.bits for (name, a), (_, b) in zip(quantizers(narrow), quantizers(wide), strict=True) if a.bits != b.bits
+    }
+    assert set(differ.values()) == {16}
+    assert {name.rpartition(".")[0] for name in differ} == {"class_embed"} | {
+        f"{head}_embed.layers.{index}" for head in ("shared", "specific") for index in range(3)
     }
 
 

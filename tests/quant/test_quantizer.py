@@ -55,7 +55,9 @@ def test_scheme_reads_and_prints():
     assert (scheme.weight_bits, scheme.activation_bits, str(scheme)) == (4, 8, "W4A8")
     assert scheme.bits_of("backbone.conv", edge=False) == (4, 8)
     assert scheme.bits_of("backbone.conv", edge=True) == (8, 8)
-    assert Scheme.parse("W4A4", ("head*",)).bits_of("head.0", edge=False) == (8, 8)
+    assert Scheme.parse("W4A4", ("head*",)).bits_of("head.0", edge=False) == (16, 16)
+    assert Scheme.parse("W4A4", wide_heads=True).bits_of("x", edge=True, head=True) == (16, 16)
+    assert Scheme.parse("W4A4").bits_of("x", edge=True, head=True) == (8, 8)
     assert Scheme.parse("W16A16").bits_of("conv", edge=True) == (16, 16)
 
 
