@@ -1,0 +1,113 @@
+"""``python -m sfcore.training NAME --out FILE``: train a detector on rendered scenes and save its weights."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from sfcore.datasets.scenes import VERSION, render
+from sfcore.detectors.base import Detector
+from sfcore.detectors.checkpoints import load_weights
+from sfcore.detectors.registry import entry
+from sfcore.errors import InputError
+from sfcore.training.augment import Augmentation
+from sfcore.training.data import UNSEEN, render_scenes
+from sfcore.training.loop import Recipe, Step, train
+from sfcore.training.objective import objective
+from sfcore.training.scoring import Score, score
+
+
+def say(text: str, end: str = "\n") -> None:
+    print(text, file=sys.stderr, end=end, flush=True)
+
+
+def show_step(step: Step) -> None:
+    parts = "  ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
+    say(f"step {step.step}  {step.progress:.0%}  {step.seconds_left / 60:.1f} min left  {parts}")
+
+
+def show_rendering(done: int, count: int) -> None:
+    if done % 500 == 0 or done == count:
+        say(f"rendered {done} of {count} scenes")
+
+
+def save(detector: Detector, name: str, found: Score, seed: int, path: Path) -> None:
+    """Write the weights with what one must know to use them, so that a reader sees the old file or the new one."""
+    preprocessing = detector.preprocessing
+    metadata = {
+        "detector": name,
+        "input_size": json.dumps(preprocessing.size),
+        "mean": json.dumps(preprocessing.mean),
+        "std": json.dumps(preprocessing.std),
+        "order": preprocessing.order,
+        "seed": str(seed),
+        "score": json.dumps({"f1": round(found.f1, 4), "shift_px": round(found.shift_px, 2)}),
+        "trained_on": f"rendered scenes, version {VERSION}, by this project",
+        "licence": "same as the project",
+    }
+    state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(f".{os.getpid()}.tmp")
+    save_file(state, beside, metadata)
+    os.replace(beside, path)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sfcore.training", description=__doc__)
+    parser.add_argument("name", help="the detector to train, such as ganet-tiny")
+    parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
+    parser.add_argument("--scenes", type=int, default=6000, help="scenes to render for training")
+    parser.add_argument("--unseen", type=int, default=400, help="other scenes to score on")
+    parser.add_argument("--minutes", type=float, help="time for the steps; 25 when neither this nor --steps is given")
+    parser.add_argument("--steps", type=int, help="optimiser steps; gives the same weights on the same machine")
+    parser.add_argument("--batch", type=int, default=Recipe.batch)
+    parser.add_argument("--rate", type=float, default=Recipe.rate, help="highest learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=Path, help="weights to start from instead of random ones")
+    parser.add_argument("--device", default="cpu")
+    return parser.parse_args(arguments)
+
+
+def run(given: argparse.Namespace) -> Score:
+    """Train as ``given`` says.
+
+    Raises:
+        InputError: no such detector, or too many scenes.
+    """
+    if not 0 < given.scenes <= UNSEEN - given.seed:
+        raise InputError(f"--scenes is {given.scenes}: give 1 to {UNSEEN - given.seed}, other seeds are for scoring")
+    minutes = 25.0 if given.minutes is None and given.steps is None else given.minutes
+    recipe = Recipe(given.steps, minutes, given.batch, given.rate, seed=given.seed)
+    torch.manual_seed(given.seed)
+    detector = entry(given.name).build()
+    if given.start:
+        load_weights(detector, given.start)
+    detector = detector.to(given.device)
+    task = objective(given.name, detector)
+    scenes = render_scenes(detector, given.scenes, given.seed, show_rendering)
+    steps = train(detector, task, scenes, recipe, Augmentation(), show_step)
+    say(f"{steps} steps done; scoring on {given.unseen} unseen scenes")
+    found = score(detector, [render(UNSEEN + i, size=detector.frame) for i in range(given.unseen)])
+    save(detector, given.name, found, given.seed, given.out)
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    try:
+        found = run(parse(arguments))
+    except InputError as error:
+        say(str(error))
+        return 2
+    print(json.dumps({"f1": found.f1, "precision": found.precision, "recall": found.recall,
+                      "shift_px": found.shift_px, "scenarios": found.scenarios}, indent=2))  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
