@@ -35,14 +35,14 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for scheme in arguments.bits:
         for method in arguments.methods:
-            rows += _cell(arguments, scheme, method)
+            rows += [row for row in _cell(arguments, scheme, method) if row not in rows]
             write_json(arguments.out / "table.json", rows)
             write_atomic(arguments.out / "table.md", _markdown(rows).encode())
     print(_markdown(rows))
 
 
 def _cell(arguments: argparse.Namespace, scheme: str, method: str) -> list[dict[str, Any]]:
-    """The rows of one run: the first run of a scheme also gives the calibrated row."""
+    """The rows of one run: its calibrated model, where another run has not given the same, and the tuned one."""
     known = {field.name for field in fields(methods()[method])}
     options = {name: value for name, value in _options(arguments.set, {scheme, method}).items() if name in known}
     spec = RunSpec(
@@ -53,11 +53,12 @@ def _cell(arguments: argparse.Namespace, scheme: str, method: str) -> list[dict[
     work(folder, watch=_show)
     device = resolve_device("auto")
     same, other = (compare(folder, sources, device=device) for sources in (arguments.same, arguments.other))
-    rows = []
-    if method == arguments.methods[0]:
-        rows.append(_row(scheme, "calibrated", same.calibrated, other.calibrated))
+    before = "calibrated, heads 16 bits" if spec.settings().wide_heads else "calibrated"
     assert same.tuned is not None and other.tuned is not None  # the run is done
-    return [*rows, _row(scheme, method, same.tuned, other.tuned)]
+    return [
+        _row(scheme, before, same.calibrated, other.calibrated),
+        _row(scheme, method, same.tuned, other.tuned),
+    ]
 
 
 def _options(texts: list[str], cell: set[str]) -> dict[str, Any]:
