@@ -84,7 +84,8 @@ def _value(text: str) -> Any:
 def _row(scheme: str, method: str, same: Any, other: Any) -> dict[str, Any]:
     row: dict[str, Any] = {"scheme": scheme, "method": method}
     for name, found in (("same", same), ("other", other)):
-        row |= {f"{name}_{column}": round(getattr(found, column), 3) for column in COLUMNS}
+        values = found.to_dict()
+        row |= {f"{name}_{c}": None if values[c] is None else round(values[c], 3) for c in COLUMNS}
     return row
 
 

@@ -23,7 +23,7 @@ from sfcore.training.objective import Targets, register
 
 POINT_RADIUS, START_RADIUS = 2, 4  # cells
 WEIGHTS = {"cpts": 0.2, "kpts": 1.0, "offset": 0.5, "error": 2.0}
-BESIDE = 3  # cells left and right of a keypoint where offset and error are taught
+BESIDE = 2  # cells left and right of a keypoint where offset and error are taught
 SAMPLES = 8  # places looked at per cell of height to find where a lane is inside the image
 
 
