@@ -90,7 +90,7 @@ def duration(seconds: float) -> str:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
+    if value is None or value != value:  # NaN is nothing too
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
