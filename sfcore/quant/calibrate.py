@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sfcore.detectors.base import Detector
 from sfcore.quant.calibrators import CALIBRATORS, Calibrator
 from sfcore.quant.convert import convert
+from sfcore.quant.hooks import hooks
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizer import FakeQuantizer, full_precision, limits, quantizers
 from sfcore.quant.scheme import Scheme
@@ -66,10 +67,8 @@ def calibrate_weights(model: nn.Module, search: Calibrator) -> None:
     for module in model.modules():
         if isinstance(module, QuantLayer):
             quantizer = module.weight_quantizer
-            channel = max(range(quantizer.scale.ndim), key=lambda d: quantizer.scale.shape[d])
-            rows = module.weight.movedim(channel, 0).flatten(1)
             low, high = limits(quantizer.bits, signed=True)
-            quantizer.set_range(search(rows, low, high), signed=True)
+            quantizer.set_range(search(module.weight.flatten(1), low, high), signed=True)
 
 
 @torch.no_grad()
@@ -80,7 +79,7 @@ def calibrate_activations(
 
     A tensor that is nowhere negative gets the unsigned integers.
     """
-    watched = {q: name for name, q in quantizers(model) if not name.endswith("weight_quantizer")}
+    watched = [q for name, q in quantizers(model) if not name.endswith("weight_quantizer")]
     samples: dict[FakeQuantizer, list[Tensor]] = {q: [] for q in watched}
     least: dict[FakeQuantizer, float] = {}
 
@@ -89,16 +88,11 @@ def calibrate_activations(
         least[quantizer] = min(least.get(quantizer, 0.0), float(x.min()))
         samples[quantizer].append(_subsample(x.flatten(), SAMPLES))
 
-    handles = [q.register_forward_pre_hook(before) for q in watched]
-    try:
-        with full_precision(model):
-            for done, batch in enumerate(batches, 1):
-                model(batch)
-                if progress:
-                    progress(done, len(batches))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with full_precision(model), hooks(watched, before=before):
+        for done, batch in enumerate(batches, 1):
+            model(batch)
+            if progress:
+                progress(done, len(batches))
     for quantizer, seen in samples.items():
         if seen:  # a layer that the network never calls keeps its initial step
             signed = least[quantizer] < 0
@@ -141,18 +135,10 @@ def correct_biases(model: Detector, images: Tensor) -> None:
         layer.bias.add_(shift)
         return output + _along_channels(shift, output)
 
-    with full_precision(model):
-        _run_hooked(model, layers, record, images)
-    _run_hooked(model, layers, correct, images)
-
-
-def _run_hooked(model: nn.Module, layers: Sequence[nn.Module], hook: Callable[..., Any], images: Tensor) -> None:
-    handles = [layer.register_forward_hook(hook) for layer in layers]
-    try:
+    with full_precision(model), hooks(layers, after=record):
         model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with hooks(layers, after=correct):
+        model(images)
 
 
 def _channel_axis(output: Tensor) -> int:

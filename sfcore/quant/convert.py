@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
+from sfcore.quant.hooks import hooks
 from sfcore.quant.layers import replacement
 from sfcore.quant.layers.base import Bits
 from sfcore.quant.scheme import Scheme
@@ -49,18 +48,6 @@ def _put(model: nn.Module, name: str, module: nn.Module) -> None:
     setattr(model.get_submodule(parent), child, module)
 
 
-@contextmanager
-def _hooks(modules: list[nn.Module], before: Any = None, after: Any = None) -> Iterator[None]:
-    """Forward hooks on some modules for the length of a block."""
-    handles = [m.register_forward_pre_hook(before) for m in modules if before]
-    handles += [m.register_forward_hook(after) for m in modules if after]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 def _is_batch_norm(module: Any) -> bool:
     """Any module with fixed per-channel statistics, frozen variants included."""
     return all(hasattr(module, name) for name in ("running_mean", "running_var", "weight", "bias", "eps"))
@@ -84,7 +71,7 @@ def fold_batch_norm(model: nn.Module, example: Tensor) -> None:
         if _is_batch_norm(module) and id(inputs[0]) in made:
             pairs.append((made[id(inputs[0])][1], module))
 
-    with _hooks(list(model.modules()), before, after):
+    with hooks(model.modules(), before, after):
         model(example)
     names = {module: name for name, module in model.named_modules()}
     for conv, norm in pairs:
@@ -124,7 +111,7 @@ def edge_layers(model: Detector, example: Tensor) -> tuple[set[str], set[str]]:
             return (_Mark.apply(output[0], layers[module]), *output[1:])
         return _Mark.apply(output, layers[module])
 
-    with torch.enable_grad(), _hooks(list(layers), before, after):
+    with torch.enable_grad(), hooks(layers, before, after):
         outputs = model(example.clone().requires_grad_())
     last = set().union(*(_marks(output.grad_fn) for output in outputs.values()))
     return first, last

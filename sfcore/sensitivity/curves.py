@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -25,6 +24,7 @@ from torch import Tensor
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.distortion import distortion
 from sfcore.errors import InputError
+from sfcore.files import write_atomic
 from sfcore.lanes import Lanes
 from sfcore.sensitivity.noise import NoiseKind, check_kind, root_mean_square, unit_noise
 
@@ -150,9 +150,9 @@ class Curves:
         writer = csv.DictWriter(table, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-        _write(folder / "curves.csv", table.getvalue())
+        write_atomic(folder / "curves.csv", table.getvalue().encode())
         curves = {head: curve.to_json() for head, curve in self.curves.items()}
-        _write(folder / "curves.json", json.dumps({"meta": self.meta, "curves": curves}))
+        write_atomic(folder / "curves.json", json.dumps({"meta": self.meta, "curves": curves}).encode())
 
     @classmethod
     def load(cls, folder: Path) -> Curves:
@@ -290,10 +290,3 @@ def _summarise(head: str, noise: np.ndarray, scores: Tensor) -> Curve:
     low, high = np.quantile(total.reshape(len(noise), -1), BAND, axis=1)
     means = dict(zip(PARTS, parts.mean((2, 3)), strict=True))
     return Curve(head, noise, total.mean((1, 2)), low, high, means, total.mean(2))
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader sees the old or the new one, never half of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8", newline="")
-    os.replace(part, path)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as safetensors_bytes
 
 from sfcore.datasets.scenes import VERSION, render
 from sfcore.detectors.base import Detector
 from sfcore.detectors.checkpoints import load_weights
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
+from sfcore.files import write_atomic
 from sfcore.training.augment import Augmentation
 from sfcore.training.data import UNSEEN, render_scenes
 from sfcore.training.loop import Recipe, Step, train
@@ -53,9 +53,7 @@ def save(detector: Detector, name: str, found: Score, seed: int, path: Path) -> 
     }
     state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(f".{os.getpid()}.tmp")
-    save_file(state, beside, metadata)
-    os.replace(beside, path)
+    write_atomic(path, safetensors_bytes(state, metadata))
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

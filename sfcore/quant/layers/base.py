@@ -42,19 +42,17 @@ def replacement(layer: nn.Module) -> Build | None:
 
 
 class QuantLayer(nn.Module):
-    """A layer with a weight: quantizes its input per tensor and its weight per output channel.
+    """A layer with a weight: quantizes its input per tensor and its weight per output channel, its first dimension.
 
     Subclasses implement :meth:`compute`. The bias (made if the layer had none) stays in full precision, as
     integer kernels keep it in 32 bits.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, bits: Bits, channel: int = 0) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, bits: Bits) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight.detach().clone())
-        self.bias = nn.Parameter(torch.zeros(weight.shape[channel]) if bias is None else bias.detach().clone())
-        shape = [1] * weight.ndim
-        shape[channel] = weight.shape[channel]
-        self.weight_quantizer = FakeQuantizer(bits[0], tuple(shape))
+        self.bias = nn.Parameter(torch.zeros(len(weight)) if bias is None else bias.detach().clone())
+        self.weight_quantizer = FakeQuantizer(bits[0], (len(weight), *[1] * (weight.ndim - 1)))
         self.input_quantizer = FakeQuantizer(bits[1])
 
     def compute(self, x: Tensor, weight: Tensor) -> Tensor:
