@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from torch import Tensor
 
-import sfcore.training as package
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.errors import InputError
 from sfcore.lanes import Polyline
+from sfcore.registries import Registry
 
 Targets = dict[str, Tensor]
 
@@ -27,25 +24,19 @@ class Objective(Protocol):
         """The parts of the loss, already weighted: their sum is minimised."""
 
 
-_builders: dict[str, Callable[[Detector], Objective]] = {}
+Builder = Callable[[Detector], Objective]
+OBJECTIVES: Registry[Builder] = Registry("training objective for", "sfcore.training")
 
 
-def register(*names: str) -> Callable[[Callable[[Detector], Objective]], Callable[[Detector], Objective]]:
+def register(*names: str) -> Callable[[Builder], Builder]:
     """Decorator: ``@register("ganet-tiny")`` over a class or function that makes the objective of a detector."""
 
-    def add(build: Callable[[Detector], Objective]) -> Callable[[Detector], Objective]:
-        _builders.update(dict.fromkeys(names, build))
+    def add(build: Builder) -> Builder:
+        for name in names:
+            OBJECTIVES.register(name)(build)
         return build
 
     return add
-
-
-def trainable() -> list[str]:
-    """Names of the detectors that can be trained here."""
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"{package.__name__}.{module.name}")
-    return sorted(_builders)
 
 
 def objective(name: str, detector: Detector) -> Objective:
@@ -54,7 +45,4 @@ def objective(name: str, detector: Detector) -> Objective:
     Raises:
         InputError: no objective is registered under this name.
     """
-    names = trainable()
-    if name not in names:
-        raise InputError(f"{name!r} cannot be trained here: choose one of {', '.join(names)}")
-    return _builders[name](detector)
+    return OBJECTIVES[name](detector)
