@@ -136,6 +136,11 @@ class Detector(nn.Module):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    def own_keys(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a published checkpoint under this network's keys; where several codes publish the same
+        network, a subclass renames the others' keys here. What it does not know it leaves as it is."""
+        return state
+
     def preprocess(self, images: Sequence[Image]) -> Tensor:
         """Images (RGB uint8, any size) to the (B, 3, H, W) input, on the detector's device."""
         return self.preprocessing(images).to(self.device)

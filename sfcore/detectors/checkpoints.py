@@ -67,7 +67,15 @@ def load_weights(detector: Detector, path: Path) -> None:
     Raises:
         InputError: keys are missing or unexpected, or shapes differ; the message lists them.
     """
-    state, own = clean_keys(read_checkpoint(path)), detector.state_dict()
+    state = clean_keys(read_checkpoint(path))
+    if problem := misfit(detector, state):
+        raise InputError(f"{path.name} is no checkpoint of this detector ({problem}): choose the one it was trained as")
+    detector.load_state_dict(detector.own_keys(state), strict=False)
+
+
+def misfit(detector: Detector, state: State) -> str:
+    """How the tensors of a checkpoint differ from those of ``detector``; empty where they fit."""
+    state, own = detector.own_keys(state), detector.state_dict()
     optional = {k for k in own if k.endswith("num_batches_tracked")}
     missing = sorted(own.keys() - state.keys() - optional)
     unexpected = sorted(state.keys() - own.keys())
@@ -77,12 +85,7 @@ def load_weights(detector: Detector, path: Path) -> None:
         if own[k].shape != state[k].shape
     ]
     problems = [("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)]
-    if any(keys for _, keys in problems):
-        said = "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems if keys)
-        raise InputError(
-            f"{path.name} is no checkpoint of this detector ({said}): choose the detector it was trained as"
-        )
-    detector.load_state_dict(state, strict=False)
+    return "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems if keys)
 
 
 def _some(keys: list[str], most: int = 6) -> str:

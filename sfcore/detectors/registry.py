@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from sfcore.detectors.base import Detector
-from sfcore.detectors.checkpoints import load_weights
+from sfcore.detectors.checkpoints import clean_keys, load_weights, misfit, read_checkpoint
 from sfcore.errors import InputError
 from sfcore.registries import Registry
 from sfcore.resources import sample_data
@@ -70,12 +70,33 @@ def create(name: str, weights: str | Path | None = None, device: torch.device | 
             shipped weights when None.
 
     Raises:
-        InputError: no such detector, no weights given where none ship, or a checkpoint that does not fit.
+        InputError: no such detector, no weights given where none ship, or a checkpoint that does not fit;
+            the message says which detector it fits.
     """
     found = entry(name)
     path = Path(weights) if weights else found.shipped
     if path is None:
         raise InputError(f"{name} ships no weights: give its checkpoint (--weights FILE); published at {found.source}")
     detector = found.build()
-    load_weights(detector, path)
+    try:
+        load_weights(detector, path)
+    except InputError as error:
+        fitting = fits(path) if path.is_file() else []
+        raise InputError(f"{error}; it fits {' and '.join(fitting)}") if fitting else error from None
     return detector.to(device).eval()
+
+
+def fits(path: Path) -> list[str]:
+    """Names of the detectors whose tensors are those of a checkpoint.
+
+    Raises:
+        InputError: the checkpoint cannot be read.
+    """
+    state = clean_keys(read_checkpoint(path))
+    found = []
+    for each in entries():
+        with torch.device("meta"):  # shapes without memory
+            detector = each.build()
+        if not misfit(detector, state):
+            found.append(each.name)
+    return found
