@@ -5,41 +5,60 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 from sfcore.cli.console import Answer, Progress, table
 from sfcore.datasets.images import content_hash, find_images
 from sfcore.detectors import registry
 from sfcore.devices import resolve_device
+from sfcore.errors import InputError
 from sfcore.evaluation.inference import head_outputs
 from sfcore.export.pictures import save_curves_picture
 from sfcore.files import explained
-from sfcore.sensitivity.curves import CurveSettings, noise_score_curves
+from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 
 
 def run(arguments: argparse.Namespace) -> Answer:
-    """Measure the noise-score curve of every head."""
+    """Measure the noise-score curve of every head; of several detectors, one after the other."""
     begun = time.perf_counter()
     settings = CurveSettings(arguments.limit, arguments.levels, arguments.reruns, arguments.seed, kind=arguments.kind)
-    files = find_images(arguments.images, arguments.limit)
-    detector = registry.create(arguments.detector, arguments.weights, resolve_device(arguments.device))
-    out, progress = Path(arguments.out), Progress()
-    with explained(out):
-        out.mkdir(parents=True, exist_ok=True)
-    outputs = head_outputs(detector, files, lambda d, n: progress("images", d, n))
-    about = {"detector": arguments.detector, "image_hash": content_hash(files)}
-    curves = noise_score_curves(detector, outputs, settings, lambda d, n: progress("curves", d, n), about=about)
-    progress.close()
-    with explained(out):
-        curves.save(out)
-    save_curves_picture(out / "curves.png", curves, arguments.detector)
-    heads = {
-        head: {key: getattr(curve, key).tolist() for key in ("noise", "score", "low", "high")}
-        for head, curve in curves.curves.items()
-    }
+    files, names, out = find_images(arguments.images, arguments.limit), arguments.detector, Path(arguments.out)
+    if len(names) > 1 and arguments.weights:
+        raise InputError(f"--weights with {len(names)} detectors: a checkpoint belongs to one, name that one alone")
+    found: dict[str, Curves] = {}
+    for name in names:
+        folder = out / name if len(names) > 1 else out
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        found[name] = _measure(name, arguments, files, settings)
+        with explained(folder):
+            found[name].save(folder)
+        save_curves_picture(out / "curves.png", found)  # again after each: a long run shows what it has
+    content = {name: {"heads": _heads(curves)} for name, curves in found.items()}
     seconds = round(time.perf_counter() - begun, 3)
-    rows = [
-        {"head": head, **{f"{level:.3g}": curve(level) for level in curve.noise}}
-        for head, curve in curves.curves.items()
-    ]
-    text = f"distortion by noise level\n{table(rows)}\ncurves.csv and curves.png are in {out} ({seconds} s)"
-    return Answer({"heads": heads, "seconds": seconds}, text)
+    tables = [f"{name}: distortion by noise level\n{_table(curves)}" for name, curves in found.items()]
+    text = "\n\n".join([*tables, f"curves.csv and curves.png are in {out} ({seconds} s)"])
+    answer = content[names[0]] if len(names) == 1 else {"detectors": content}
+    return Answer({**answer, "seconds": seconds}, text)
+
+
+def _measure(name: str, arguments: argparse.Namespace, files: list[Path], settings: CurveSettings) -> Curves:
+    detector = registry.create(name, arguments.weights, resolve_device(arguments.device))
+    progress = Progress()
+    outputs = head_outputs(detector, files, lambda d, n: progress(f"{name}: images", d, n))
+    about = {"detector": name, "image_hash": content_hash(files)}
+    curves = noise_score_curves(
+        detector, outputs, settings, lambda d, n: progress(f"{name}: curves", d, n), about=about
+    )
+    progress.close()
+    return curves
+
+
+def _heads(curves: Curves) -> dict[str, Any]:
+    keys = ("noise", "score", "low", "high")
+    return {head: {key: getattr(curve, key).tolist() for key in keys} for head, curve in curves.curves.items()}
+
+
+def _table(curves: Curves) -> str:
+    rows = [{"head": head, **{f"{x:.3g}": curve(x) for x in curve.noise}} for head, curve in curves.curves.items()]
+    return table(rows)

@@ -16,6 +16,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sfcore {sfcore.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _detectors(commands)
+    _check_detector(commands)
     _detect(commands)
     _curves(commands)
     _layers(commands)
@@ -46,8 +47,9 @@ def _images_option(parser: argparse.ArgumentParser, limit: int | None) -> None:
     parser.add_argument("--limit", type=int, default=limit, metavar="N", help=most)
 
 
-def _detector_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("detector", metavar="NAME", help="a detector (sfcore detectors lists them)")
+def _detector_options(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    which = "detectors" if nargs else "a detector"
+    parser.add_argument("detector", metavar="NAME", nargs=nargs, help=f"{which} (sfcore detectors lists them)")
     parser.add_argument("--weights", metavar="FILE", help="its checkpoint, where other than the shipped weights")
 
 
@@ -57,6 +59,13 @@ def _device_option(parser: argparse.ArgumentParser) -> None:
 
 def _detectors(commands: Any) -> None:
     _command(commands, "detectors", "List the detectors and their heads.")
+
+
+def _check_detector(commands: Any) -> None:
+    text = "Check that a detector, your own too, keeps the promises that all commands and pages rely on."
+    parser = _command(commands, "check-detector", text, "check_detector")
+    _detector_options(parser)
+    _device_option(parser)
 
 
 def _detect(commands: Any) -> None:
@@ -69,7 +78,7 @@ def _detect(commands: Any) -> None:
 
 def _curves(commands: Any) -> None:
     parser = _command(commands, "curves", "Measure how much distortion noise on each head causes.")
-    _detector_options(parser)
+    _detector_options(parser, nargs="+")
     _images_option(parser, 100)
     parser.add_argument("--levels", type=int, default=8, metavar="N", help="noise levels (default: 8)")
     parser.add_argument("--reruns", type=int, default=20, metavar="N", help="draws of noise per level (default: 20)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from sfcore.files import write_atomic
 from sfcore.lanes import LANE_WIDTH, Polyline
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from sfcore.quant.culprits import Culprit
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by colour-blind people; as red, green, blue.
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167), (0, 114, 178))
 PART_COLOURS = ((230, 159, 0), (213, 94, 0), (204, 121, 167))  # bend, spike, misalignment, as in the app
+PANELS = 4  # side by side
 _SHIFT = 3  # fractional bits of OpenCV's drawing coordinates
 
 
@@ -47,28 +49,42 @@ def save_png(path: Path, image: Image) -> None:
     write_atomic(path, encoded.tobytes())
 
 
-def save_curves_picture(path: Path, curves: Curves, title: str) -> None:
-    """Draw all heads' noise-score curves with their 5-95 % bands as PNG.
+def save_curves_picture(path: Path, curves: Mapping[str, Curves]) -> None:
+    """Draw the noise-score curves of all heads with their 5-95 % bands as PNG, one panel for each detector.
+
+    Args:
+        curves: by the title of their panel.
 
     Raises:
         InputError: it cannot be written.
     """
-    from matplotlib.figure import Figure  # slow to import, and only this function needs it
+    from matplotlib.figure import Figure  # slow to import, and only these functions need it
 
-    figure = Figure(figsize=(8, 5), dpi=144, layout="constrained")
-    axes = figure.add_subplot()
+    columns = min(len(curves), PANELS)
+    rows = -(-len(curves) // columns)
+    size = (8, 5) if len(curves) == 1 else (4.2 * columns, 3.6 * rows + 0.4)
+    figure = Figure(figsize=size, dpi=144, layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    for axes, (title, one) in zip(panels, curves.items(), strict=False):
+        _draw_curves(axes, one)
+        axes.set_title(title)
+    for axes in list(panels)[len(curves) :]:
+        axes.set_axis_off()
+    figure.supxlabel("noise level (RMS error of the head / RMS of the head)", fontsize="medium")
+    figure.supylabel("Lane Distortion Score (mean, 5–95 % band)", fontsize="medium")
+    _save_figure(path, figure)
+
+
+def _draw_curves(axes: Axes, curves: Curves) -> None:
     for index, (head, curve) in enumerate(curves.curves.items()):
         colour = tuple(value / 255 for value in COLOURS[index % len(COLOURS)])
         axes.fill_between(curve.noise, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
         axes.plot(curve.noise, curve.score, "o-", color=colour, label=head, ms=4)
-    axes.set(xscale="log", title=title)
+    axes.set_xscale("log")
     axes.set_yscale("symlog", linthresh=0.1)  # linear near 0, because many scores are exactly 0
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("noise level (RMS error of the head / RMS of the head)")
-    axes.set_ylabel("Lane Distortion Score (mean, 5–95 % band)")
     axes.grid(alpha=0.3, which="both", lw=0.5)
-    axes.legend(title="noise on head")
-    _save_figure(path, figure)
+    axes.legend(title="noise on head", fontsize="small", title_fontsize="small")
 
 
 def save_layers_picture(path: Path, found: Sequence[Culprit], title: str, most: int = 16) -> None:

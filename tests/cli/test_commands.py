@@ -120,6 +120,21 @@ def test_curves_are_written_and_printed(sfcore_: Command, frames: Path, tmp_path
     assert cv2.imread(str(out / "curves.png")).shape[1] > 800
 
 
+def test_curves_of_several_detectors_make_one_picture(sfcore_: Command, frames: Path, tmp_path: Path) -> None:
+    sizes = ("--limit", 2, "--levels", 2, "--reruns", 1)
+    words = ("--images", frames, "--out", tmp_path, *sizes)
+    both = sfcore_.json("curves", "lstr-tiny", "ganet-tiny", *words)["detectors"]
+    alone = sfcore_.json("curves", "ganet-tiny", "--images", frames, "--out", tmp_path / "alone", *sizes)
+    assert both["ganet-tiny"]["heads"] == alone["heads"]
+    assert (tmp_path / "ganet-tiny" / "curves.csv").is_file() and (tmp_path / "curves.png").is_file()
+
+
+def test_one_checkpoint_is_not_taken_for_two_detectors(sfcore_: Command, frames: Path, tmp_path: Path) -> None:
+    words = ("curves", "ganet-tiny", "lstr-r18s", "--weights", "x.pth", "--images", frames, "--out", tmp_path)
+    code, _, said = sfcore_(*words)
+    assert code != 0 and "--weights with 2 detectors" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

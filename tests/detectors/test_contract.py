@@ -1,81 +1,103 @@
-"""What every registered detector promises, whichever it is."""
+"""Every registered detector keeps its promises, and a detector that breaks one is told which."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
-from sfcore.detectors.base import Detector, Outputs
-from sfcore.detectors.registry import entries, entry
+from sfcore.datasets.scenes import render
+from sfcore.detectors.base import Detector, Outputs, RoadPoints
+from sfcore.detectors.contract import CHECKS, Check, Subject, broken, subject
+from sfcore.detectors.registry import create, entries, entry
 from sfcore.lanes import Lanes
 
-IMAGES = 2
+IMAGES = [render(seed).image for seed in (0, 1)]
 
 
 @pytest.fixture(scope="module", params=[each.name for each in entries()])
-def detector(request: pytest.FixtureRequest) -> Detector:
+def detector(request: pytest.FixtureRequest) -> Subject:
+    """With its shipped weights where there are some."""
     torch.manual_seed(0)
-    return entry(request.param).build().eval()
+    found = entry(request.param)
+    return subject(create(request.param) if found.weights else found.build().eval(), IMAGES)
 
 
-@pytest.fixture(scope="module")
-def outputs(detector: Detector) -> Outputs:
-    images = torch.randn(IMAGES, 3, *detector.preprocessing.size, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        return detector(images)
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_promise(check: Check, detector: Subject):
+    assert broken(check, detector) is None
 
 
-def test_the_table_of_heads_names_the_outputs(detector: Detector, outputs: Outputs):
-    assert [head.name for head in detector.heads] == list(outputs)
-    for head in detector.heads:
-        value, channels = outputs[head.name], len(head.channels)
-        assert len(head.units) == channels
-        assert value.shape[0] == IMAGES
-        assert value.shape[1 if head.layout == "grid" else -1] == channels
-        assert value.ndim == {"grid": 4, "query": 3, "image": 2}[head.layout]
-        assert detector.head(head.confidence).role == "confidence"
-        if head.layout == "grid":
-            assert value.shape[2] == detector.preprocessing.size[0] // head.stride
+class Liar(Detector):
+    """GANet with one promise broken at a time."""
+
+    def __init__(self, honest: Detector) -> None:
+        super().__init__()
+        self.honest = honest
+        self.heads, self.preprocessing = honest.heads, honest.preprocessing
+        self.frame, self.rows = honest.frame, honest.rows
+
+    def forward(self, images: Tensor) -> Outputs:
+        return self.honest(images)
+
+    def confidence(self, outputs: Outputs, head: str) -> Tensor:
+        return self.honest.confidence(outputs, head)
+
+    def decode(self, outputs: Outputs) -> Lanes:
+        return self.honest.decode(outputs)
+
+    def road_points(self, outputs: Outputs) -> RoadPoints:
+        return self.honest.road_points(outputs)
 
 
-def test_confidences_are_probabilities_that_fit_their_heads(detector: Detector, outputs: Outputs):
-    for head in detector.heads:
-        confidence = detector.confidence(outputs, head.name)
-        assert ((confidence >= 0) & (confidence <= 1)).all()
-        torch.broadcast_shapes(confidence.shape, outputs[head.name].shape)
+class Renamed(Liar):
+    def forward(self, images: Tensor) -> Outputs:
+        return {f"my_{name}": value for name, value in self.honest(images).items()}
 
 
-def test_lanes_lie_in_the_frame(detector: Detector, outputs: Outputs):
-    lanes = detector.decode(outputs)
-    assert isinstance(lanes, Lanes)
-    assert lanes.size == detector.frame
-    known = lanes.x[lanes.valid]
-    assert ((known >= 0) & (known <= detector.frame[1] - 1)).all()
-    assert ((lanes.rows >= 0) & (lanes.rows <= detector.frame[0] - 1)).all()
+class Mixing(Liar):
+    def forward(self, images: Tensor) -> Outputs:
+        return self.honest(images - images.mean(0, keepdim=True))
 
 
-def test_decoding_a_batch_is_decoding_its_images(detector: Detector, outputs: Outputs):
-    together = detector.decode(outputs)
-    for image in range(IMAGES):
-        alone = detector.decode({name: value[image : image + 1] for name, value in outputs.items()})
-        for one, other in zip(alone.polylines(0), together.polylines(image), strict=True):
-            assert (one == other).all()
+class RawConfidence(Liar):
+    def confidence(self, outputs: Outputs, head: str) -> Tensor:
+        return outputs[self.head(head).confidence]
 
 
-def test_road_points_pass_finite_gradients_to_semantics(detector: Detector, outputs: Outputs):
-    asked = {name: value.clone().requires_grad_() for name, value in outputs.items()}
-    points = detector.road_points(asked)
-    assert points.position.shape == points.weight.shape
-    assert not points.weight.requires_grad
-    points.position.sum().backward()
-    for head in detector.heads:
-        gradient = asked[head.name].grad
-        assert gradient is None or torch.isfinite(gradient).all()
-    assert any(asked[head.name].grad is not None for head in detector.heads if head.role == "semantics")
+class OtherFrame(Liar):
+    def decode(self, outputs: Outputs) -> Lanes:
+        return self.honest.decode(outputs).resized((100, 200))
 
 
-def test_outputs_are_not_changed_by_reading_them(detector: Detector, outputs: Outputs):
-    before = {name: value.clone() for name, value in outputs.items()}
-    detector.decode(outputs)
-    detector.road_points(outputs)
-    assert all(torch.equal(value, before[name]) for name, value in outputs.items())
+class FirstImageOnly(Liar):
+    def decode(self, outputs: Outputs) -> Lanes:
+        first = {name: value[:1].expand_as(value) for name, value in outputs.items()}
+        return self.honest.decode(first)
+
+
+class Detached(Liar):
+    def road_points(self, outputs: Outputs) -> RoadPoints:
+        return self.honest.road_points({name: value * 1 for name, value in outputs.items() if name != "offset"})
+
+
+class Writing(Liar):
+    def decode(self, outputs: Outputs) -> Lanes:
+        outputs["kpts"].sigmoid_()
+        return self.honest.decode(outputs)
+
+
+@pytest.mark.parametrize(
+    ("liar", "promise", "said"),
+    [
+        (Renamed, "the table of heads describes the outputs", "my_kpts"),
+        (Mixing, "an image's outputs do not depend on the others in its batch", "differs by"),
+        (RawConfidence, "every head has a confidence: a probability that fits its output", "runs from"),
+        (OtherFrame, "decoded lanes lie in the frame, on its rows", "the frame is (360, 640)"),
+        (FirstImageOnly, "decoding a batch is decoding its images", "image 1"),
+        (Detached, "road points pass finite gradients to semantics", "KeyError"),
+        (Writing, "reading outputs does not change them", "kpts"),
+    ],
+)
+def test_a_broken_promise_is_named(liar: type[Liar], promise: str, said: str):
+    assert said in (broken(CHECKS[promise], subject(liar(create("ganet-tiny")), IMAGES)) or "")
