@@ -125,9 +125,10 @@ def start_over() -> None:
 
 
 def first_detector() -> str:
-    """The detector of a first visit: one that works with nothing to configure."""
-    found = entries()
-    return next((e.name for e in found if e.shipped and e.shipped.is_file()), found[0].name)
+    """The detector of a first visit: of those that work with nothing to configure, the one that scores best."""
+    scores = {each.name: each.f1 for each in entries()}
+    ready = {name: score for name, score in scores.items() if score is not None}
+    return max(ready or scores, key=lambda name: ready.get(name, 0.0))
 
 
 @st.cache_resource(max_entries=6, show_spinner="Loading the detector")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from html import escape
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from app.figures.road import heat_over
 from sfcore.detectors.base import Detector, Head, Image, Outputs
+
+MOST_ROWS, MOST_COLUMNS = 10, 8  # of a table that people read
 
 
 def channels_last(head: Head, output: Tensor) -> np.ndarray:
@@ -31,19 +32,24 @@ def magnitude(output: Tensor) -> np.ndarray:
 def head_picture(image: Image, detector: Detector, outputs: Outputs, head: Head) -> Image:
     """A grid head over the road.
 
-    A confidence is shown as it is; semantics as their magnitude, weighted by the confidence that says where
-    they are used.
+    A confidence is shown as it is, and so are semantics that are scores themselves; others as their magnitude,
+    weighted by the confidence that says where they are used.
     """
     confidence = confidence_map(detector, outputs, head.name)
-    if head.role == "confidence":
+    if _is_score(head):
         return heat_over(image, on_frame(confidence, detector), top=1.0)
     return heat_over(image, on_frame(magnitude(outputs[head.name][0]) * confidence, detector), colours="magma")
 
 
+def _is_score(head: Head) -> bool:
+    """The length of a vector of logits means nothing; the probability that they make does."""
+    return head.role == "confidence" or head.units[0] == "logit"
+
+
 def head_scale(detector: Detector, outputs: Outputs, head: Head) -> str:
     """What the brightness of :func:`head_picture` means, in one line."""
-    if head.role == "confidence":
-        return "Dark 0, bright 1."
+    if _is_score(head):
+        return "The confidence: dark 0, bright 1."
     weighted = magnitude(outputs[head.name][0]) * confidence_map(detector, outputs, head.name)
     channels = ", ".join(head.channels)
     return f"Length of ({channels}) times its confidence. Brightest: {weighted.max():.1f} {head.units[0]}s."
@@ -57,25 +63,37 @@ def on_frame(values: np.ndarray, detector: Detector) -> np.ndarray:
 
 
 def query_table(detector: Detector, outputs: Outputs, head: Head) -> str:
-    """A query or image head as an HTML table: confidence as a bar, values beside it, unused queries faint."""
+    """A query or image head as an HTML table: confidence as a bar, values beside it, unused rows faint.
+
+    A query is a row; of an image head with a confidence for each channel, a channel is. Of many, the most
+    confident are shown, in their order.
+    """
     values = channels_last(head, outputs[head.name][0])
-    confidence = torch.atleast_1d(detector.confidence(outputs, head.name)[0].detach().float().flatten()).cpu().numpy()
-    confidence = np.resize(confidence, len(values)) if confidence.size != len(values) else confidence
-    titles = "".join(f"<th>{escape(name)}</th>" for name in head.channels)
-    first = "Image" if head.layout == "image" else "Query"
-    body = "".join(_row(head, i, float(confidence[i]), values[i]) for i in range(len(values)))
+    confidence = detector.confidence(outputs, head.name)[0].detach().float().flatten().cpu().numpy()
+    names, columns = [str(i + 1) for i in range(len(values))], list(head.channels)
+    if head.layout == "image":
+        names = ["all"]
+        if confidence.size == len(head.channels) > 1:
+            values, names, columns = values.T, columns, ["value"]
+    confidence = np.resize(confidence, len(values))
+    shown = np.sort(np.argsort(-confidence, kind="stable")[:MOST_ROWS])
+    hidden = len(columns) - MOST_COLUMNS
+    titles = [*columns[:MOST_COLUMNS], *([f"and {hidden} more"] if hidden > 0 else [])]
+    cells = "".join(f"<th>{escape(name)}</th>" for name in titles)
+    body = "".join(_row(names[i], float(confidence[i]), values[i][:MOST_COLUMNS]) for i in shown)
+    rest = f"{len(values) - len(shown)} less confident ones are not shown" if len(shown) < len(values) else ""
+    first = "Query" if head.layout == "query" else "Channel" if len(names) > 1 else "Image"
     return (
-        f'<table class="sf-heads"><thead><tr><th>{first}</th><th class="bar">Confidence</th>{titles}</tr></thead>'
-        f"<tbody>{body}</tbody></table>"
+        f'<table class="sf-heads"><thead><tr><th>{first}</th><th class="bar">Confidence</th>{cells}</tr></thead>'
+        f'<tbody>{body}</tbody></table><p class="sf-note">{rest}</p>'
     )
 
 
-def _row(head: Head, index: int, confidence: float, values: np.ndarray) -> str:
-    label = "all" if head.layout == "image" else str(index + 1)
+def _row(name: str, confidence: float, values: np.ndarray) -> str:
     cells = "".join(f"<td>{float(v):.3f}</td>" for v in values)
     bar = (
         f'<span class="track"><span class="fill" style="width:{100 * confidence:.0f}%"></span></span>'
         f"<span>{100 * confidence:.0f} %</span>"
     )
     faint = "" if confidence >= 0.5 else ' class="faint"'
-    return f'<tr{faint}><td>{label}</td><td class="bar">{bar}</td>{cells}</tr>'
+    return f'<tr{faint}><td>{escape(name)}</td><td class="bar">{bar}</td>{cells}</tr>'

@@ -13,6 +13,7 @@ from app.figures.road import colour_map, heat_over
 from sfcore.detectors.base import Detector, Head, Image
 from sfcore.sensitivity.elements import Box, box_mask
 
+MOST_ROWS, MOST_COLUMNS = 14, 20
 # The darkest stop of Plotly's own "Inferno" is a value that Streamlit's theme takes for a placeholder.
 _SCALE = [[i / 8, "rgb({},{},{})".format(*colour_map(np.array(0.03 + 0.97 * i / 8), "inferno"))] for i in range(9)]
 
@@ -23,10 +24,17 @@ def element_picture(image: Image, detector: Detector, sensitivity: Tensor) -> Im
 
 
 def element_cells(head: Head, sensitivity: Tensor, chosen: int | None = None) -> Figure:
-    """The element map of a query or image head as cells: one row a query, one column a channel."""
+    """The element map of a query or image head as cells: one row a query, one column a channel.
+
+    Of many queries the most sensitive are shown, and the chosen one.
+    """
     values = sensitivity.reshape(-1, sensitivity.shape[-1]).cpu().numpy()
-    rows = ["image"] if head.layout == "image" else [f"query {i + 1}" for i in range(len(values))]
-    text = [[f"{v:.2f}" for v in row] for row in values]
+    shown = np.argsort(-values.sum(1), kind="stable")[:MOST_ROWS]
+    shown = np.union1d(shown, [] if chosen is None else [chosen]).astype(int)
+    rows = ["image"] if head.layout == "image" else [f"query {i + 1}" for i in shown]
+    values = values[shown]
+    wide = len(head.channels) > MOST_COLUMNS  # too narrow cells for numbers
+    text = [["" if wide else f"{v:.2f}" for v in row] for row in values]
     figure = go.Figure(
         go.Heatmap(
             z=values,
@@ -46,8 +54,9 @@ def element_cells(head: Head, sensitivity: Tensor, chosen: int | None = None) ->
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(showgrid=False, side="top")
     if chosen is not None:
+        row = int(np.searchsorted(shown, chosen))
         figure.add_shape(
-            type="rect", x0=-0.5, x1=len(head.channels) - 0.5, y0=chosen - 0.5, y1=chosen + 0.5, line={"width": 3}
+            type="rect", x0=-0.5, x1=len(head.channels) - 0.5, y0=row - 0.5, y1=row + 0.5, line={"width": 3}
         )
     return figure
 

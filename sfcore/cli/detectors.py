@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from sfcore.cli.console import Answer, table
@@ -15,9 +16,16 @@ def run(_: argparse.Namespace) -> Answer:
     for entry in registry.entries():
         heads = [{"name": h.name, "role": h.role, "confidence": h.confidence} for h in entry.build().heads]
         shipped = entry.shipped
-        content.append({"name": entry.name, "heads": heads, "weights": str(shipped) if shipped else None})
+        content.append(
+            {"name": entry.name, "heads": heads, "weights": str(shipped) if shipped else None, "f1": entry.f1}
+        )
     rows = [
-        {"detector": d["name"], "heads": ", ".join(h["name"] for h in d["heads"]), "shipped weights": d["weights"]}
+        {
+            "detector": d["name"],
+            "heads": ", ".join(h["name"] for h in d["heads"]),
+            "F1 on rendered scenes": d["f1"],
+            "shipped weights": Path(d["weights"]).name if d["weights"] else None,
+        }
         for d in content
     ]
     return Answer(content, table(rows))

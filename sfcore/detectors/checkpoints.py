@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -41,6 +41,21 @@ def read_checkpoint(path: Path) -> State:
             "never run. Export it with safetensors.torch.save_file(model.state_dict(), ...)"
         ) from error
     return _tensors(content, path)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says about its weights: score, seed, input size; empty where it says nothing.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is no readable safetensors file ({_short(error)}): check the path") from error
 
 
 def _tensors(content: Any, path: Path) -> State:

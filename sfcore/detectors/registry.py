@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 
 from sfcore.detectors.base import Detector
-from sfcore.detectors.checkpoints import clean_keys, load_weights, misfit, read_checkpoint
+from sfcore.detectors.checkpoints import clean_keys, load_weights, misfit, read_checkpoint, read_metadata
 from sfcore.errors import InputError
 from sfcore.registries import Registry
 from sfcore.resources import sample_data
@@ -35,6 +36,14 @@ class Entry:
     def shipped(self) -> Path | None:
         """The shipped weights, or None."""
         return sample_data() / "weights" / self.weights if self.weights else None
+
+    @property
+    def f1(self) -> float | None:
+        """What the shipped weights score on unseen rendered scenes (F1 at IoU 0.5), or None."""
+        if self.shipped is None or not self.shipped.is_file():
+            return None
+        score = read_metadata(self.shipped).get("score")
+        return float(json.loads(score)["f1"]) if score else None
 
 
 DETECTORS: Registry[Entry] = Registry("detector", "sfcore.detectors")

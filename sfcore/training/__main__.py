@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,6 +38,15 @@ def show_rendering(done: int, count: int) -> None:
         say(f"rendered {done} of {count} scenes")
 
 
+def commit() -> str:
+    """Of the working copy that trains, or "unknown" outside of one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
 def save(detector: Detector, name: str, found: Score, seed: int, path: Path) -> None:
     """Write the weights with what one must know to use them, so that a reader sees the old file or the new one."""
     preprocessing = detector.preprocessing
@@ -47,6 +57,7 @@ def save(detector: Detector, name: str, found: Score, seed: int, path: Path) -> 
         "std": json.dumps(preprocessing.std),
         "order": preprocessing.order,
         "seed": str(seed),
+        "commit": commit(),
         "score": json.dumps({"f1": round(found.f1, 4), "shift_px": round(found.shift_px, 2)}),
         "trained_on": f"rendered scenes, version {VERSION}, by this project",
         "licence": "same as the project",

@@ -17,16 +17,16 @@ class Augmentation:
     """How far a view may lie from its image. Shares are of the image's size, degrees of turning either way."""
 
     mirror: float = 0.5
-    scale: tuple[float, float] = (0.9, 1.2)
-    shift: tuple[float, float] = (0.06, 0.08)  # sideways, up and down
-    turn: float = 2.0
-    gain: float = 0.15
-    brightness: float = 0.15
-    contrast: tuple[float, float] = (0.6, 1.3)
-    gamma: tuple[float, float] = (0.65, 1.5)
-    grey: float = 0.15
-    blur: float = 0.2
-    noise: float = 0.2
+    scale: tuple[float, float] = (0.95, 1.1)
+    shift: tuple[float, float] = (0.03, 0.04)  # sideways, up and down
+    turn: float = 1.0
+    gain: float = 0.1
+    brightness: float = 0.1
+    contrast: tuple[float, float] = (0.75, 1.25)
+    gamma: tuple[float, float] = (0.8, 1.25)
+    grey: float = 0.1
+    blur: float = 0.15
+    noise: float = 0.15
 
     def __call__(
         self, image: Image, lanes: Sequence[Polyline], random: np.random.Generator

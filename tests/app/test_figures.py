@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.figures import charts, curves, maps, runs
+from app.figures import charts, curves, heads, maps, runs
 from app.figures.colours import HEADS, PARTS, head_colour
 from sfcore.detectors.base import Detector, Head, Preprocessing
 from sfcore.sensitivity.curves import Curve, Curves
@@ -84,3 +84,46 @@ def test_a_rectangle_takes_the_cells_whose_centres_it_holds() -> None:
 def test_a_click_above_what_the_network_sees_takes_its_top_row() -> None:
     mask = maps.picked_mask(Grid(), Grid.heads[0], torch.Size((1, 1, 10, 20)), (0.5, 0.1, 0.5, 0.1))
     assert mask.nonzero().tolist() == [[0, 0, 0, 10]]
+
+
+class Anchors(Detector):
+    """Forty queries; the confidence of query i is i / 40. Three exist channels with confidences of their own."""
+
+    heads = (
+        Head("logits", "confidence", ("lane",), ("logit",), "logits", "query"),
+        Head("offset", "semantics", tuple(f"x{i}" for i in range(30)), ("px",) * 30, "logits", "query"),
+        Head("exists", "confidence", ("left", "middle", "right"), ("logit",) * 3, "exists", "image"),
+    )
+
+    def confidence(self, outputs, head):
+        return outputs["exists"].sigmoid() if head == "exists" else torch.arange(40).view(1, 40, 1) / 40
+
+
+def anchors() -> tuple[Anchors, dict[str, torch.Tensor]]:
+    outputs = {"logits": torch.zeros(1, 40, 1), "offset": torch.zeros(1, 40, 30)}
+    return Anchors(), outputs | {"exists": torch.tensor([[-4.0, 0.0, 4.0]])}
+
+
+def test_a_table_of_many_queries_shows_the_confident_ones_and_says_so() -> None:
+    detector, outputs = anchors()
+    table = heads.query_table(detector, outputs, detector.head("offset"))
+    assert table.count("<tr") == 1 + heads.MOST_ROWS
+    assert "<td>40</td>" in table and "<td>31</td>" in table and "<td>30</td>" not in table
+    assert "30 less confident ones are not shown" in table and "and 22 more" in table
+
+
+def test_an_image_head_with_a_confidence_for_each_channel_has_a_row_for_each() -> None:
+    detector, outputs = anchors()
+    table = heads.query_table(detector, outputs, detector.head("exists"))
+    assert [name in table for name in ("<td>left</td>", "<td>middle</td>", "<td>right</td>")] == [True] * 3
+    assert "2 %" in table and "50 %" in table and "98 %" in table
+
+
+def test_of_many_queries_the_sensitive_ones_and_the_chosen_one_are_drawn() -> None:
+    detector, _ = anchors()
+    sensitivity = torch.zeros(40, 30)
+    sensitivity[20:] = torch.arange(20.0)[:, None]
+    figure = maps.element_cells(detector.head("offset"), sensitivity, chosen=3)
+    rows = [f"query {i + 1}" for i in (3, *range(26, 40))]
+    assert list(figure.data[0].y) == rows
+    assert figure.layout.shapes[0].y0 == -0.5  # the chosen one's frame is around its row

@@ -129,7 +129,7 @@ def test_learning_rate_rises_and_falls() -> None:
 
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(InputError, match=r"choose one of .*ganet-tiny"):
-        objective("lstr-r18s", ganet_tiny())
+        objective("nothing", ganet_tiny())
 
 
 def test_two_steps_write_weights_that_load_and_repeat(tmp_path, capsys) -> None:
