@@ -49,6 +49,16 @@ def save_png(path: Path, image: Image) -> None:
     write_atomic(path, encoded.tobytes())
 
 
+def contact_sheet(images: Sequence[Image], columns: int, width: int = 320) -> Image:
+    """Images of one shape as small pictures side by side, row by row."""
+    height = round(width * images[0].shape[0] / images[0].shape[1])
+    small = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images]
+    small += [np.full_like(small[0], 255)] * (-len(small) % columns)
+    framed = [cv2.copyMakeBorder(s, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255)) for s in small]
+    rows = [np.concatenate(framed[start : start + columns], 1) for start in range(0, len(framed), columns)]
+    return np.concatenate(rows, 0)
+
+
 def save_curves_picture(path: Path, curves: Mapping[str, Curves]) -> None:
     """Draw the noise-score curves of all heads with their 5-95 % bands as PNG, one panel for each detector.
 
