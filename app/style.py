@@ -32,6 +32,7 @@ _CSS = """
   table.sf-heads td { text-align: right; padding: 0.2rem 0.4rem; border: none;
     border-top: 1px solid rgba(138,147,163,.25); }
   table.sf-heads th:first-child, table.sf-heads td:first-child, table.sf-heads .bar { text-align: left; }
+  .sf-wide { overflow-x: auto; }
   table.sf-heads tr.faint { opacity: 0.45; }
   table.sf-heads .track { display: inline-block; width: 4.2rem; height: 0.45rem; border-radius: 0.25rem;
     background: rgba(138,147,163,.28); margin-right: 0.45rem; overflow: hidden; vertical-align: 0.05rem; }

@@ -84,8 +84,9 @@ def query_table(detector: Detector, outputs: Outputs, head: Head) -> str:
     rest = f"{len(values) - len(shown)} less confident ones are not shown" if len(shown) < len(values) else ""
     first = "Query" if head.layout == "query" else "Channel" if len(names) > 1 else "Image"
     return (
-        f'<table class="sf-heads"><thead><tr><th>{first}</th><th class="bar">Confidence</th>{cells}</tr></thead>'
-        f'<tbody>{body}</tbody></table><p class="sf-note">{rest}</p>'
+        f'<div class="sf-wide"><table class="sf-heads"><thead><tr><th>{first}</th><th class="bar">Confidence</th>'
+        f"{cells}</tr></thead>"
+        f'<tbody>{body}</tbody></table></div><p class="sf-note">{rest}</p>'
     )
 
 
