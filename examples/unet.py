@@ -16,6 +16,7 @@ from sfcore.detectors.registry import register
 from sfcore.lanes import Lanes
 
 LANES, STRIDE = 8, 4
+SLOTS = tuple(f"slot {i + 1}" for i in range(LANES))
 
 
 def block(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -26,11 +27,11 @@ def block(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.S
 @register("unet", weights=str(Path(__file__).with_name("unet.safetensors")), source="examples/unet.py")
 class UNet(Detector):
     heads = (
-        Head("exists", "confidence", tuple(f"slot {i + 1}" for i in range(LANES)), ("logit",) * LANES, "exists", "image",
+        Head("exists", "confidence", SLOTS, ("logit",) * LANES, "exists", "image",
              description="Whether each lane is there, from the far left to the far right."),
-        Head("place", "semantics", tuple(f"slot {i + 1}" for i in range(LANES)), ("logit",) * LANES, "exists", "grid",
+        Head("place", "semantics", SLOTS, ("logit",) * LANES, "exists", "grid",
              STRIDE, "For each lane, a score of each cell; along a row it says where the lane is."),
-        Head("visible", "confidence", tuple(f"slot {i + 1}" for i in range(LANES)), ("logit",) * LANES, "visible", "grid",
+        Head("visible", "confidence", SLOTS, ("logit",) * LANES, "visible", "grid",
              STRIDE, "Whether a cell's row sees the lane at all; its mean over the row counts."),
     )  # fmt: skip
 
