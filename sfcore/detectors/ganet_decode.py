@@ -90,21 +90,34 @@ def start_centres(keypoints: Keypoints, settings: Grouping) -> Tensor:
         (B, G, 2) whole-cell mean x, y of each group in the order of their first members; inf where there is none.
     """
     place = _marked_starts(keypoints, settings)
+    group = chain(place, settings.near)
+    place = place.masked_fill(place.isinf(), 0)
+    return _means(place, group, place.shape[1])[:, : settings.groups]
+
+
+def chain(place: Tensor, near: float) -> Tensor:
+    """Group places one after the other: each joins the first group with a member near it, or opens a group.
+
+    Args:
+        place: (B, S, 2), inf where there is none.
+
+    Returns:
+        (B, S) long: the group of each place, numbered in the order of first members; S for what is absent.
+    """
     count = place.shape[1]
-    # Marks first, images second: the loop then reads whole rows.
+    # Places first, images second: the loop then reads whole rows.
     x, y = (place[..., axis].T.contiguous() for axis in range(2))
     present = x.isfinite()
     group = torch.full(x.shape, count, dtype=torch.int32, device=x.device)
     used = group.new_zeros(len(place))
     for i in range(count):
         earlier = slice(i + 1)  # and itself, of no group yet
-        near = (x[earlier] - x[i]).square() + (y[earlier] - y[i]).square() <= settings.near**2
-        joined = group[earlier].masked_fill(~near, count).amin(0)
+        close = (x[earlier] - x[i]).square() + (y[earlier] - y[i]).square() <= near**2
+        joined = group[earlier].masked_fill(~close, count).amin(0)
         opens = present[i] & (joined == count)
         group[i] = torch.where(opens, used, joined)
         used = used + opens
-    place = place.masked_fill(~present.T.unsqueeze(-1), 0)
-    return _means(place, group.T.long(), count)[:, : settings.groups]
+    return group.T.long()
 
 
 def _marked_starts(keypoints: Keypoints, settings: Grouping) -> Tensor:
@@ -112,18 +125,18 @@ def _marked_starts(keypoints: Keypoints, settings: Grouping) -> Tensor:
     marks = (keypoints.root[:, 1] - keypoints.cell[:, 1] < settings.start).nonzero().flatten()
     # Heat is below 1: this sorts by image, the hottest first.
     marks = marks[(keypoints.image[marks] - keypoints.heat[marks].double() / 2).argsort(stable=True)]
-    marks = marks[_rank(keypoints.image[marks], keypoints.batch) < settings.starts]
+    marks = marks[rank_in_image(keypoints.image[marks], keypoints.batch) < settings.starts]
     column, row = keypoints.cell[marks].unbind(1)
     marks = marks[((keypoints.image[marks] << 40) + (column << 20) + row).argsort()]
     image = keypoints.image[marks]
-    rank = _rank(image, keypoints.batch)
+    rank = rank_in_image(image, keypoints.batch)
     most = int(rank.max()) + 1 if len(rank) else 0
     place = keypoints.root.new_full((keypoints.batch, most, 2), FAR)
     place[image, rank] = keypoints.cell[marks].to(place)
     return place
 
 
-def _rank(image: Tensor, batch: int) -> Tensor:
+def rank_in_image(image: Tensor, batch: int) -> Tensor:
     """Position of each entry within its image, for entries sorted by image."""
     number = torch.bincount(image, minlength=batch)
     return torch.arange(len(image), device=image.device) - (number.cumsum(0) - number)[image]
