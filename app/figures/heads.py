@@ -51,7 +51,7 @@ def head_scale(detector: Detector, outputs: Outputs, head: Head) -> str:
     if _is_score(head):
         return "The confidence: dark 0, bright 1."
     weighted = magnitude(outputs[head.name][0]) * confidence_map(detector, outputs, head.name)
-    channels = ", ".join(head.channels)
+    channels = ", ".join(head.channels) if len(head.channels) <= MOST_COLUMNS else f"{len(head.channels)} channels"
     return f"Length of ({channels}) times its confidence. Brightest: {weighted.max():.1f} {head.units[0]}s."
 
 

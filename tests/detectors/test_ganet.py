@@ -296,19 +296,6 @@ def test_the_shipped_weights_find_lanes_in_unseen_scenes() -> None:
     assert found.f1 >= 0.90, found  # 0.907 on 400 others
 
 
-def test_the_shipped_weights_are_small_and_say_what_they_are() -> None:
-    from safetensors import safe_open
-
-    from sfcore.detectors.registry import entry
-
-    path = entry("ganet-tiny").shipped
-    assert path is not None and path.stat().st_size < 3_000_000
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata()
-    assert metadata["detector"] == "ganet-tiny"
-    assert {"input_size", "mean", "std", "order", "seed", "score", "licence"} <= metadata.keys()
-
-
 def test_another_threshold_changes_what_is_found() -> None:
     detector = ganet_tiny()
     outputs = blank(detector)
