@@ -17,6 +17,7 @@ from sfcore.datasets.images import find_images, read_images
 from sfcore.detectors.base import Image
 from sfcore.detectors.registry import create
 from sfcore.export.pictures import contact_sheet, draw_lanes, save_png
+from sfcore.lanes import Polyline
 
 COLUMNS = 4
 
@@ -26,6 +27,11 @@ def edges(image: Image) -> Image:
     grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
     found = cv2.dilate(cv2.Canny(grey, 40, 110), np.ones((2, 2), np.uint8))
     return np.repeat(255 - found[..., None] // 2, 3, axis=2)
+
+
+def from_left(lanes: list[Polyline]) -> list[Polyline]:
+    """In the order of their lower ends, so that a lane keeps its colour from frame to frame."""
+    return sorted(lanes, key=lambda line: line[np.argmax(line[:, 1]), 0])
 
 
 def main() -> None:
@@ -38,7 +44,7 @@ def main() -> None:
     images = read_images(find_images(given.images, given.limit))
     for name in given.detectors:
         found = create(name).detect(images)
-        drawn = [draw_lanes(edges(image), lanes.polylines(0)) for image, lanes in zip(images, found, strict=True)]
+        drawn = [draw_lanes(edges(i), from_left(lanes.polylines(0))) for i, lanes in zip(images, found, strict=True)]
         save_png(given.out / f"real-{name}.png", contact_sheet(drawn, COLUMNS))
 
 
