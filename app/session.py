@@ -125,10 +125,9 @@ def start_over() -> None:
 
 
 def first_detector() -> str:
-    """The detector of a first visit: of those that work with nothing to configure, the one that scores best."""
-    scores = {each.name: each.f1 for each in entries()}
-    ready = {name: score for name, score in scores.items() if score is not None}
-    return max(ready or scores, key=lambda name: ready.get(name, 0.0))
+    """The detector of a first visit: of those that work with nothing to configure, the one that places lanes best."""
+    found = entries()
+    return min(found, key=lambda each: each.score.get("shift_px", float("inf"))).name
 
 
 @st.cache_resource(max_entries=6, show_spinner="Loading the detector")

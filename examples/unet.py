@@ -35,6 +35,8 @@ class UNet(Detector):
              STRIDE, "Whether a cell's row sees the lane at all; its mean over the row counts."),
     )  # fmt: skip
 
+    columns: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.preprocessing = Preprocessing((192, 320), (0.45,) * 3, (0.25,) * 3, top=0.3)

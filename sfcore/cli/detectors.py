@@ -17,7 +17,12 @@ def run(_: argparse.Namespace) -> Answer:
         heads = [{"name": h.name, "role": h.role, "confidence": h.confidence} for h in entry.build().heads]
         shipped = entry.shipped
         content.append(
-            {"name": entry.name, "heads": heads, "weights": str(shipped) if shipped else None, "f1": entry.f1}
+            {
+                "name": entry.name,
+                "heads": heads,
+                "weights": str(shipped) if shipped else None,
+                "f1": entry.score.get("f1"),
+            }
         )
     rows = [
         {

@@ -39,12 +39,12 @@ class Entry:
         return sample_data() / "weights" / self.weights if self.weights else None
 
     @property
-    def f1(self) -> float | None:
-        """What the shipped weights score on unseen rendered scenes (F1 at IoU 0.5), or None."""
+    def score(self) -> dict[str, float]:
+        """What the shipped weights score on unseen rendered scenes: f1 at IoU 0.5, shift_px at 640 px image width;
+        empty where none ship."""
         if self.shipped is None or not self.shipped.is_file():
-            return None
-        score = read_metadata(self.shipped).get("score")
-        return float(json.loads(score)["f1"]) if score else None
+            return {}
+        return dict(json.loads(read_metadata(self.shipped).get("score", "{}")))
 
 
 DETECTORS: Registry[Entry] = Registry("detector", "sfcore.detectors")
