@@ -6,8 +6,9 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from sfcore.detectors.deform_conv import point_conv, sample_points
+from sfcore.detectors.deform_conv import kernel_points, point_conv, sample_points
 
 
 def bilinear(plane: Tensor, y: float, x: float) -> float:
@@ -53,6 +54,22 @@ def test_whole_displacements_move_the_map() -> None:
     right, up = sample_points(features, points).view(3, 4, 2).unbind(-1)
     torch.testing.assert_close(right, torch.tensor([[1.0, 2, 3, 0], [5, 6, 7, 0], [9, 10, 11, 0]]))
     torch.testing.assert_close(up, torch.tensor([[0.0, 0, 0, 0], [0, 1, 2, 3], [4, 5, 6, 7]]))
+
+
+def test_points_of_a_kernel_in_blocks_make_an_ordinary_convolution() -> None:
+    torch.manual_seed(2)
+    features, weight = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 3, 3)
+    points = kernel_points(3, features).expand(2, -1, 4, 5)
+    found = functional.conv2d(sample_points(features, points, rows=3), weight, stride=3)
+    torch.testing.assert_close(found, functional.conv2d(features, weight, padding=1))
+
+
+def test_blocks_hold_the_same_values_as_lines() -> None:
+    torch.manual_seed(3)
+    features, points = torch.randn(2, 3, 4, 5), torch.randn(2, 12, 4, 5)
+    line = sample_points(features, points).view(2, 3, 4, 5, 6)
+    block = sample_points(features, points, rows=2).view(2, 3, 4, 2, 5, 3)
+    torch.testing.assert_close(block.transpose(3, 4).flatten(4), line)
 
 
 def test_points_and_features_receive_exact_gradients() -> None:
