@@ -77,7 +77,7 @@ def sfcore_(capsys: pytest.CaptureFixture[str]) -> Command:
 
 def test_detectors_are_listed_with_their_heads(sfcore_: Command) -> None:
     found = {entry["name"]: entry for entry in sfcore_.json("detectors")}
-    assert set(found["lstr-r18s"]) == {"name", "heads", "weights"}
+    assert set(found["lstr-r18s"]) == {"name", "heads", "weights", "f1"}
     assert found["lstr-r18s"]["heads"][1] == {"name": "extent", "role": "semantics", "confidence": "logits"}
     assert "lstr-r18s" in sfcore_("detectors")[1]
 

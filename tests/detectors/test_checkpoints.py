@@ -27,7 +27,7 @@ def test_the_message_names_the_detector_that_the_file_fits(of_lstr: Path):
 def test_a_file_that_fits_nothing_gets_no_such_advice(tmp_path: Path):
     torch.save({"some.weight": torch.zeros(3)}, tmp_path / "odd.pth")
     assert fits(tmp_path / "odd.pth") == []
-    with pytest.raises(InputError, match="choose the one it was trained as$"):
+    with pytest.raises(InputError, match=r"choose the one it was trained as$"):
         create("ganet-tiny", tmp_path / "odd.pth")
 
 

@@ -293,7 +293,7 @@ def test_the_loss_is_least_where_the_outputs_say_what_the_targets_say() -> None:
 # -------------------------------------------------------------------------------------------------- shipped weights
 
 
-@pytest.mark.parametrize(("name", "least"), [("scnn-tiny", 0.85), ("resa-tiny", 0.85)])
+@pytest.mark.parametrize(("name", "least"), [("scnn-tiny", 0.86), ("resa-tiny", 0.87)])
 def test_the_shipped_weights_find_lanes_in_unseen_scenes(name: str, least: float) -> None:
     found = score(create(name), [render(850_000 + i) for i in range(60)])
     assert found.f1 >= least, found
