@@ -24,8 +24,8 @@ def weights_are_in_known_layers(on: Subject) -> None:
     ]
     expect(
         not skipped,
-        f"{', '.join(skipped)} would stay in full precision: use Conv2d, Linear, MultiheadAttention or MatMul, "
-        "or register a quantized layer in sfcore/quant/layers",
+        f"{', '.join(skipped)} would stay in full precision: use Conv2d, ConvTranspose2d, Linear, "
+        "MultiheadAttention or MatMul, or register a quantized layer in sfcore/quant/layers",
     )
 
 

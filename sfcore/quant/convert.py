@@ -15,6 +15,8 @@ from sfcore.quant.layers import replacement
 from sfcore.quant.layers.base import Bits
 from sfcore.quant.scheme import Scheme
 
+Conv = nn.Conv2d | nn.ConvTranspose2d
+
 
 def convert(detector: Detector, scheme: Scheme) -> Detector:
     """A copy of ``detector`` with batch norm folded and every known layer quantized; not yet calibrated.
@@ -30,7 +32,8 @@ def convert(detector: Detector, scheme: Scheme) -> Detector:
     layers = [(name, module) for name, module in model.named_modules() if replacement(module)]
     if not layers:
         raise InputError(
-            "the detector has no layer that can be quantized: use Conv2d, Linear, MultiheadAttention or MatMul"
+            "the detector has no layer that can be quantized: use Conv2d, ConvTranspose2d, Linear, "
+            "MultiheadAttention or MatMul"
         )
     for name, module in layers:
         build = replacement(module)
@@ -60,11 +63,11 @@ def fold_batch_norm(model: nn.Module, example: Tensor) -> None:
     The pairs are found by running ``example`` and seeing which batch norm receives the very tensor that
     a convolution returned, so the module tree may be of any shape.
     """
-    made: dict[int, tuple[Tensor, nn.Conv2d]] = {}
-    pairs: list[tuple[nn.Conv2d, Any]] = []
+    made: dict[int, tuple[Tensor, Conv]] = {}
+    pairs: list[tuple[Conv, Any]] = []
 
     def after(module: nn.Module, _: Any, output: Any) -> None:
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, Conv):
             made[id(output)] = (output, module)  # keeping the tensor alive keeps its id its own
 
     def before(module: nn.Module, inputs: Any) -> None:
@@ -77,7 +80,9 @@ def fold_batch_norm(model: nn.Module, example: Tensor) -> None:
     for conv, norm in pairs:
         factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         bias = torch.zeros_like(norm.running_mean) if conv.bias is None else conv.bias
-        conv.weight = nn.Parameter(conv.weight * factor.reshape(-1, 1, 1, 1), requires_grad=False)
+        outputs = 1 if isinstance(conv, nn.ConvTranspose2d) else 0  # the axis of the weight's output channels
+        shape = [-1 if axis == outputs else 1 for axis in range(4)]
+        conv.weight = nn.Parameter(conv.weight * factor.reshape(shape), requires_grad=False)
         conv.bias = nn.Parameter((bias - norm.running_mean) * factor + norm.bias, requires_grad=False)
         _put(model, names[norm], nn.Identity())
 
