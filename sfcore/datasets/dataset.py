@@ -1,0 +1,161 @@
+"""Datasets: images in order, with labels and scenarios where they have them; nothing is read before it is asked for.
+
+A *layout* is how a dataset lies in its folder: CULane's list files, TuSimple's JSON lines, a plain folder, a video.
+Each is one file in ``sfcore/datasets/layouts`` that registers a class; a dataset is one such class opened on a path.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from sfcore.errors import InputError
+from sfcore.lanes import Polyline
+from sfcore.registries import Registry
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a dataset.
+
+    Attributes:
+        name: how the dataset's own lists name it: a path with ``/``, none in front.
+        image: the file, or the frame of a video (see :mod:`sfcore.datasets.images`).
+        scenario: what kind of scene it is, where the dataset says; "" where not.
+    """
+
+    name: str
+    image: Path
+    scenario: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """The lanes of one frame, in its own pixels.
+
+    Attributes:
+        lanes: (N, 2) x, y polylines.
+        heights: (H,) the rows at which lanes are labelled, for datasets that fix them.
+        columns: (lanes, H) x at those rows, negative where a lane has no point.
+    """
+
+    lanes: list[Polyline]
+    heights: np.ndarray | None = None
+    columns: np.ndarray | None = None
+
+
+class Predictions(ABC):
+    """Lanes that a detector found, filed in the format that the dataset's official tool reads.
+
+    Frames are written one by one and survive a kill; opening the same path again goes on where it ended.
+    """
+
+    @abstractmethod
+    def done(self) -> set[str]:
+        """The names of the frames that have been written."""
+
+    @abstractmethod
+    def write(self, frame: Frame, lanes: Sequence[Polyline], label: Label | None, milliseconds: float) -> None:
+        """File one frame's lanes, in pixels of its image.
+
+        Args:
+            label: the frame's own, for formats that are sampled at its heights.
+            milliseconds: what the detector needed for it.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+
+    @abstractmethod
+    def read(self, frame: Frame) -> list[Polyline]:
+        """The lanes of a frame, as filed.
+
+        Raises:
+            InputError: there are none, or they are damaged; the message names the file.
+        """
+
+
+@dataclass
+class Dataset(ABC):
+    """A dataset opened at a path.
+
+    Attributes:
+        root: its folder or file.
+        split: which part of it; one of :meth:`splits`.
+        frames: its images, in the order of its lists.
+        metric: the official metric of this layout (a name of ``sfcore.evaluation.metrics``), "" where it has no labels.
+    """
+
+    metric: ClassVar[str] = ""
+
+    root: Path
+    split: str = ""
+    frames: Sequence[Frame] = field(default=(), repr=False)
+
+    @staticmethod
+    @abstractmethod
+    def fits(root: Path) -> bool:
+        """Whether ``root`` looks like this layout; a quick look that reads no more than names."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, root: Path, split: str | None = None) -> Dataset:
+        """The dataset at ``root``.
+
+        Args:
+            split: a name of :meth:`splits`; None for the one that results are usually reported on.
+
+        Raises:
+            InputError: no such split, or its lists cannot be read; the message names what is missing.
+        """
+
+    @classmethod
+    def splits(cls, root: Path) -> tuple[str, ...]:
+        """The parts that ``root`` holds, the usual one first; empty where it is not divided."""
+        return ()
+
+    def label(self, frame: Frame) -> Label | None:
+        """The frame's lanes; None where the dataset has no labels.
+
+        Raises:
+            InputError: they are missing or damaged; the message names the file.
+        """
+        return None
+
+    def predictions(self, path: Path) -> Predictions:
+        """Where predictions for this dataset are filed: a folder or file, in its official format.
+
+        Raises:
+            InputError: the layout has no such format.
+        """
+        raise InputError(f"{self.root} has no format for predictions: choose a labelled dataset, or use sfcore detect")
+
+
+LAYOUTS: Registry[type[Dataset]] = Registry("dataset layout", "sfcore.datasets.layouts")
+
+
+def layout_of(root: Path) -> str | None:
+    """The name of the layout that ``root`` has; None where there is none, or where ``root`` is a plain folder."""
+    return next((name for name in LAYOUTS if LAYOUTS[name].fits(root)), None)
+
+
+def open_dataset(root: Path, split: str | None = None, layout: str | None = None) -> Dataset:
+    """The dataset at ``root``, whatever its layout.
+
+    Args:
+        layout: its layout's name, where it cannot be told from the files.
+
+    Raises:
+        InputError: nothing is there, or no layout fits.
+    """
+    if not root.exists():
+        raise InputError(f"there is no dataset {root}: check the path")
+    name = layout or layout_of(root)
+    if name is None:
+        raise InputError(f"{root} has none of the layouts {', '.join(LAYOUTS)}: name a dataset's own folder")
+    return LAYOUTS[name].open(root, split)

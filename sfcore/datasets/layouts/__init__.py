@@ -1,0 +1,1 @@
+"""How datasets lie in their folders, one file a layout."""
