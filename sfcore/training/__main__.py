@@ -10,10 +10,11 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
 
 from sfcore.datasets.scenes import VERSION, render
 from sfcore.detectors.base import Detector
-from sfcore.detectors.checkpoints import load_weights
+from sfcore.detectors.checkpoints import clean_keys, load_weights, read_checkpoint
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
@@ -22,6 +23,8 @@ from sfcore.training.data import UNSEEN, render_scenes
 from sfcore.training.loop import Recipe, Step, train
 from sfcore.training.objective import objective
 from sfcore.training.scoring import Score, score
+
+RESNET = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")  # as torchvision names its parts
 
 
 def say(text: str, end: str = "\n") -> None:
@@ -67,6 +70,26 @@ def save(detector: Detector, name: str, found: Score, seed: int, path: Path) -> 
     write_atomic(path, safetensors_bytes(state, metadata))
 
 
+def take_backbone(detector: Detector, path: Path) -> None:
+    """Copy the ResNet out of the weights of any detector whose stages have the same shapes.
+
+    Raises:
+        InputError: the file cannot be read, or its ResNet has another shape.
+    """
+
+    def bare(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        names = ((key.removeprefix("backbone."), value) for key, value in state.items())
+        return {name: value for name, value in names if name.startswith(RESNET)}
+
+    own, given = bare(detector.state_dict()), bare(clean_keys(read_checkpoint(path)))
+    misfits = [name for name in own if name not in given or own[name].shape != given[name].shape]
+    if misfits or not own:
+        raise InputError(f"the ResNet in {path} has another shape ({', '.join(misfits[:3])}): choose other weights")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(given[name])
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sfcore.training", description=__doc__)
     parser.add_argument("name", help="the detector to train, such as ganet-tiny")
@@ -78,7 +101,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=Recipe.batch)
     parser.add_argument("--rate", type=float, default=Recipe.rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path, help="weights to start from instead of random ones")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--start", type=Path, help="weights to start from instead of random ones")
+    start.add_argument("--backbone", type=Path, help="weights of another detector, whose ResNet this one starts from")
     parser.add_argument("--device", default="cpu")
     return parser.parse_args(arguments)
 
@@ -97,6 +122,8 @@ def run(given: argparse.Namespace) -> Score:
     detector = entry(given.name).build()
     if given.start:
         load_weights(detector, given.start)
+    if given.backbone:
+        take_backbone(detector, given.backbone)
     detector = detector.to(given.device)
     task = objective(given.name, detector)
     scenes = render_scenes(detector, given.scenes, given.seed, show_rendering)

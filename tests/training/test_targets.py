@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from sfcore.detectors.checkpoints import load_weights
 from sfcore.detectors.ganet import ganet_tiny
+from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
-from sfcore.training.__main__ import main
+from sfcore.training.__main__ import main, take_backbone
 from sfcore.training.augment import Augmentation
 from sfcore.training.data import render_scenes
 from sfcore.training.ganet import BESIDE, GANetObjective, focal_loss, heat_map, keypoints
@@ -130,6 +132,18 @@ def test_learning_rate_rises_and_falls() -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(InputError, match=r"choose one of .*ganet-tiny"):
         objective("nothing", ganet_tiny())
+
+
+def test_a_backbone_is_taken_from_another_detector_of_the_same_shape(tmp_path) -> None:
+    donor, lstr, resa = (entry(name).build() for name in ("ganet-tiny", "lstr-tiny", "resa-tiny"))
+    save_file(donor.state_dict(), tmp_path / "donor.safetensors")
+    before = {key: value.clone() for key, value in lstr.state_dict().items()}
+    take_backbone(lstr, tmp_path / "donor.safetensors")
+    torch.testing.assert_close(lstr.layer3[1].conv2.weight, donor.backbone.layer3[1].conv2.weight, rtol=0, atol=0)
+    changed = {key.split(".")[0] for key, value in lstr.state_dict().items() if not torch.equal(value, before[key])}
+    assert changed == {"conv1", "layer1", "layer2", "layer3", "layer4"}
+    with pytest.raises(InputError, match="has another shape"):
+        take_backbone(resa, tmp_path / "donor.safetensors")
 
 
 def test_two_steps_write_weights_that_load_and_repeat(tmp_path, capsys) -> None:
