@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from sfcore.datasets.images import image_size
 from sfcore.errors import InputError
 from sfcore.lanes import Polyline
 from sfcore.registries import Registry
@@ -53,7 +54,12 @@ class Predictions(ABC):
     """Lanes that a detector found, filed in the format that the dataset's official tool reads.
 
     Frames are written one by one and survive a kill; opening the same path again goes on where it ended.
+
+    Attributes:
+        problems: what is wrong with the file as a whole, a line each; what concerns one frame, :meth:`read` raises.
     """
+
+    problems: Sequence[str] = ()
 
     @abstractmethod
     def done(self) -> set[str]:
@@ -88,19 +94,23 @@ class Dataset(ABC):
         root: its folder or file.
         split: which part of it; one of :meth:`splits`.
         frames: its images, in the order of its lists.
+        problems: what is wrong with its lists, a line each; the frames concerned are left out.
         metric: the official metric of this layout (a name of ``sfcore.evaluation.metrics``), "" where it has no labels.
+        plain: whether it is merely images, and so only what is left where no other layout fits.
     """
 
     metric: ClassVar[str] = ""
+    plain: ClassVar[bool] = False
 
     root: Path
     split: str = ""
     frames: Sequence[Frame] = field(default=(), repr=False)
+    problems: Sequence[str] = field(default=(), repr=False)
 
     @staticmethod
     @abstractmethod
     def fits(root: Path) -> bool:
-        """Whether ``root`` looks like this layout; a quick look that reads no more than names."""
+        """Whether ``root`` looks like this layout; a quick look at names and, at most, the beginning of a file."""
 
     @classmethod
     @abstractmethod
@@ -119,6 +129,11 @@ class Dataset(ABC):
         """The parts that ``root`` holds, the usual one first; empty where it is not divided."""
         return ()
 
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """The scenarios of its frames, in the order that results are listed in."""
+        return tuple(dict.fromkeys(frame.scenario for frame in self.frames if frame.scenario))
+
     def label(self, frame: Frame) -> Label | None:
         """The frame's lanes; None where the dataset has no labels.
 
@@ -126,6 +141,14 @@ class Dataset(ABC):
             InputError: they are missing or damaged; the message names the file.
         """
         return None
+
+    def size(self, frame: Frame) -> tuple[int, int]:
+        """(height, width) of a frame in pixels; only the header of its image is read.
+
+        Raises:
+            InputError: the image is missing or damaged; the message names it.
+        """
+        return image_size(frame.image)
 
     def predictions(self, path: Path) -> Predictions:
         """Where predictions for this dataset are filed: a folder or file, in its official format.
@@ -140,12 +163,12 @@ LAYOUTS: Registry[type[Dataset]] = Registry("dataset layout", "sfcore.datasets.l
 
 
 def layout_of(root: Path) -> str | None:
-    """The name of the layout that ``root`` has; None where there is none, or where ``root`` is a plain folder."""
-    return next((name for name in LAYOUTS if LAYOUTS[name].fits(root)), None)
+    """The name of the layout that ``root`` has; None where there is none, or where ``root`` is merely images."""
+    return next((name for name in LAYOUTS if not LAYOUTS[name].plain and LAYOUTS[name].fits(root)), None)
 
 
 def open_dataset(root: Path, split: str | None = None, layout: str | None = None) -> Dataset:
-    """The dataset at ``root``, whatever its layout.
+    """The dataset at ``root``, whatever its layout; a plain folder or a video where it has none.
 
     Args:
         layout: its layout's name, where it cannot be told from the files.
@@ -155,7 +178,22 @@ def open_dataset(root: Path, split: str | None = None, layout: str | None = None
     """
     if not root.exists():
         raise InputError(f"there is no dataset {root}: check the path")
-    name = layout or layout_of(root)
+    name = layout or layout_of(root) or next((name for name in LAYOUTS if LAYOUTS[name].fits(root)), None)
     if name is None:
         raise InputError(f"{root} has none of the layouts {', '.join(LAYOUTS)}: name a dataset's own folder")
     return LAYOUTS[name].open(root, split)
+
+
+def spread(frames: Sequence[Frame], most: int) -> list[Frame]:
+    """At most so many frames, evenly spaced, an equal share of each scenario, in their old order.
+
+    What a small scenario cannot use goes to the others; frames without one count as one scenario.
+    """
+    groups: dict[str, list[int]] = {}
+    for place, frame in enumerate(frames):
+        groups.setdefault(frame.scenario, []).append(place)
+    chosen: list[int] = []
+    for done, places in enumerate(sorted(groups.values(), key=len)):
+        share = min(len(places), -(-(most - len(chosen)) // (len(groups) - done)))
+        chosen += [places[i * len(places) // share] for i in range(share)]
+    return [frames[place] for place in sorted(chosen)]

@@ -1,8 +1,9 @@
 """Images from folders and files: finding, checking and reading them.
 
-A source is one folder (its own images, sorted by name; folders inside it are not entered) or one image file.
-A part of a folder is named like a Python slice: ``frames[:140]`` is its first 140 images, ``frames[140:]``
-the rest, ``frames[::4]`` every fourth.
+A source is one folder (its own images, sorted by name; folders inside it are not entered), the root of a dataset (the
+images of its usual split), a video, one of its frames (``drive.mp4/000120``) or an image file. A part of the first
+three is named like a Python slice: ``frames[:140]`` is the first 140 images, ``frames[140:]`` the rest,
+``drive.mp4[::4]`` every fourth.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 import PIL.Image
 
+from sfcore.datasets import videos
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
 
@@ -32,7 +34,7 @@ class ImageSet:
     """Images of one or several sources, in order.
 
     Attributes:
-        files: the image files, source after source.
+        files: the image files and frames of videos, source after source.
         source_index: which of the sources each file comes from.
     """
 
@@ -47,14 +49,14 @@ def image_set(sources: Sequence[Path | str], limit: int | None = None) -> ImageS
     """The images of all ``sources``.
 
     Args:
-        sources: folders, parts of folders (``frames[:140]``) or files.
+        sources: folders, datasets, videos, parts of them (``frames[:140]``) or files.
         limit: at most so many images in all: an equal share of each source, evenly spaced over its files.
 
     Raises:
         InputError: no source, a source that does not exist or holds no image, a limit under 1.
     """
     if not sources:
-        raise InputError("no images were given: name a folder or an image file")
+        raise InputError("no images were given: name a folder, a video or an image file")
     if limit is not None and limit < 1:
         raise InputError(f"the limit is {limit}: it must be at least 1 image")
     found = [_files_of(str(source)) for source in sources]
@@ -73,11 +75,15 @@ def find_images(sources: Sequence[Path | str], limit: int | None = None) -> list
 def read_image(path: Path) -> Image:
     """An image file as (height, width, 3) uint8 RGB; grey, transparent and 16-bit images are converted.
 
-    The header is checked before anything is decoded, so an oversized image costs no memory.
+    The header is checked before anything is decoded, so an oversized image costs no memory. Frames of a video are
+    read fastest in rising order.
 
     Raises:
         InputError: the file is missing, empty, truncated, no image, of another format, or too large.
     """
+    frame = videos.frame_of(path)
+    if frame:
+        return videos.read_frame(*frame)
     form = _check_header(path)
     data = path.read_bytes()
     if not _complete(data, form, path):
@@ -86,6 +92,19 @@ def read_image(path: Path) -> Image:
     if decoded is None:
         raise InputError(f"{path} is damaged and cannot be decoded: copy or export it again")
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) of an image file; only its header is read.
+
+    Raises:
+        InputError: it is missing or no image.
+    """
+    try:
+        with PIL.Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, ValueError) as error:
+        raise InputError(f"there is no readable image {path}: copy or export it again") from error
 
 
 def read_images(paths: Sequence[Path]) -> list[Image]:
@@ -101,31 +120,51 @@ def image_batches(files: Sequence[Path], size: int = 8) -> Iterator[tuple[int, l
 
 
 def content_hash(paths: Sequence[Path]) -> str:
-    """SHA-256 (hex) over the contents of the files in order, whatever they are called."""
+    """SHA-256 (hex) over the contents of the files in order, whatever they are called; of video frames, the pixels."""
     digest = hashlib.sha256()
     for path in paths:
-        data = path.read_bytes()
+        data = read_image(path).tobytes() if videos.frame_of(path) else path.read_bytes()
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
 
 
 def _files_of(source: str) -> list[Path]:
-    path, part = Path(source), slice(None)
-    match = _SLICE.fullmatch(source)
-    if match and not path.exists():
-        path = Path(match["path"])
-        part = slice(*(int(match[name]) if match[name] else None for name in ("start", "stop", "step")))
-    if path.is_file():
-        _suffix_format(path)
-        return [path]
-    if not path.is_dir():
-        raise InputError(f"there are no images at {path}: it must be a folder or an image file; check the path")
-    files = sorted(f for f in path.iterdir() if f.suffix.lower() in FORMATS and not f.name.startswith("."))
+    path, part = _path_and_part(source)
+    if path.is_dir():
+        files = _images_in(path)[part]
+    elif videos.is_video(path):
+        files = videos.frames(path, part)
+    elif (path.is_file() and path.suffix.lower() in FORMATS) or videos.frame_of(path):
+        files = [path]
+    elif path.is_file():
+        known = ", ".join([*FORMATS, *videos.SUFFIXES])
+        raise InputError(f"{path} is no image file that can be read: convert it to one of {known}")
+    else:
+        raise InputError(f"there are no images at {path}: it must be a folder, a video or an image; check the path")
     if not files:
-        raise InputError(f"the folder {path} holds no images: it must hold {', '.join(FORMATS)} files")
-    if not files[part]:
-        raise InputError(f"{source} selects none of the {len(files)} images of {path}: choose another part")
-    return files[part]
+        raise InputError(f"{source} selects none of the images of {path}: choose another part")
+    return files
+
+
+def _path_and_part(source: str) -> tuple[Path, slice]:
+    """What a source names; an existing path that looks like a part is that path."""
+    path, match = Path(source), _SLICE.fullmatch(source)
+    if match is None or path.exists():
+        return path, slice(None)
+    numbers = (int(match[name]) if match[name] else None for name in ("start", "stop", "step"))
+    return Path(match["path"]), slice(*numbers)
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """The images that lie in a folder, or, where none do, those of the dataset whose root it is."""
+    from sfcore.datasets.dataset import layout_of, open_dataset  # layouts read images, so they come after this module
+
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in FORMATS and not f.name.startswith("."))
+    if not files and layout_of(folder):
+        files = [frame.image for frame in open_dataset(folder).frames]
+    if not files:
+        raise InputError(f"the folder {folder} holds no images: it must hold {', '.join(FORMATS)} files or a dataset")
+    return files
 
 
 def _shares(counts: list[int], limit: int) -> list[int]:
@@ -139,13 +178,6 @@ def _shares(counts: list[int], limit: int) -> list[int]:
 def _spread(files: list[Path], count: int) -> list[Path]:
     """``count`` of the files, evenly spaced."""
     return [files[i * len(files) // count] for i in range(count)]
-
-
-def _suffix_format(path: Path) -> str:
-    form = FORMATS.get(path.suffix.lower())
-    if form is None:
-        raise InputError(f"{path} is no image file that can be read: convert it to one of {', '.join(FORMATS)}")
-    return form
 
 
 def _check_header(path: Path) -> str:

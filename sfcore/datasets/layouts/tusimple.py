@@ -1,0 +1,277 @@
+"""TuSimple: label files of one JSON object a line beside ``clips/``; predictions in the format that ``lane.py`` reads.
+
+A line holds ``raw_file`` (the image, and the frame's name), ``h_samples`` (heights in pixels) and ``lanes`` (for each
+lane the x at every height, negative where it has no point). A prediction has ``run_time`` in milliseconds and no
+heights. Files are indexed by name once and read line by line, so a damaged line costs one frame.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label, Predictions
+from sfcore.errors import InputError
+from sfcore.files import explained
+from sfcore.lanes import Polyline
+
+ABSENT = -2.0  # the format's mark for "no point at this height"
+TEST, TRAIN = "test_label", "label_data_"  # how the official files are called
+HEAD = 1 << 16  # bytes; the first line of a label file is far shorter
+
+T = TypeVar("T")
+_KEYS = (b'"raw_file"', b'"lanes"', b'"h_samples"')
+_NAME, _COPY = (re.compile(rb'"%s"\s*:\s*("(?:[^"\\]|\\.)*")' % key) for key in (b"raw_file", b"local_image"))
+
+
+class JsonLines:
+    """A file of JSON objects about frames, one a line, found by the frame's name; a missing file has no lines.
+
+    Attributes:
+        path: of the file.
+        lines: the frames in the file's order, each with its line's number and first byte.
+        copies: the ``local_image`` of frames that have one.
+        problems: lines that are about no frame, or about one that has a line already; those are passed over.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path, self._what = path, what  # what a line should be, for messages
+        self.lines: dict[str, tuple[int, int]] = {}
+        self.copies: dict[str, str] = {}
+        self.problems: list[str] = []
+        self._count, self._end, self._gap = 0, 0, b""  # whole lines, their bytes, what goes before another one
+        self._size = 0  # of the file, with what was cut short at its end
+        if path.is_file():
+            with path.open("rb") as file:
+                for line in file:
+                    self._index(line)
+                    self._size += len(line)
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Add a line. One that a kill cut short, which can only be the last, is dropped before.
+
+        Raises:
+            InputError: its frame has a line already, another program wrote to the file, or it cannot be written.
+        """
+        if entry["raw_file"] in self.lines:
+            raise InputError(f"{self.path} holds {entry['raw_file']} already: write it to another file")
+        line = json.dumps(entry).encode() + b"\n"
+        with explained(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                if file.tell() != self._size:
+                    raise InputError(f"another program changed {self.path}: let it finish, then run this again")
+                file.truncate(self._end)
+                file.write(self._gap + line)
+        self._end += len(self._gap)
+        self._index(line)
+        self._size = self._end
+
+    def each(self, names: Iterable[str], make: Callable[[dict[str, Any]], T]) -> Iterator[T | InputError]:
+        """What ``make`` makes of each frame's entry, or the error that says why it cannot."""
+        with self.path.open("rb") as file:
+            for name in names:
+                number, place = self.lines[name]
+                file.seek(place)
+                try:
+                    yield make(_DECODER.decode(file.readline().decode()))
+                except (ValueError, KeyError, TypeError) as error:
+                    reason = f"no {error}" if isinstance(error, KeyError) else error
+                    yield InputError(f"line {number} of {self.path} is no {self._what} ({reason}): mend or remove it")
+
+    def one(self, name: str, make: Callable[[dict[str, Any]], T]) -> T:
+        """What ``make`` makes of a frame's entry.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
+        if name not in self.lines:
+            raise InputError(f"{self.path} has no {self._what} of {name}: add it, or leave the frame out")
+        found = next(self.each([name], make))
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+    def _index(self, line: bytes) -> None:
+        place, whole = self._end, line.endswith((b"\n", b"}"))
+        if whole:
+            self._count, self._end, self._gap = self._count + 1, place + len(line), b"" if line[-1:] == b"\n" else b"\n"
+        if not line.strip():
+            return
+        number, name = self._count + (not whole), _text(_NAME, line) if whole else None
+        if name is None:
+            self.problems.append(f"line {number} of {self.path} is no {self._what}: {line[:40]!r}")
+        elif name in self.lines:
+            self.problems.append(f"line {number} of {self.path} repeats {name} of line {self.lines[name][0]}")
+        else:
+            self.lines[name] = number, place
+            if copy := _text(_COPY, line):
+                self.copies[name] = copy
+
+
+def _text(key: re.Pattern[bytes], line: bytes) -> str | None:
+    """The text that a line has under a key, without parsing all of it; None where it has none."""
+    found = key.search(line)
+    try:
+        return json.loads(found[1].decode()) if found else None
+    except ValueError:
+        return None
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)  # NaN and Infinity are no JSON, but Python reads them
+
+
+def columns_of(entry: dict[str, Any], heights: int) -> np.ndarray:
+    """(lanes, heights) x of an entry's lanes.
+
+    Raises:
+        ValueError, KeyError, TypeError: they are no lists of so many numbers.
+    """
+    columns = np.array(entry["lanes"], np.float64)
+    if columns.shape == (0,):
+        return np.empty((0, heights))
+    if columns.shape[1:] != (heights,):
+        raise ValueError(f"each lane must have {heights} values, as many as heights")
+    return columns
+
+
+def label_of(entry: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """(lanes, H) columns and (H,) heights of an entry; raises as :func:`columns_of`."""
+    heights = np.array(entry["h_samples"], np.float64)
+    if heights.ndim != 1 or not len(heights):
+        raise ValueError("h_samples must be a list of numbers")
+    return columns_of(entry, len(heights)), heights
+
+
+def lines_of(columns: np.ndarray, heights: np.ndarray) -> list[Polyline]:
+    """The lanes as polylines in the order of the heights, without those that have no point."""
+    lines = (np.stack([x, heights], 1)[x >= 0] for x in columns)
+    return [line for line in lines if len(line)]
+
+
+def at_heights(polylines: Sequence[Polyline], heights: np.ndarray) -> np.ndarray:
+    """(lanes, heights) the x of each polyline at each height, linear between its points; ABSENT outside it.
+
+    An end point stands for half the distance to its neighbour: the lane was sampled, and its true end lies
+    that far beyond on average.
+    """
+    columns = np.full((len(polylines), len(heights)), ABSENT)
+    for column, line in zip(columns, polylines, strict=True):
+        if len(line) < 2:
+            continue
+        x, y = line[np.argsort(line[:, 1], kind="stable")].T
+        first, last = (np.array([x[i] + (x[i] - x[j]) / 2, y[i] + (y[i] - y[j]) / 2]) for i, j in ((0, 1), (-1, -2)))
+        x, y = np.concatenate([first[:1], x, last[:1]]), np.concatenate([first[1:], y, last[1:]])
+        column[:] = np.interp(heights, y, x, left=ABSENT, right=ABSENT)
+    return columns
+
+
+class TuSimplePredictions(Predictions):
+    """A file of one JSON object a line, appended frame by frame; a frame has one line.
+
+    Args:
+        path: of the file.
+        dataset: knows the heights at which each frame's lanes are sampled.
+    """
+
+    def __init__(self, path: Path, dataset: TuSimple) -> None:
+        self._lines, self._dataset = JsonLines(path, "TuSimple prediction"), dataset
+        self.problems = self._lines.problems
+
+    def done(self) -> set[str]:
+        return set(self._lines.lines)
+
+    def write(self, frame: Frame, lanes: Sequence[Polyline], label: Label | None, milliseconds: float) -> None:
+        columns = at_heights(lanes, self._heights(frame, label))
+        columns = np.where(columns >= 0, columns.round(2), ABSENT)
+        self._lines.append({"raw_file": frame.name, "lanes": columns.tolist(), "run_time": round(milliseconds, 3)})
+
+    def read(self, frame: Frame) -> list[Polyline]:
+        heights = self._heights(frame, None)
+        return lines_of(self._lines.one(frame.name, lambda entry: columns_of(entry, len(heights))), heights)
+
+    def _heights(self, frame: Frame, label: Label | None) -> np.ndarray:
+        label = label or self._dataset.label(frame)
+        if label.heights is None:
+            raise InputError(f"the label of {frame.name} has no heights: TuSimple predictions are sampled at them")
+        return label.heights
+
+
+@LAYOUTS.register("tusimple")
+@dataclass
+class TuSimple(Dataset):
+    """A folder of label files beside ``clips/``; a frame that names a ``local_image`` finds it beside the labels.
+
+    The splits are ``test`` (test_label.json), ``train`` (all label_data files) and every label file by its own name.
+    """
+
+    metric = "tusimple"
+
+    files: list[JsonLines] = field(default_factory=list, repr=False)
+
+    @staticmethod
+    def fits(root: Path) -> bool:
+        return bool(_label_files(root))
+
+    @classmethod
+    def splits(cls, root: Path) -> tuple[str, ...]:
+        stems = [file.stem for file in _label_files(root)]
+        test = ["test"] if TEST in stems else []
+        train = ["train"] if any(stem.startswith(TRAIN) for stem in stems) else []
+        return (*test, *train, *stems)
+
+    @classmethod
+    def open(cls, root: Path, split: str | None = None) -> TuSimple:
+        splits = cls.splits(root)
+        if not splits:
+            raise InputError(
+                f"{root} holds no TuSimple labels: it must hold {TEST}.json or {TRAIN}….json, one JSON a line"
+            )
+        split = split or splits[0]
+        if split not in splits:
+            raise InputError(f"{root} has no split {split!r}: choose one of {', '.join(splits)}")
+        chosen = [file for file in _label_files(root) if split in _splits_of(file.stem)]
+        files = [JsonLines(file, "TuSimple label") for file in chosen]
+        frames = {name: Frame(name, _image(root, file, name)) for file in files for name in file.lines}
+        problems = [problem for file in files for problem in file.problems]
+        return cls(root, split, list(frames.values()), problems, files)
+
+    def label(self, frame: Frame) -> Label:
+        file = next((file for file in self.files if frame.name in file.lines), self.files[0])
+        columns, heights = file.one(frame.name, label_of)
+        return Label([line for line in lines_of(columns, heights) if len(line) > 1], heights, columns)
+
+    def predictions(self, path: Path) -> TuSimplePredictions:
+        return TuSimplePredictions(path, self)
+
+
+def _label_files(root: Path) -> list[Path]:
+    """The ``.json`` files directly in ``root`` that begin like label files, sorted."""
+    return [file for file in sorted(root.glob("*.json")) if _is_label_file(file)]
+
+
+def _is_label_file(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        head = opened.read(HEAD)
+    return head.lstrip()[:1] == b"{" and all(key in head for key in _KEYS)
+
+
+def _splits_of(stem: str) -> tuple[str, ...]:
+    """The splits that a label file is part of."""
+    return (stem, *(["test"] if stem == TEST else []), *(["train"] if stem.startswith(TRAIN) else []))
+
+
+def _image(root: Path, file: JsonLines, name: str) -> Path:
+    return root / (Path(file.copies[name]).name if name in file.copies else name.lstrip("/"))

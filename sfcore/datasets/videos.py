@@ -1,0 +1,122 @@
+"""Frames of videos: counted by decoding, read by exact number.
+
+A frame goes by a path of its own: frame 120 of ``drive.mp4`` is ``drive.mp4/000120``. What a container says of its
+length, and where seeking in it ends up, are often wrong; so frames are counted and found by decoding from the start.
+Reading in rising order decodes each frame once; going back begins anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+import cv2
+
+from sfcore.detectors.base import Image
+from sfcore.errors import InputError
+
+SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+MOST_OPEN = 4  # videos that a process keeps open
+
+_readers: OrderedDict[tuple[int, Path, int], _Reader] = OrderedDict()
+_lock = Lock()
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read at its first use; errors are told by ours, in one line
+
+
+def is_video(path: Path) -> bool:
+    """Whether the path is a file that is called like a video."""
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def frame_of(path: Path) -> tuple[Path, int] | None:
+    """The video and the number of the frame that a path stands for; None where it stands for no frame."""
+    return (path.parent, int(path.name)) if path.name.isdecimal() and is_video(path.parent) else None
+
+
+def frames(video: Path, part: slice = slice(None)) -> list[Path]:
+    """The paths of a video's frames, or of a part of them; no more are decoded than needed to know how many there are.
+
+    Raises:
+        InputError: it cannot be decoded.
+    """
+    needed = part.stop if part.stop is not None and part.stop >= 0 and (part.start or 0) >= 0 else None
+    return [video / f"{number:06d}" for number in range(count_frames(video, needed))[part]]
+
+
+def count_frames(video: Path, most: int | None = None) -> int:
+    """How many frames can be decoded; counting ends at ``most``.
+
+    Raises:
+        InputError: none can.
+    """
+    return _count(video, video.stat().st_mtime_ns, most)
+
+
+def read_frame(video: Path, number: int) -> Image:
+    """A frame as (height, width, 3) uint8 RGB.
+
+    Raises:
+        InputError: the video cannot be decoded, or ends before.
+    """
+    key = (os.getpid(), video, video.stat().st_mtime_ns)  # an open file that a fork shares has only one position
+    with _lock:
+        reader = _readers.pop(key, None)
+        if reader is None or reader.at > number:
+            reader = _Reader(video)
+        image = reader.image(number)
+        _readers[key] = reader
+        while len(_readers) > MOST_OPEN:
+            _readers.popitem(last=False)
+    return image
+
+
+class _Reader:
+    """A video open at the frame ``at``."""
+
+    def __init__(self, video: Path) -> None:
+        self.video, self.at = video, -1
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        try:
+            self.capture = cv2.VideoCapture(str(video), cv2.CAP_FFMPEG)
+        finally:
+            cv2.utils.logging.setLogLevel(level)
+
+    def advance(self) -> bool:
+        """Decode the next frame; False at the end, and for what is no video."""
+        found = bool(self.capture.grab())
+        self.at += found
+        return found
+
+    def image(self, number: int) -> Image:
+        """A frame from ``at`` on."""
+        while self.at < number:
+            if not self.advance():
+                raise _ends_at(self.video, self.at, number)
+        found, bgr = self.capture.retrieve()
+        if not found:
+            raise InputError(f"frame {number} of {self.video} cannot be decoded: leave it out, or copy the video again")
+        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def promised_frames(video: Path) -> int:
+    """How many frames the container claims to hold; 0 where it does not say."""
+    return max(int(_Reader(video).capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+
+
+@lru_cache(maxsize=64)
+def _count(video: Path, written: int, most: int | None) -> int:
+    reader = _Reader(video)
+    while (most is None or reader.at + 1 < most) and reader.advance():
+        pass
+    if reader.at < 0 and most != 0:
+        raise _ends_at(video, -1, 0)
+    return reader.at + 1
+
+
+def _ends_at(video: Path, last: int, wanted: int) -> InputError:
+    if last < 0:
+        return InputError(f"{video} holds no frame that can be decoded: copy it again, or convert it to H.264 in .mp4")
+    return InputError(f"{video} has no frame {wanted}: choose one of 0 to {last}, or copy the video again")
