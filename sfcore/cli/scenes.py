@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from sfcore.cli.console import Answer, Progress
-from sfcore.datasets.scenes import SCENARIOS, render
+from sfcore.datasets.scenes import SCENARIOS, Scene, render
+from sfcore.datasets.scenes.folders import SIZES, write_scenes
 from sfcore.errors import InputError
-from sfcore.export.pictures import save_png
-from sfcore.files import explained, write_atomic
 
 
 def run(arguments: argparse.Namespace) -> Answer:
@@ -21,17 +18,15 @@ def run(arguments: argparse.Namespace) -> Answer:
         raise InputError(f"{arguments.count} scenes cannot be rendered: choose 1 or more")
     if arguments.scenario and arguments.scenario not in SCENARIOS:
         raise InputError(f"there is no scenario {arguments.scenario!r}: choose one of {', '.join(SCENARIOS)}")
-    out, progress, labels = Path(arguments.out), Progress(), []
-    with explained(out):
-        out.mkdir(parents=True, exist_ok=True)
+    size = arguments.size or SIZES.get(arguments.layout, (0, 0))
+    out = Path(arguments.out)
+    scenes = write_scenes(arguments.layout, out, arguments.split, _render(arguments, size))
+    return Answer({"out": str(out), "scenes": scenes}, f"{len(scenes)} scenes and their labels are in {out}")
+
+
+def _render(arguments: argparse.Namespace, size: tuple[int, int]) -> Iterator[Scene]:
+    progress = Progress()
     for done in range(arguments.count):
-        scene = render(arguments.seed + done, scenario=arguments.scenario)
-        file = f"{scene.seed:08d}.png"
-        save_png(out / file, scene.image)
-        lanes = [np.round(line, 2).tolist() for line in scene.lanes]
-        labels.append({"file": file, "seed": scene.seed, "scenario": scene.scenario, "lanes": lanes})
+        yield render(arguments.seed + done, size, arguments.scenario)
         progress("scenes", done + 1, arguments.count)
     progress.close()
-    write_atomic(out / "labels.json", json.dumps(labels).encode())
-    text = f"{arguments.count} scenes and labels.json are in {out}"
-    return Answer({"out": str(out), "scenes": [{k: v for k, v in one.items() if k != "lanes"} for one in labels]}, text)
