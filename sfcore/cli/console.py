@@ -6,9 +6,11 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+NAMED = 10  # problems that are printed; --json has them all
 PATIENCE = 1.0  # seconds before progress is worth showing
 
 
@@ -37,6 +39,17 @@ def note(text: str) -> None:
     print(f"sfcore: {text}", file=sys.stderr, flush=True)
 
 
+def with_problems(content: dict[str, Any], text: str, allowed: bool) -> Answer:
+    """An answer whose content lists ``problems``: things missing or damaged. They are named at the end, and the exit
+    code says that there are any unless that is ``allowed``."""
+    problems = content["problems"]
+    for line in problems[:NAMED]:
+        note(line)
+    if len(problems) > NAMED:
+        note(f"{len(problems)} things are missing or damaged; --json names all of them")
+    return Answer(content, text, 1 if problems and not allowed else 0)
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """Rows as aligned columns under their names."""
     if not rows:
@@ -57,8 +70,12 @@ class Progress:
         self.first = 0
         self.begun = self.shown = 0.0
 
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """Report ``done`` of ``total`` steps of a phase."""
+    def __call__(self, phase: str, done: int, total: int, left: float | None = None) -> None:
+        """Report ``done`` of ``total`` steps of a phase.
+
+        Args:
+            left: seconds left, where the caller knows better than the phase's speed so far.
+        """
         now = time.monotonic()
         if phase != self.phase:
             self.close()
@@ -67,8 +84,12 @@ class Progress:
             return
         self.shown = now
         rate = (done - self.first) / max(now - self.begun, 1e-9)
-        left = duration((total - done) / max(rate, 1e-9))
-        self._write(f"{phase}: {done} of {total}, {left} left")
+        left = (total - done) / max(rate, 1e-9) if left is None else left
+        self._write(f"{phase}: {done} of {total}, {duration(left)} left")
+
+    def phase_of(self, phase: str) -> Callable[[int, int], None]:
+        """What reports steps of one phase."""
+        return lambda done, total: self(phase, done, total)
 
     def close(self) -> None:
         """Leave the terminal's line, so that what follows starts on its own."""

@@ -21,7 +21,7 @@ from sfcore.runs.folder import RunFolder
 
 Progress = Callable[[int, int], None]
 ModelName = Literal["full", "calibrated", "tuned"]
-_FILES = {"calibrated": "calibrated", "tuned": "model"}
+FILES: dict[ModelName, str] = {"calibrated": "calibrated", "tuned": "model"}  # in the run folder
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Comparison:
         return content
 
 
+def models_of(folder: RunFolder) -> list[ModelName]:
+    """Which quantized models a run has made so far."""
+    return [name for name, file in FILES.items() if folder.has_tensors(file)]
+
+
 def load_model(folder: RunFolder, which: ModelName, device: torch.device | str = "cpu") -> Detector:
     """A run's detector: at full precision, or one of its quantized models.
 
@@ -58,7 +63,7 @@ def load_model(folder: RunFolder, which: ModelName, device: torch.device | str =
     detector = registry.create(spec.detector, spec.weights, device)
     if which == "full":
         return detector
-    state, _ = folder.load_tensors(_FILES[which])
+    state, _ = folder.load_tensors(FILES[which])
     model = convert(detector, spec.full_scheme())
     try:
         model.load_state_dict(state)

@@ -1,0 +1,129 @@
+"""``sfcore evaluate detector`` and ``run``: over a whole dataset."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sfcore.cli.console import Answer, Progress, table, with_problems
+from sfcore.cli.runs import find_run
+from sfcore.datasets.dataset import Dataset, open_dataset, spread
+from sfcore.detectors import registry
+from sfcore.detectors.base import Detector
+from sfcore.devices import resolve_device
+from sfcore.errors import InputError
+from sfcore.evaluation.evaluate import Evaluation, evaluate, predict, weights_hash
+from sfcore.evaluation.metric import Score
+from sfcore.files import explained, write_json
+from sfcore.runs.results import ModelName, load_model, models_of
+
+WORST = 20  # frames that are named
+FULL = "full"
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    """Carry out one of the kinds of evaluation."""
+    return _ACTIONS[arguments.what](arguments)
+
+
+def _detector(arguments: argparse.Namespace) -> Answer:
+    detector = registry.create(arguments.detector, arguments.weights, resolve_device(arguments.device))
+    return _over_dataset(arguments, {FULL: detector})
+
+
+def _run(arguments: argparse.Namespace) -> Answer:
+    folder, device = find_run(arguments.run), resolve_device(arguments.device)
+    names: list[ModelName] = ["full", *models_of(folder)]
+    return _over_dataset(arguments, {name: load_model(folder, name, device) for name in names})
+
+
+def _over_dataset(arguments: argparse.Namespace, models: Mapping[str, Detector]) -> Answer:
+    """Predict and score with each model; the quantized ones also against the full-precision lanes."""
+    dataset = _chosen(arguments)
+    out, progress = Path(arguments.out), Progress()
+    _claim(out, dataset, models)
+    filed = {name: dataset.predictions(out / name) for name in models}
+    problems: dict[str, str] = {}
+    for name, model in models.items():
+        problems |= predict(model, dataset, filed[name], progress.phase_of(f"predicting, {name}"))
+    content: dict[str, Any] = {"dataset": str(dataset.root), "split": dataset.split, "models": {}}
+    for name in models:
+        found = evaluate(dataset, filed[name], None, arguments.metric, progress.phase_of(f"scoring, {name}"))
+        problems = found.problems | problems  # what is wrong with an image says more than that it has no prediction
+        content["models"][name] = _summary(found)
+        if name != FULL:
+            agreed = evaluate(dataset, filed[name], filed[FULL], arguments.metric, progress.phase_of("agreement"))
+            content["models"][name]["agreement"] = _figures(agreed)
+    progress.close()
+    content |= {"metric": found.metric, "images": len(dataset.frames)}
+    text = f"{_tables(content['models'], found.headline)}\n\npredictions and scores.json are in {out}"
+    content["problems"] = [*dataset.problems, *problems.values()]
+    write_json(out / "scores.json", content)
+    return with_problems(content, text, arguments.allow_missing)
+
+
+def _chosen(arguments: argparse.Namespace) -> Dataset:
+    """The dataset, or as many of its frames as were asked for."""
+    dataset = open_dataset(Path(arguments.dataset), arguments.split, arguments.layout)
+    if arguments.limit is None:
+        return dataset
+    if arguments.limit < 1:
+        raise InputError(f"the limit is {arguments.limit}: it must be at least 1 image")
+    few = copy.copy(dataset)
+    few.frames = spread(dataset.frames, arguments.limit)
+    return few
+
+
+def _claim(out: Path, dataset: Dataset, models: Mapping[str, Detector]) -> None:
+    """Note whose predictions a folder holds, so that those of others are not taken for them.
+
+    Raises:
+        InputError: it holds predictions of another model or for another dataset.
+    """
+    hashes = {name: weights_hash(model) for name, model in models.items()}
+    claim = {"dataset": str(dataset.root.resolve()), "split": dataset.split, "weights": hashes}
+    note_file = out / "of.json"
+    with explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+        held = json.loads(note_file.read_text()) if note_file.is_file() else claim
+    if held != claim:
+        raise InputError(f"{out} holds predictions of another model or for another dataset: choose another --out")
+    write_json(note_file, claim)
+
+
+def _figures(found: Evaluation) -> dict[str, Any]:
+    return {"total": found.total, "scenarios": found.scenarios}
+
+
+def _summary(found: Evaluation) -> dict[str, Any]:
+    return {**_figures(found), "worst": found.worst(WORST)}
+
+
+def _tables(models: Mapping[str, Mapping[str, Any]], headline: str) -> str:
+    """The figures of all models, then the headline figure of each scenario as in the paper's table 4."""
+    totals, parts = [], []
+    for name, found in models.items():
+        for against, figures in (("labels", found), (FULL, found.get("agreement"))):
+            if figures:
+                totals.append({"model": name, "against": against, **figures["total"]})
+                parts.append({"model": name, "against": against, **scenario_row(figures["scenarios"], headline)})
+    scenarios = (
+        f"\n\n{headline} by scenario\n{table(parts)}" if any(found["scenarios"] for found in models.values()) else ""
+    )
+    return table(totals) + scenarios
+
+
+def scenario_row(scenarios: Mapping[str, Score], headline: str) -> dict[str, Any]:
+    """The headline figure of each scenario; of one without any labelled lane, such as crossroads, the false ones."""
+    return {
+        f"{name} (fp)" if empty else name: int(score["fp"]) if empty else score[headline]
+        for name, score in scenarios.items()
+        for empty in [score.get("tp", 1) + score.get("fn", 0) == 0]
+    }
+
+
+_ACTIONS = {"detector": _detector, "run": _run}

@@ -1,0 +1,76 @@
+"""``sfcore evaluate culane``, ``curvelanes`` and ``tusimple``: files of predictions against files of labels."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sfcore.cli.console import Answer, Progress, table, with_problems
+from sfcore.datasets.layouts.culane import read_list
+from sfcore.evaluation.counting import FileCounts
+from sfcore.evaluation.metric import Score
+from sfcore.evaluation.metrics import culane, curvelanes, tusimple
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    """Score as the benchmark's official tool does."""
+    return _ACTIONS[arguments.what](arguments)
+
+
+def _culane(arguments: argparse.Namespace) -> Answer:
+    progress, names = Progress(), read_list(Path(arguments.list))
+    found = culane.evaluate_files(
+        Path(arguments.predictions),
+        Path(arguments.annotations),
+        names,
+        (arguments.iou,),
+        arguments.width,
+        arguments.size,
+        arguments.jobs,
+        progress.phase_of("scoring"),
+    )
+    progress.close()
+    scenarios = {}
+    for scenario, members in scenario_lists(Path(arguments.list)).items():
+        if any(chosen := [name in members for name in names]):
+            scenarios[scenario] = found.totals(chosen)[0].to_dict()
+    return _counted(found, scenarios, arguments)
+
+
+def scenario_lists(chosen: Path) -> dict[str, set[str]]:
+    """The images of each scenario, from lists ``test0_normal.txt`` and so on beside the chosen one or in test_split."""
+    folders = (chosen.parent, chosen.parent / "test_split")
+    lists = [path for folder in folders for path in sorted(folder.glob("test[0-9]_*.txt"))]
+    return {path.stem.partition("_")[2]: set(read_list(path)) for path in lists}
+
+
+def _curvelanes(arguments: argparse.Namespace) -> Answer:
+    progress, names = Progress(), read_list(Path(arguments.list)) if arguments.list else None
+    found = curvelanes.evaluate_files(
+        Path(arguments.predictions),
+        Path(arguments.annotations),
+        names,
+        arguments.size,
+        jobs=arguments.jobs,
+        progress=progress.phase_of("scoring"),
+    )
+    progress.close()
+    return _counted(found, {}, arguments)
+
+
+def _counted(found: FileCounts, scenarios: dict[str, Score], arguments: argparse.Namespace) -> Answer:
+    """Counts of files, in total and by scenario."""
+    total = found.totals()[0].to_dict()
+    content = {"total": total, "scenarios": scenarios, "images": len(found.names)}
+    content["problems"] = list(found.problems.values())
+    rows = [{"scenario": name, **score} for name, score in (*scenarios.items(), ("total", total))]
+    return with_problems(content, table(rows), arguments.allow_missing)
+
+
+def _tusimple(arguments: argparse.Namespace) -> Answer:
+    found = tusimple.evaluate_files(Path(arguments.predictions), Path(arguments.labels))
+    content = {**found.summary(), "images": len(found.names), "late": found.late, "problems": found.problems}
+    return with_problems(content, table([{"images": len(found.names), **found.summary()}]), arguments.allow_missing)
+
+
+_ACTIONS = {"culane": _culane, "curvelanes": _curvelanes, "tusimple": _tusimple}

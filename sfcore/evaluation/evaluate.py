@@ -1,0 +1,168 @@
+"""A detector over a whole dataset: its lanes are filed frame by frame, then scored by the dataset's official metric.
+
+Both steps hold few images at a time, go on where they were interrupted, and name what is missing or damaged
+instead of stopping at it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from sfcore.datasets.dataset import Dataset, Frame, Label, Predictions
+from sfcore.datasets.images import read_image
+from sfcore.detectors.base import Detector, Image
+from sfcore.errors import InputError
+from sfcore.evaluation.metric import METRICS, Metric, Score
+
+BATCH = 8  # images in memory at a time, and as many being read
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a metric says of predictions for a dataset.
+
+    Attributes:
+        metric: its name.
+        headline: the figure of ``total`` that results are ranked by.
+        total: its figures over all frames.
+        scenarios: the same for each scenario that the dataset names.
+        frames: what each frame adds to the sums, by its name.
+        problems: what was missing or damaged, by the frame's name; those frames are in no figure.
+    """
+
+    metric: str
+    headline: str
+    total: Score
+    scenarios: dict[str, Score]
+    frames: dict[str, Score]
+    problems: dict[str, str]
+
+    def worst(self, most: int) -> list[str]:
+        """Names of the frames that do worst by the headline figure, of equals those with more wrong lanes first."""
+        metric = METRICS[self.metric]()
+
+        def merit(name: str) -> tuple[float, float]:
+            score = self.frames[name]
+            return metric.summary([score])[self.headline], -score.get("fp", 0.0) - score.get("fn", 0.0)
+
+        return sorted(self.frames, key=merit)[:most]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, without the single frames."""
+        return {"metric": self.metric, "total": self.total, "scenarios": self.scenarios}
+
+
+def weights_hash(detector: Detector) -> str:
+    """SHA-256 (hex) over a detector's tensors and their names: the same lanes can be expected of the same hash."""
+    digest = hashlib.sha256(type(detector).__name__.encode())
+    for name, value in detector.state_dict().items():
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def predict(
+    detector: Detector, dataset: Dataset, predictions: Predictions, progress: Progress | None = None
+) -> dict[str, str]:
+    """File the lanes of every frame that has none yet.
+
+    Args:
+        progress: called with (frames done in this call, frames to do in it).
+
+    Returns:
+        What was wrong with frames that could not be read, by their names; they are left out.
+    """
+    done = predictions.done()
+    problems: dict[str, str] = {}
+    todo = [frame for frame in dataset.frames if frame.name not in done]
+    for count, group in _image_groups(todo, problems):
+        begun = time.perf_counter()
+        found = detector.detect([image for _, image in group], BATCH)
+        each = 1000 * (time.perf_counter() - begun) / max(len(group), 1)
+        for (frame, _), lanes in zip(group, found, strict=True):
+            try:
+                predictions.write(frame, lanes.polylines(0), dataset.label(frame), each)
+            except InputError as error:
+                problems[frame.name] = str(error)
+        if progress:
+            progress(count, len(todo))
+    return problems
+
+
+def _image_groups(frames: Sequence[Frame], problems: dict[str, str]) -> Iterator[tuple[int, list[tuple[Frame, Image]]]]:
+    """Frames with their images, a batch at a time with how many have been read; the next batch is read meanwhile."""
+
+    def read(group: Sequence[Frame]) -> list[tuple[Frame, Image]]:
+        found = []
+        for frame in group:
+            try:
+                found.append((frame, read_image(frame.image)))
+            except InputError as error:
+                problems[frame.name] = str(error)
+        return found
+
+    groups = [frames[start : start + BATCH] for start in range(0, len(frames), BATCH)]
+    with ThreadPoolExecutor(1) as reader:
+        ahead = [reader.submit(read, group) for group in groups[:1]]
+        for number, group in enumerate(groups):
+            ready = ahead.pop().result()
+            ahead = [reader.submit(read, following) for following in groups[number + 1 : number + 2]]
+            yield number * BATCH + len(group), ready
+
+
+def evaluate(
+    dataset: Dataset,
+    predictions: Predictions,
+    reference: Predictions | None = None,
+    metric: str | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score filed predictions.
+
+    Args:
+        reference: predictions that take the place of the labels, such as those of the full-precision detector.
+        metric: one of METRICS, with its usual settings; the dataset's own when None.
+
+    Raises:
+        InputError: the dataset has no metric, or there is none of that name.
+    """
+    name = metric or dataset.metric
+    if not name:
+        raise InputError(f"{dataset.root} has no labels: choose a labelled dataset, or compare with sfcore compare")
+    judge = METRICS[name]()
+    frames: dict[str, Score] = {}
+    problems: dict[str, str] = {}
+    for done, frame in enumerate(dataset.frames, 1):
+        try:
+            label = _label(dataset, frame, reference)
+            frames[frame.name] = judge.frame(predictions.read(frame), label, dataset.size(frame))
+        except InputError as error:
+            problems[frame.name] = str(error)
+        if progress:
+            progress(done, len(dataset.frames))
+    return Evaluation(
+        name, judge.headline, judge.summary(frames.values()), _scenarios(dataset, frames, judge), frames, problems
+    )
+
+
+def _label(dataset: Dataset, frame: Frame, reference: Predictions | None) -> Label:
+    label = dataset.label(frame)
+    if reference:
+        return Label(reference.read(frame), label.heights if label else None)
+    if label is None:
+        raise InputError(f"{frame.name} has no label: choose a labelled split")
+    return label
+
+
+def _scenarios(dataset: Dataset, frames: dict[str, Score], judge: Metric) -> dict[str, Score]:
+    groups: dict[str, list[Score]] = {scenario: [] for scenario in dataset.scenarios}
+    for frame in dataset.frames:
+        if frame.scenario and frame.name in frames:
+            groups[frame.scenario].append(frames[frame.name])
+    return {name: judge.summary(scores) for name, scores in groups.items() if scores}
