@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 import torch
 
-from app.explore import Moved
 from app.figures import road
-from app.session import Studio, canvas_of, image_hash, image_of
-from app.style import Bar
+from app.session import Studio, canvas_of, forget_unknown, image_hash, image_of, written
 from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import entry
-from sfcore.distortion import distortion
 from sfcore.errors import InputError
-from sfcore.evaluation.agreement import Agreement, agreement
-from sfcore.lanes import Lanes, cat
+from sfcore.lanes import Lanes
 from sfcore.runs import RunFolder, default_root, list_runs
-from sfcore.runs.results import ModelName, load_model
+from sfcore.runs.results import FILES, ModelName, load_model, models_of
 from sfcore.sensitivity.noise import relative_noise
-
-FILES: dict[ModelName, str] = {"calibrated": "calibrated", "tuned": "model"}
 
 
 def runs(detector: str | None = None) -> list[RunFolder]:
     """All runs, newest first; those of one detector when it is named."""
     found = list_runs(default_root())
     return [run for run in found if detector is None or run.spec.detector == detector]
-
-
-def models_of(run: RunFolder) -> list[ModelName]:
-    """Which quantized models a run has made so far."""
-    return [name for name, file in FILES.items() if run.has_tensors(file)]
 
 
 def stamp(run: RunFolder, which: ModelName) -> float:
@@ -59,7 +48,7 @@ def _outputs(path: Path, which: ModelName, written: float, image: Path, image_st
 
 def outputs(run: RunFolder, which: ModelName, image: Path) -> Outputs:
     """Head outputs of a quantized model on one image, batch of one."""
-    return _outputs(run.path, which, stamp(run, which), image, image.stat().st_mtime)
+    return _outputs(run.path, which, stamp(run, which), image, written(image))
 
 
 def lanes(run: RunFolder, which: ModelName, image: Path) -> Lanes:
@@ -84,57 +73,23 @@ def _together(each: Sequence[Outputs]) -> Outputs:
     return {head: torch.cat([outputs[head] for outputs in each]) for head in each[0]}
 
 
-def choose(view: Studio, key: str, optional: bool = False) -> RunFolder | None:
-    """Let the visitor choose one of the detector's runs that has a model; None when there is none, or none chosen."""
+def choose(
+    view: Studio, key: str, optional: bool = False, label: str = "Run", besides: RunFolder | None = None
+) -> RunFolder | None:
+    """Let the visitor choose one of the detector's runs that has a model; None when there is none, or none chosen.
+
+    Args:
+        besides: a run that is not offered, because it is chosen already.
+    """
     usable = {run.name: run for run in runs(view.choice.name) if models_of(run)}
+    if besides is not None:
+        usable.pop(besides.name, None)
     if not usable:
         return None
     names = ["none", *usable] if optional else list(usable)
     forget_unknown(key, names)
-    name = st.selectbox("Run", names, key=key, bind="query-params", help="Runs of this detector, newest first.")
+    name = st.selectbox(label, names, key=key, bind="query-params", help="Runs of this detector, newest first.")
     return usable.get(name)
-
-
-def forget_unknown(key: str, names: Sequence[str]) -> None:
-    """Drop a remembered choice that is not on offer here: a deleted run, or one of another detector."""
-    if key in st.session_state and st.session_state[key] not in names:
-        del st.session_state[key]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How one quantized model does on some frames.
-
-    Attributes:
-        total: agreement over all frames.
-        distortion: Lane Distortion Score of each frame.
-    """
-
-    total: Agreement
-    distortion: list[float]
-
-
-def verdicts(view: Studio, run: RunFolder, frames: Sequence[Path]) -> dict[ModelName, Verdict]:
-    """Each of the run's models against full precision, with a progress bar while frames are not cached."""
-    models, bar = models_of(run), Bar("Comparing frames")
-    sets: dict[str, list[Lanes]] = {name: [] for name in ("full", *models)}
-    for done, frame in enumerate(frames, 1):
-        sets["full"].append(view.lanes(frame))
-        for name in models:
-            sets[name].append(lanes(run, name, frame))
-        bar(done, len(frames))
-    bar.close()
-    reference, found = cat(sets["full"]), {}
-    for name in models:
-        other = cat(sets[name])
-        found[name] = Verdict(agreement(reference, other), distortion(reference, other).score.tolist())
-    return found
-
-
-def moved(view: Studio, run: RunFolder, which: ModelName, frame: Path) -> Moved:
-    """A quantized model's lanes on one frame beside the full-precision ones."""
-    before, after = view.lanes(frame), lanes(run, which, frame)
-    return Moved(before, after, distortion(before, after))
 
 
 def seen_in_calibration(run: RunFolder, frames: Sequence[Path]) -> int | None:
@@ -148,17 +103,17 @@ def seen_in_calibration(run: RunFolder, frames: Sequence[Path]) -> int | None:
 
 def canvas(frame: Path) -> Image:
     """A frame at drawing width, cached."""
-    return canvas_of(frame, frame.stat().st_mtime)
+    return canvas_of(frame, written(frame))
 
 
 def thumbnail(frame: Path) -> bytes:
     """A frame as a small JPEG, cached."""
-    return _thumbnail(frame, frame.stat().st_mtime)
+    return _thumbnail(frame, written(frame))
 
 
 @st.cache_data(max_entries=2048, show_spinner=False)
-def _thumbnail(path: Path, written: float) -> bytes:
-    return road.jpeg(road.canvas(image_of(path, written), 256), 80)
+def _thumbnail(path: Path, when: float) -> bytes:
+    return road.jpeg(road.canvas(image_of(path, when), 256), 80)
 
 
 def figures(run: RunFolder) -> dict[str, dict[str, float]]:

@@ -18,6 +18,7 @@ import torch
 
 from app.figures import road
 from app.style import Bar
+from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import content_hash, read_image
 from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import create, entries, entry
@@ -70,15 +71,29 @@ class Studio:
 
     Attributes:
         choice: the detector.
-        images: all chosen images.
+        dataset: all images of the chosen source, shared by all visitors; never to be changed.
+        frames: the chosen ones among them.
         image: the one that is shown.
-        folder: where the images lie, or None for uploads, which live in a temporary folder of this session.
+        source: what the command line calls the whole source; None when only some of its scenarios or another split
+            than the usual one are chosen, and for uploads.
+        uploaded: the images lie in a temporary folder of this session.
     """
 
     choice: DetectorChoice
-    images: tuple[Path, ...]
+    dataset: Dataset
+    frames: tuple[Frame, ...]
     image: Path
-    folder: str | None = None
+    source: str | None = None
+    uploaded: bool = False
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """The chosen images."""
+        return tuple(frame.image for frame in self.frames)
+
+    def sources(self, most: int) -> tuple[str, ...]:
+        """The image sources of a run on at most so many of the chosen images."""
+        return (self.source,) if self.source else tuple(str(frame.image) for frame in spread(self.frames, most))
 
     @property
     def detector(self) -> Detector:
@@ -87,22 +102,22 @@ class Studio:
     @property
     def key(self) -> tuple[DetectorChoice, Path, float]:
         """What results about the shown image are kept under."""
-        return self.choice, self.image, self.image.stat().st_mtime
+        return self.choice, self.image, written(self.image)
 
     @property
     def picture(self) -> Image:
         """The shown image as it is."""
-        return image_of(self.image, self.image.stat().st_mtime)
+        return image_of(self.image, written(self.image))
 
     @property
     def canvas(self) -> Image:
         """The shown image at drawing width; draw on a copy."""
-        return canvas_of(self.image, self.image.stat().st_mtime)
+        return canvas_of(self.image, written(self.image))
 
     def outputs(self, image: Path | None = None) -> Outputs:
         """Full-precision head outputs of one image, batch of one."""
         path = image or self.image
-        return outputs_of(self.choice, path, path.stat().st_mtime)
+        return outputs_of(self.choice, path, written(path))
 
     def lanes(self, image: Path | None = None) -> Lanes:
         """Full-precision lanes of one image, in the detector's frame."""
@@ -138,6 +153,19 @@ def load_detector(choice: DetectorChoice) -> Detector:
         InputError: the checkpoint does not fit or cannot be read.
     """
     return create(choice.name, choice.weights, choice.device).requires_grad_(False)
+
+
+def written(image: Path) -> float:
+    """When an image was written, as part of a cache's key; for the frame of a video, when the video was.
+
+    Raises:
+        InputError: there is no such image.
+    """
+    file = image.parent if image.parent.is_file() else image
+    try:
+        return file.stat().st_mtime
+    except OSError as error:
+        raise InputError(f"there is no image {image}: copy it there, or choose other images in the sidebar") from error
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -190,15 +218,11 @@ def remembered(key: Hashable, make: Callable[[], T]) -> T:
     return memory[key]
 
 
-def named(images: Sequence[Path]) -> dict[str, Path]:
-    """Images by file name; those that share one get a number."""
-    found: dict[str, Path] = {}
-    for path in images:
-        name, number = path.name, 2
-        while name in found:
-            name, number = f"{path.name} ({number})", number + 1
-        found[name] = path
-    return found
+def forget_unknown(key: str, names: Sequence[str]) -> None:
+    """Drop a remembered choice, of one or of several, that is not on offer here: a deleted run, another's scenario."""
+    kept = st.session_state.get(key)
+    if kept is not None and not set(kept if isinstance(kept, list) else [kept]) <= set(names):
+        del st.session_state[key]
 
 
 def upload_folder() -> Path:
@@ -220,7 +244,7 @@ def keep_upload(upload: Any, subfolder: str) -> Path:
 
 def image_hash(path: Path) -> str:
     """SHA-256 of one image file's content, cached."""
-    return _image_hash(path, path.stat().st_mtime)
+    return _image_hash(path, written(path))
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)

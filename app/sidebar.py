@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 import torch
 
+from app import sources
 from app.session import (
     KEY,
     MOST_UPLOADS,
@@ -14,17 +17,21 @@ from app.session import (
     DetectorChoice,
     Studio,
     first_detector,
+    forget_unknown,
     image_of,
     keep_upload,
     load_detector,
-    named,
+    upload_folder,
+    written,
 )
-from sfcore.datasets.images import FORMATS, find_images
+from sfcore.datasets.dataset import Dataset, Frame, spread
+from sfcore.datasets.images import FORMATS
 from sfcore.detectors.registry import Entry, entries, entry
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
 
 SOURCES = ("Samples", "Upload", "Folder")
+MOST_PROBLEMS = 3  # of a dataset's lists that are named
 
 
 def draw() -> None:
@@ -33,8 +40,9 @@ def draw() -> None:
     with st.sidebar:
         try:
             choice = _detector()
-            images, folder = _images()
-            st.session_state[KEY] = Studio(choice, tuple(images), _shown(images), folder)
+            found = _images()
+            image = _shown(found.frames)
+            st.session_state[KEY] = Studio(choice, found.dataset, found.frames, image, found.source, found.uploaded)
         except InputError as error:
             st.error(str(error), icon=":material/error:")
             st.session_state[PROBLEM] = str(error)
@@ -101,8 +109,17 @@ def _device() -> str:
     return st.selectbox("Device", devices, key="device", bind="query-params", help="Where the detector runs.")
 
 
-def _images() -> tuple[list[Path], str | None]:
-    """The chosen images, and the folder they come from unless they were uploaded."""
+@dataclass(frozen=True)
+class _Images:
+    """What was chosen under Images: the same as the attributes of a Studio."""
+
+    dataset: Dataset
+    frames: tuple[Frame, ...]
+    source: str | None = None
+    uploaded: bool = False
+
+
+def _images() -> _Images:
     st.subheader("Images", anchor=False)
     source = st.segmented_control(
         "Images",
@@ -114,10 +131,14 @@ def _images() -> tuple[list[Path], str | None]:
         label_visibility="collapsed",
         width="stretch",
     )
-    if source == "Samples":
-        folder = str(sample_data() / "scenes")
-        return find_images([folder]), folder
-    return (_uploads(), None) if source == "Upload" else _folder()
+    if source == "Upload":
+        dataset = sources.loose(upload_folder(), _uploads())
+        return _Images(dataset, tuple(dataset.frames), uploaded=True)
+    if source == "Folder":
+        return _folder()
+    folder = str(sample_data() / "scenes")
+    dataset = sources.opened(folder, None, sources.changed(folder))
+    return _Images(dataset, tuple(dataset.frames), folder)
 
 
 def _uploads() -> list[Path]:
@@ -147,33 +168,67 @@ def _uploads() -> list[Path]:
     return kept
 
 
-def _folder() -> tuple[list[Path], str]:
+def _folder() -> _Images:
     given = st.text_input(
-        "Folder",
+        "Folder, dataset or video",
         key="folder",
         bind="query-params",
         placeholder="/path/to/frames",
-        help="A folder of images on the machine that runs this app. frames[:140] takes the first 140 of them.",
-    )
+        help="A path on the machine that runs this app: a folder of images, a video, or the folder of a dataset, whose "
+        "layout is recognised. frames[:140] takes the first 140 images, drive.mp4[::10] every tenth frame.",
+    ).strip()
+    if not given:
+        raise InputError("no folder yet: give the path of images, of a dataset or of a video, or choose Samples")
+    path = str(Path(given).expanduser())
+    try:
+        stamp = sources.changed(path)
+        split = _split(sources.splits(path, stamp))
+        dataset = sources.opened(path, split, stamp)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check the path and who may read it") from error
+    st.caption(sources.title(dataset))
+    for problem in dataset.problems[:MOST_PROBLEMS]:
+        st.warning(problem, icon=":material/broken_image:")
+    chosen = _scenarios(dataset.scenarios)
     limit = st.number_input(
-        "Use at most", 1, 5000, 100, key="limit", bind="query-params", help="Evenly spaced over the folder."
+        "Use at most", 1, 5000, 100, key="limit", bind="query-params",
+        help="Images, evenly spaced over the source; where scenarios are known, an equal share of each.",
+    )  # fmt: skip
+    frames = [frame for frame in dataset.frames if not chosen or frame.scenario in chosen]
+    whole = split is None and not chosen
+    return _Images(dataset, tuple(spread(frames, int(limit))), path if whole else None)
+
+
+def _split(names: tuple[str, ...]) -> str | None:
+    """The chosen part of a dataset; None for the usual one."""
+    if len(names) < 2:
+        return None
+    forget_unknown("split", names)
+    chosen = st.selectbox("Split", names, key="split", bind="query-params", help="Which part of the dataset.")
+    return None if chosen == names[0] else chosen
+
+
+def _scenarios(names: Sequence[str]) -> list[str]:
+    """The scenarios that were chosen; none where all are taken, or none is known."""
+    if not names:
+        return []
+    forget_unknown("scenarios", names)
+    return st.multiselect(
+        "Scenarios", names, key="scenarios", bind="query-params", placeholder="all", help="All when none is chosen."
     )
-    if not given.strip():
-        raise InputError("no folder yet: give the path of a folder of images, or choose Samples")
-    folder = str(Path(given.strip()).expanduser())
-    return find_images([folder], limit=int(limit)), folder
 
 
-def _shown(images: list[Path]) -> Path:
+def _shown(frames: Sequence[Frame]) -> Path:
     """The image that the pages show; its name is in the URL."""
-    names = named(images)
-    if st.session_state.get("image") not in names:
-        st.session_state.pop("image", None)
+    names = {frame.name: frame.image for frame in frames}
+    forget_unknown("image", list(names))
     name = st.selectbox(
-        f"Image shown, of {len(names)}",
+        f"Image shown, of {len(names):,}",
         list(names),
         key="image",
         bind="query-params",
         help="All pages show this image.",
     )
-    return names[name]
+    image = names[name]
+    image_of(image, written(image))
+    return image

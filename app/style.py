@@ -22,6 +22,8 @@ _CSS = """
   .sf-legend i { display: inline-block; width: 1.35rem; height: 0.32rem; border-radius: 0.2rem; }
   .sf-legend i.band { height: 0.62rem; opacity: 0.7; }
   .sf-legend i.dots { background: none !important; border-top: 0.32rem dotted; height: 0; border-radius: 0; }
+  .sf-legend i.dash { height: 0.2rem; border-radius: 0; box-shadow: 0 0 0 0.1rem #0c121c;
+    background: repeating-linear-gradient(90deg, currentColor 0 0.35rem, #0c121c 0 0.5rem) !important; }
   .sf-head { display: flex; align-items: baseline; gap: 0.55rem; flex-wrap: wrap; }
   .sf-head b { font-size: 1.02rem; }
   .sf-chip { font-size: 0.74rem; padding: 0.05rem 0.5rem; border-radius: 1rem;
@@ -55,17 +57,16 @@ def page(title: str, lead: str) -> None:
 
 
 def legend(*keys: tuple[str, str, str]) -> None:
-    """A row of (label, colour, "line" | "band" | "dots")."""
+    """A row of (label, colour, "line" | "band" | "dots" | "dash")."""
     items = "".join(
-        f'<span class="key"><i class="{shape}" style="background:{colour};border-color:{colour}"></i>'
-        f"{escape(label)}</span>"
+        f'<span class="key"><i class="{shape}" style="background:{colour};color:{colour}"></i>{escape(label)}</span>'
         for label, colour, shape in keys
     )
     st.html(f'<div class="sf-legend">{items}</div>')
 
 
-def moved_legend(after: str) -> None:
-    """The legend of a picture of two lane sets; ``after`` names the second."""
+def moved_legend(after: str, *more: tuple[str, str, str]) -> None:
+    """The legend of a picture of two lane sets; ``after`` names the second, ``more`` are keys as of :func:`legend`."""
     legend(
         ("full precision", FULL, "band"),
         (f"{after}, in place", MOVED, "line"),
@@ -73,6 +74,7 @@ def moved_legend(after: str) -> None:
         ("spike", PARTS["spike"], "line"),
         ("misalignment", PARTS["misalignment"], "line"),
         ("lost", PARTS["misalignment"], "dots"),
+        *more,
     )
 
 

@@ -1,148 +1,305 @@
-"""Compare: a run's quantized lanes against the full-precision ones, frame by frame."""
+"""Compare: a run's quantized lanes against the full-precision ones and against labels, frame by frame."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from app import results, style
-from app.figures import charts, road
-from app.figures.colours import CALIBRATED, MOVED, PARTS
-from app.results import Verdict
-from app.session import Studio, named, studio
+from app import results, sources, style
+from app.comparison import Comparison, Contender, Verdict, compare, contenders, labelled_lanes, without_lanes
+from app.figures import charts, clips, road, scores
+from app.figures.colours import LABEL, PARTS
+from app.figures.labels import draw_labels
+from app.session import Studio, forget_unknown, studio, written
+from app.widgets.blink import blink
 from app.widgets.compare_slider import compare_slider
-from app.widgets.frame_strip import Frame, frame_strip
+from app.widgets.frame_strip import Tile, frame_strip
+from sfcore.datasets.dataset import Frame, spread
 from sfcore.detectors.base import Image
+from sfcore.errors import InputError
+from sfcore.evaluation.metric import Score
 from sfcore.runs import RunFolder
-from sfcore.runs.results import ModelName
 
-FULL = "full precision"
-COLUMNS = {
-    "Model": st.column_config.TextColumn(width="small"),
-    "F1": st.column_config.NumberColumn(
-        format="%.3f", help="Agreement with the full-precision lanes at IoU 0.5; 1 is the same lanes."
+VIEWS = ("Slider", "Side by side", "Blink", "Clip")
+ORDERS = ("distortion", "labels")
+MOST_TILES = 60  # frames in the strip
+LONGEST, CLIP_WIDTH = 60, 720  # frames of a clip; pixels of each of its two pictures
+PLOT = {"displayModeBar": False}
+AGREEMENT = {
+    "Agreement": st.column_config.NumberColumn(
+        format="%.3f", help="F1 with the full-precision lanes in place of labels, at IoU 0.5; 1 is the same lanes."
     ),
-    "Precision": st.column_config.NumberColumn(format="%.3f", help="Share of its lanes that full precision has too."),
-    "Recall": st.column_config.NumberColumn(format="%.3f", help="Share of the full-precision lanes that it has too."),
-    "Distortion": st.column_config.NumberColumn(format="%.2f", help="Mean Lane Distortion Score per image."),
+    "Distortion": st.column_config.NumberColumn(
+        format="%.2f", help="Mean Lane Distortion Score per image, against the full-precision lanes."
+    ),
     "Shift (px)": st.column_config.NumberColumn(
-        format="%.2f", help="Mean sideways displacement at 640 px image width."
+        format="%.2f", help="Mean sideways displacement from the full-precision lanes, at 640 px image width."
     ),
 }
 
+FIGURES = {
+    "f1": "Against the labels, by the dataset's own metric.",
+    "accuracy": "Share of labelled points that were found, as TuSimple counts it.",
+    "tp": "Labelled lanes that were found.",
+    "fp": "Lanes that are not labelled: their number, or for TuSimple their share of the lanes found.",
+    "fn": "Labelled lanes that were missed: their number, or for TuSimple their share of the labelled lanes.",
+}
 
-def frames_to_compare(view: Studio) -> list[Path]:
+
+@dataclass(frozen=True)
+class Look:
+    """How a frame is shown: one of VIEWS, the two models, and whether labels are drawn."""
+
+    view: str
+    left: Contender
+    right: Contender
+    labels: bool
+
+    @property
+    def sides(self) -> tuple[Contender, Contender]:
+        return self.left, self.right
+
+
+def frames_to_compare(view: Studio) -> list[Frame]:
     """Evenly spaced frames of the chosen images."""
-    most = len(view.images)
+    most = len(view.frames)
     count = most if most == 1 else st.number_input(
-        f"Frames, of {most}", 1, most, min(most, 24), key="frames", bind="query-params",
+        f"Frames, of {most:,}", 1, most, min(most, 24), key="frames", bind="query-params",
         help="How many of the chosen images are compared, evenly spaced. More take longer the first time.",
     )  # fmt: skip
-    return [view.images[i * most // int(count)] for i in range(int(count))]
+    return spread(view.frames, int(count))
 
 
-def known_images(run: RunFolder, frames: list[Path]) -> None:
+def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
     """Say whether the run has seen the frames: on those, a tuned model looks better than it is."""
-    known = results.seen_in_calibration(run, frames)
+    known = results.seen_in_calibration(run, [frame.image for frame in frames])
     if known is None:
         style.note(
-            "The run's calibration images are no longer where they were: whether it has seen these frames is not known."
+            f"The calibration images of {run.name} are no longer where they were: whether it has seen these frames is "
+            "not known."
         )
     elif known == 0:
         style.note(
-            f"None of these {len(frames)} frames was used to calibrate or tune the run: its numbers are honest here."
+            f"None of these {len(frames)} frames was used to calibrate or tune {run.name}: its numbers are honest here."
         )
     else:
         st.warning(
-            f"{known} of these {len(frames)} frames were used to calibrate and tune this run. Numbers on them flatter "
-            "it: choose images of other roads and cameras in the sidebar.",
+            f"{known} of these {len(frames)} frames were used to calibrate and tune {run.name}. Numbers on them "
+            "flatter it: choose images of other roads and cameras in the sidebar.",
             icon=":material/info:",
         )
 
 
-def scores(verdicts: dict[ModelName, Verdict]) -> None:
-    """The agreement of each model over all frames."""
-    rows = [
-        {
-            "Model": name,
-            "F1": v.total.f1,
-            "Precision": v.total.precision,
-            "Recall": v.total.recall,
-            "Distortion": v.total.distortion,
-            "Shift (px)": v.total.shift_px,
-        }
-        for name, v in verdicts.items()
-    ]
-    st.dataframe(pd.DataFrame(rows), column_config=COLUMNS, hide_index=True, height=36 * (len(rows) + 1) + 2)
+def table(found: Comparison) -> None:
+    """What the labels' metric says of each model, and how it agrees with full precision."""
+    rows, columns = [], dict(AGREEMENT)
+    for name, verdict in found.verdicts.items():
+        row: dict[str, Any] = {"Model": name}
+        figures = verdict.labels.total if verdict.labels else {}
+        for figure in sorted(figures, key=lambda figure: (figure != "f1", figure in ("tp", "fp", "fn"))):
+            row[title(figure)] = figures[figure]
+            form = "%d" if isinstance(figures[figure], int) else "%.3f"
+            columns[title(figure)] = st.column_config.NumberColumn(format=form, help=FIGURES.get(figure))
+        agreed = verdict.agreement
+        row |= {"Agreement": agreed.f1, "Distortion": agreed.distortion, "Shift (px)": agreed.shift_px}
+        rows.append(row)
+    st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True)
 
 
-def strip(frames: list[Path], verdicts: dict[ModelName, Verdict]) -> Path:
-    """The frames, worst first, to choose from."""
-    last = list(verdicts)[-1]
-    names = named(frames)
-    worst = sorted(zip(verdicts[last].distortion, names, strict=True), key=lambda pair: -pair[0])
-    st.markdown(f"**Frames by distortion of the {last} model, worst first**")
-    colour = MOVED if last == "tuned" else CALIBRATED
-    items = [Frame(name, results.thumbnail(names[name]), f"{score:.2f}", colour) for score, name in worst]
-    chosen = frame_strip(items, key="frame", default=st.query_params.get("at"))
-    st.query_params["at"] = chosen
-    return names[chosen]
+def title(figure: str) -> str:
+    """A figure's name as people write it: F1, TP, Accuracy."""
+    return figure.upper() if len(figure) < 3 else figure.capitalize()
 
 
-def drawn(view: Studio, run: RunFolder, frame: Path, which: str) -> Image:
-    """One side of the slider."""
-    canvas = results.canvas(frame)
-    full = view.lanes(frame)
-    if which == FULL:
-        return road.draw_lanes(canvas, full)
-    moved = results.moved(view, run, cast(ModelName, which), frame)
-    return road.draw_moved(canvas, full, moved.after, moved.distortion)
-
-
-def sides(models: list[ModelName]) -> tuple[str, str]:
-    """What stands left and right of the divider."""
-    options = [FULL, *models]
-    left = st.selectbox(
-        "Left", options, index=len(options) - 2, key="left", bind="query-params", help="Left of the divider."
-    )
-    right = st.selectbox(
-        "Right", options, index=len(options) - 1, key="right", bind="query-params", help="Right of the divider."
-    )
-    return left, right
-
-
-def frame_numbers(view: Studio, run: RunFolder, frame: Path, models: list[ModelName]) -> None:
-    """Distortion of this frame, by part, for each model."""
-    st.markdown(f"**{frame.name}**", help="Lane Distortion Score of this frame, by part: bend, spike, misalignment.")
-    parts = [results.moved(view, run, name, frame).distortion.parts() for name in models]
-    each = {part: [float(found[part][0]) for found in parts] for part in PARTS}
+def bars(models: Sequence[Contender], found: Comparison) -> None:
+    """Each model's figure in total and scenario by scenario, where scenarios are known."""
+    first = found.verdicts[models[0].name]
+    if not first.scenarios:
+        return
+    figure = "f1"
+    if first.labels and first.labels.headline != "f1":
+        figure = st.segmented_control(
+            "Figure", (first.labels.headline, "f1"), default=first.labels.headline, required=True, key="figure",
+            bind="query-params", format_func=title, label_visibility="collapsed",
+        )  # fmt: skip
+    shown = models if found.labelled else models[1:]
+    each = {model.name: found.verdicts[model.name].scores() for model in shown}
+    series = [scores.Series(m.name, m.colour, meaningful(each[m.name], figure), m.second) for m in shown]
     st.plotly_chart(
-        charts.split_bars(models, each), config={"displayModeBar": False}, key="frame parts", alt="Distortion by part"
-    )
+        scores.by_scenario(series, f"{title(figure)}, against {'labels' if found.labelled else 'full precision'}"),
+        config=PLOT, key="bars", alt=f"{title(figure)} of each model, in total and by scenario",
+    )  # fmt: skip
+    for scenario in (name for name, score in each[shown[0].name].items() if without_lanes(score)):
+        counts = ", ".join(f"{each[model.name][scenario]['fp']:g} by {model.name}" for model in shown)
+        style.note(f"{scenario} has no lanes to find. Lanes found there all the same: {counts}.")
+
+
+def meaningful(groups: dict[str, Score], figure: str) -> dict[str, float | None]:
+    """One figure of each group, None where there was nothing to find."""
+    return {name: None if without_lanes(score) else score[figure] for name, score in groups.items()}
+
+
+def problems(found: Comparison) -> None:
+    """Frames that could not be read or have a damaged label."""
+    if not found.problems:
+        return
+    count = sources.count(len(found.problems), "frame")
+    with st.expander(f"{count} missing or damaged", icon=":material/broken_image:"):
+        st.dataframe(pd.DataFrame(found.problems.items(), columns=["Frame", "Problem"]), hide_index=True)
+
+
+def sides(models: Sequence[Contender]) -> tuple[Contender, Contender]:
+    """What stands left and right: calibrated and tuned, or the last models of two runs, unless others are chosen."""
+    named, own = {model.name: model for model in models}, sum(not model.second for model in models)
+    two = own < len(models)  # runs; their choices have keys and defaults of their own
+    places = (own - 1, len(models) - 1) if two else (own - 2, own - 1)
+    texts = ("The first picture.", "The second picture; the frames are sorted by how this model does on them.")
+    chosen = []
+    for label, place, text in zip(("Left", "Right"), places, texts, strict=True):
+        key = label.lower() + ("2" if two else "")
+        forget_unknown(key, list(named))
+        chosen.append(st.selectbox(label, list(named), place, key=key, bind="query-params", help=text, width=190))
+    return named[chosen[0]], named[chosen[1]]
+
+
+def controls(models: Sequence[Contender], labelled: bool) -> Look:
+    """View, sides, and whether labels are drawn; all in the URL."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        view = st.segmented_control(
+            "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params", width="content",
+            help="Slider: drag the divider. Blink: the two change once a second. Clip: consecutive frames as a film.",
+        )  # fmt: skip
+        left, right = sides(models)
+        labels = labelled and st.toggle("Labels", True, key="labels", bind="query-params", width="content")
+    return Look(view, left, right, labels)
+
+
+def strip(found: Comparison, model: Contender) -> Frame:
+    """The frames, worst first, to choose from."""
+    text, choice = st.columns([4, 1], vertical_alignment="bottom")
+    orders = ORDERS if found.labelled else ORDERS[:1]
+    forget_unknown("order", orders)
+    order = choice.selectbox(
+        "Worst by", orders, key="order", bind="query-params",
+        help="Distortion: how far the lanes are from the full-precision ones. Labels: what the dataset's metric says.",
+    )  # fmt: skip
+    verdict, by_name = found.verdicts[model.name], {frame.name: frame for frame in found.frames}
+    worst = verdict.worst(order)[:MOST_TILES]
+    text.markdown(f"**{sources.count(len(worst), 'frame')}, the worst of {model.name} first**")
+    tiles = [
+        Tile(name, results.thumbnail(by_name[name].image), tile_text(verdict, by_name[name], order), model.colour)
+        for name in worst
+    ]
+    chosen = frame_strip(tiles, key="frame", default=st.query_params.get("at"))
+    st.query_params["at"] = chosen
+    return by_name[chosen]
+
+
+def tile_text(verdict: Verdict, frame: Frame, order: str) -> str:
+    """The number that a frame is sorted by, and its scenario."""
+    value = verdict.of_frame(frame.name) if order == "labels" else verdict.distortion[frame.name]
+    return " · ".join(filter(None, (f"{value:.2f}", frame.scenario)))
+
+
+def drawn(view: Studio, model: Contender, frame: Frame, canvas: Image, labels: bool) -> Image:
+    """One model's lanes on one frame, against the full-precision ones."""
+    moved = model.moved(view, frame.image)
+    if model.which == "full":
+        picture = road.draw_lanes(canvas, moved.after)
+    else:
+        picture = road.draw_moved(canvas, moved.before, moved.after, moved.distortion)
+    lanes = labelled_lanes(view.dataset, frame) if labels else []
+    return draw_labels(picture, lanes, view.dataset.size(frame)) if lanes else picture
+
+
+def film(view: Studio, chosen: Look, frame: Frame) -> None:
+    """The chosen frame and those that follow it in the source, as a film of both models."""
+    all_frames = list(view.dataset.frames)
+    rest = all_frames[all_frames.index(frame) :][:LONGEST]
+    if len(rest) < 2:
+        st.info("No frame follows this one in its source: choose another.", icon=":material/movie:")
+        return
+    count = st.slider(
+        "Frames of the clip", 2, LONGEST, 24, key="clip", bind="query-params",
+        help="The chosen frame and those that follow it in the folder, dataset or video, as far as there are so many.",
+    )  # fmt: skip
+    frames = rest[: int(count)]
+    stamps = tuple((each.name, written(each.image)) for each in frames)
+    key = ("clip", view.choice, view.dataset.root, stamps, *(model.key for model in chosen.sides), chosen.labels)
+    if st.session_state.get("film", (None,))[0] != key:  # only the last one is kept, for films are large
+        st.session_state["film"] = (key, shoot(view, chosen, frames))
+    st.video(st.session_state["film"][1], format="video/webm", loop=True, muted=True)
+
+
+def shoot(view: Studio, chosen: Look, frames: Sequence[Frame]) -> bytes:
+    """The film, with a progress bar while it is made."""
+    bar, pictures = style.Bar("Drawing frames"), []
+    for done, frame in enumerate(frames, 1):
+        canvas = road.canvas(results.canvas(frame.image), CLIP_WIDTH)
+        left, right = (drawn(view, model, frame, canvas, chosen.labels) for model in chosen.sides)
+        pictures.append(clips.beside(left, right, chosen.left.name, chosen.right.name))
+        bar(done, len(frames))
+    bar.close()
+    return clips.webm(pictures)
+
+
+def picture(view: Studio, chosen: Look, frame: Frame) -> None:
+    """The two models on one frame, in the chosen view."""
+    if chosen.view == "Clip":
+        return film(view, chosen, frame)
+    canvas = results.canvas(frame.image)
+    left, right = (road.jpeg(drawn(view, model, frame, canvas, chosen.labels)) for model in chosen.sides)
+    names = chosen.left.name, chosen.right.name
+    if chosen.view == "Side by side":
+        for column, jpeg, name in zip(st.columns(2, gap="small"), (left, right), names, strict=True):
+            column.image(jpeg, name, width="stretch", alt=f"Lanes of {name} on {frame.name}")
+    else:
+        {"Slider": compare_slider, "Blink": blink}[chosen.view](left, right, *names, key=chosen.view)
+
+
+def frame_numbers(view: Studio, models: Sequence[Contender], found: Comparison, frame: Frame) -> None:
+    """Distortion of this frame, by part, for each model; with a label also what the metric says."""
+    name = frame.name.replace("/", "/\u200b")  # long names break at their folders
+    st.markdown(f"**{name}**", help="Lane Distortion Score of this frame, by part: bend, spike, misalignment.")
+    parts = [model.moved(view, frame.image).distortion.parts() for model in models[1:]]
+    each = {part: [float(values[part][0]) for values in parts] for part in PARTS}
+    figure = charts.split_bars([model.name for model in models[1:]], each)
+    st.plotly_chart(figure, config=PLOT, key="frame parts", alt="Distortion by part")
+    values = {name: verdict.of_frame(frame.name) for name, verdict in found.verdicts.items()}
+    known = [f"{name} {value:.2f}" for name, value in values.items() if value is not None]
+    labels = found.verdicts[models[0].name].labels
+    if labels and known:
+        headline = title(labels.headline)
+        style.note(f"{headline} against the label: {', '.join(known)}.")
 
 
 @st.fragment
-def look(view: Studio, run: RunFolder, frames: list[Path], verdicts: dict[ModelName, Verdict]) -> None:
-    """The strip and the picture; only this is rerun when another frame is chosen."""
-    models = list(verdicts)
-    frame = strip(frames, verdicts)
-    wide, narrow = st.columns([3.2, 1], gap="medium")
-    with narrow:
-        left, right = sides(models)
-        frame_numbers(view, run, frame, models)
-    with wide:
-        before, after = (road.jpeg(drawn(view, run, frame, which)) for which in (left, right))
-        compare_slider(before, after, left, right, key="slider")
-        style.moved_legend("quantized")
+def look(view: Studio, models: Sequence[Contender], found: Comparison) -> None:
+    """Strip, controls and picture; only this is rerun when one of them is used."""
+    above = st.container()
+    try:
+        chosen = controls(models, found.labelled)
+        with above:
+            frame = strip(found, chosen.right)
+        roomy = chosen.view in ("Side by side", "Clip")
+        wide, narrow = (st.container(), st.container()) if roomy else st.columns([2.7, 1], gap="medium")
+        with wide:
+            picture(view, chosen, frame)
+            style.moved_legend("quantized", *([("labels", LABEL, "dash")] if chosen.labels else []))
+        with narrow:
+            frame_numbers(view, models, found, frame)
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
 
 
 view = studio()
 style.page("Compare", "Full precision against quantized, before and after tuning, on any frame.")
-left, right = st.columns([3, 1], gap="medium")
-with left:
+first, other, number = st.columns([2, 2, 1], gap="medium")
+with first:
     run = results.choose(view, "run")
 if run is None:
     st.info(
@@ -151,9 +308,15 @@ if run is None:
     )
     st.page_link("../pages/tune.py", label="Go to Tune", icon=":material/arrow_forward:")
     st.stop()
-with right:
+with other:
+    second = results.choose(view, "against", optional=True, label="Run 2", besides=run)
+with number:
     frames = frames_to_compare(view)
-verdicts = results.verdicts(view, run, frames)
-scores(verdicts)
-known_images(run, frames)
-look(view, run, frames, verdicts)
+models = contenders(run, second)
+found = compare(view, models, frames)
+table(found)
+bars(models, found)
+problems(found)
+for each in filter(None, (run, second)):
+    known_images(each, found.frames)
+look(view, models, found)

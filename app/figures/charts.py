@@ -53,7 +53,7 @@ def split_bars(names: Sequence[str], parts: Mapping[str, Sequence[float]], row: 
         figure.add_annotation(x=value, y=name, text=f"{value:.2f}", showarrow=False, xanchor="left", xshift=6)
     most = max(float(np.max(total, initial=0.0)), 1e-6)
     plain(figure, 46 + row * max(len(names), 1), barmode="stack", bargap=0.35, showlegend=False)
-    figure.update_xaxes(range=[0, most * 1.35], title=None, showticklabels=False, showgrid=False)
+    figure.update_xaxes(range=[0, most * 1.6], title=None, showticklabels=False, showgrid=False)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 FULL = "#56B4E9"  # lanes of the full-precision detector
 MOVED = "#009E73"  # lanes of a perturbed or tuned detector, where they are in place
 CALIBRATED = "#8A93A3"  # a quantized detector before tuning
+LABEL = "#F0E442"  # lanes as people labelled them
 NEUTRAL = "#8A93A3"  # what carries no meaning of its own: grids, unselected bars
 
 PARTS = {"bend": "#E69F00", "spike": "#D55E00", "misalignment": "#CC79A7"}  # the parts of a distortion

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from functools import cache
 from typing import Any
 
 import streamlit as st
+
+from app.widgets.pictures import uri
 
 _HTML = """
 <figure class="sf-compare">
@@ -59,10 +60,5 @@ def _component() -> Any:
 def compare_slider(left: bytes, right: bytes, left_label: str, right_label: str, key: str) -> None:
     """Show two JPEG pictures of one size; the divider's place stays with the visitor's browser."""
     _component()(
-        data={"left": _uri(left), "right": _uri(right), "left_label": left_label, "right_label": right_label},
-        key=key,
+        data={"left": uri(left), "right": uri(right), "left_label": left_label, "right_label": right_label}, key=key
     )
-
-
-def _uri(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + b64encode(jpeg).decode()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import streamlit as st
 
+from app.widgets.pictures import uri
+
 
 @dataclass(frozen=True)
-class Frame:
+class Tile:
     """One picture of the strip.
 
     Attributes:
@@ -82,20 +83,12 @@ def _component() -> Any:
     return st.components.v2.component("sfcore.frame_strip", html="", css=_CSS, js=_JS)
 
 
-def frame_strip(frames: list[Frame], key: str, default: str | None = None) -> str:
+def frame_strip(frames: list[Tile], key: str, default: str | None = None) -> str:
     """Show the frames and return the name of the chosen one; the first (or ``default``) at the start."""
     names = [frame.name for frame in frames]
     state = st.session_state.get(key)
     chosen = (state.get("chosen") if state else None) or default
     chosen = chosen if chosen in names else names[0]
-    data = [
-        {
-            "name": f.name,
-            "label": f.label,
-            "colour": f.colour,
-            "picture": "data:image/jpeg;base64," + b64encode(f.picture).decode(),
-        }
-        for f in frames
-    ]
+    data = [{"name": f.name, "label": f.label, "colour": f.colour, "picture": uri(f.picture)} for f in frames]
     result = _component()(data={"frames": data, "chosen": chosen}, key=key, on_chosen_change=lambda: None)
     return result.chosen if result.chosen in names else chosen

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from functools import cache
 from typing import Any
 
 import streamlit as st
+
+from app.widgets.pictures import uri
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in shares of the picture; a point has no size
 
@@ -83,6 +84,5 @@ def pixel_picker(picture: bytes, label: str, key: str) -> Box | None:
     """Show a JPEG picture and return what was last clicked or brushed on it, or None."""
     before = st.session_state.get(key)
     box = before.get("box") if before else None
-    uri = "data:image/jpeg;base64," + b64encode(picture).decode()
-    result = _component()(data={"image": uri, "label": label, "box": box}, key=key, on_box_change=lambda: None)
+    result = _component()(data={"image": uri(picture), "label": label, "box": box}, key=key, on_box_change=lambda: None)
     return tuple(result.box) if result.box else None

@@ -78,6 +78,41 @@ def test_the_comparison_slider_is_dragged_and_driven_by_keys(visit: Open) -> Non
     assert figure.evaluate(place) == dragged + 2
 
 
+def test_two_pictures_blink_until_they_are_paused(visit: Open) -> None:
+    page = visit("compare?frames=2&view=Blink")
+    label, button = page.locator(".sf-blink .label"), page.locator(".sf-blink button")
+    button.wait_for()
+    expect(label).to_have_text("tuned", timeout=5 * SECONDS)
+    expect(label).to_have_text("calibrated", timeout=5 * SECONDS)
+    button.click()
+    shown = label.inner_text()
+    page.wait_for_timeout(1.5 * SECONDS)
+    assert label.inner_text() == shown and "Blink" in button.inner_text()
+    for key, name in (("ArrowRight", "tuned"), ("ArrowLeft", "calibrated")):
+        page.keyboard.press(key)
+        expect(label).to_have_text(name)
+
+
+def test_nothing_blinks_for_those_who_want_less_motion(visit: Open) -> None:
+    page = visit("compare?frames=2&view=Blink")
+    page.emulate_media(reduced_motion="reduce")
+    page.reload()
+    page.locator(".sf-blink button").wait_for()
+    expect(page.locator(".sf-blink button")).to_contain_text("▶")
+    page.wait_for_timeout(1.5 * SECONDS)
+    assert page.locator(".sf-blink .label").inner_text() == "calibrated"
+
+
+def test_a_clip_plays(visit: Open) -> None:
+    page = visit("compare?frames=2&view=Clip&clip=6")
+    video = page.locator("video")
+    video.wait_for()
+    page.wait_for_function("() => document.querySelector('video').readyState >= 2")
+    assert abs(video.evaluate("(v) => v.duration") - 0.6) < 0.15
+    video.evaluate("(v) => v.play()")
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
+
+
 def test_another_frame_is_chosen_from_the_strip(visit: Open) -> None:
     page = visit("compare?frames=3")
     second = page.locator(".sf-strip button").nth(1)

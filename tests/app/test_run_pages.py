@@ -18,8 +18,8 @@ def test_compare_shows_both_models_and_owns_up_to_calibration_frames(visit: Visi
     app = visit("compare", frames="24")
     assert errors(app) == []
     table = app.dataframe[0].value
-    assert list(table["Model"]) == ["calibrated", "tuned"]
-    assert table["F1"].between(0, 1).all() and (table["Distortion"] > 0).all()
+    assert list(table["Model"]) == ["full precision", "calibrated", "tuned"]
+    assert table["Agreement"][0] == 1 and (table["Distortion"][1:] > 0).all()
     assert "2 of these 24 frames" in app.warning[0].value
 
 

@@ -1,0 +1,174 @@
+"""Compare: its pictures, its films, and numbers that are the engine's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.comparison import contenders
+from app.figures import clips, labels, scores
+from app.figures.colours import CALIBRATED, FULL, LABEL, MOVED, rgb
+from sfcore.datasets.dataset import open_dataset
+from sfcore.evaluation.evaluate import Evaluation, evaluate, predict
+from sfcore.resources import sample_data
+from sfcore.runs import RunFolder
+from sfcore.runs.results import compare, load_model
+from tests.app.conftest import Visit, errors
+
+SCENES = sample_data() / "scenes"
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """Three of the sample scenes, named after scenarios; the last is made a crossroads without labelled lanes."""
+    entries = json.loads((SCENES / "labels.json").read_text())[:3]
+    for entry in entries:
+        shutil.copy(SCENES / entry["file"], tmp_path)
+        entry["scenario"] = Path(entry["file"]).stem[3:]
+    entries[2] |= {"scenario": "cross", "lanes": []}
+    (tmp_path / "labels.json").write_text(json.dumps(entries))
+    return tmp_path
+
+
+def texts(app: AppTest) -> list[str]:
+    """What the page says in HTML of its own."""
+    return [element.proto.body for element in app.get("html")]
+
+
+def title(figure: str) -> str:
+    return figure.upper() if len(figure) == 2 else figure.capitalize()
+
+
+def engine(folder: Path, run: RunFolder, which: str) -> Evaluation:
+    """What ``sfcore evaluate run`` says of a model."""
+    dataset = open_dataset(folder)
+    with tempfile.TemporaryDirectory() as out:
+        filed = dataset.predictions(Path(out))
+        assert not predict(load_model(run, which), dataset, filed)
+        return evaluate(dataset, filed)
+
+
+def test_the_numbers_are_the_engines(visit: Visit, run: RunFolder, few: Path) -> None:
+    app = visit("compare", images="Folder", folder=str(few))
+    assert errors(app) == []
+    table = app.dataframe[0].value.set_index("Model")
+    bars = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
+    names = {"full precision": "full", "calibrated": "calibrated", "tuned": "tuned"}
+    assert list(table.index) == [bar["name"] for bar in bars] == list(names)
+    assert [bar["marker"]["color"] for bar in bars] == [FULL, CALIBRATED, MOVED]
+    agreed = compare(run, [few])
+    for bar, (name, which) in zip(bars, names.items(), strict=True):
+        found = engine(few, run, which)
+        for figure in ("f1", "precision", "recall", "tp", "fp", "fn"):
+            assert table[title(figure)][name] == pytest.approx(found.total[figure])
+        assert bar["x"] == ["total", *found.scenarios] == ["total", "curve", "normal", "cross"]
+        figures = [found.total["f1"], found.scenarios["curve"]["f1"], found.scenarios["normal"]["f1"]]
+        assert bar["y"][:3] == pytest.approx(figures) and bar["y"][3] is None
+        if which != "full":
+            assert table["Agreement"][name] == pytest.approx(getattr(agreed, which).f1)
+            assert table["Distortion"][name] == pytest.approx(getattr(agreed, which).distortion)
+    assert table["TP"]["full precision"] > 0
+    false = engine(few, run, "full").scenarios["cross"]["fp"]
+    assert any(
+        f"cross has no lanes to find. Lanes found there all the same: {false:g} by full" in text for text in texts(app)
+    )
+
+
+def test_without_labels_full_precision_stands_in_for_them(visit: Visit, run: RunFolder, few: Path) -> None:
+    (few / "labels.json").unlink()
+    app = visit("compare", images="Folder", folder=str(few))
+    assert errors(app) == []
+    assert "F1" not in app.dataframe[0].value and "Agreement" in app.dataframe[0].value
+    assert app.selectbox(key="order").options == ["distortion"] and not app.toggle
+
+
+def test_frames_are_sorted_by_what_the_labels_say(visit: Visit, run: RunFolder, few: Path) -> None:
+    app = visit("compare", images="Folder", folder=str(few), order="labels", right="full precision")
+    assert errors(app) == []
+    assert app.query_params["at"] == engine(few, run, "full").worst(1)[0]
+
+
+def test_damaged_frames_are_listed_and_the_others_compared(visit: Visit, run: RunFolder, few: Path) -> None:
+    broken = sorted(few.glob("*.jpg"))[1]
+    broken.write_bytes(b"no image")
+    app = visit("compare", images="Folder", folder=str(few))
+    assert errors(app) == []
+    listed = next(each for each in app.expander if "missing" in each.label).dataframe[0].value
+    assert list(listed["Frame"]) == [broken.name] and "no image" in listed["Problem"][0]
+    assert app.dataframe[0].value.set_index("Model").loc["full precision", "TP"] > 0
+
+
+def test_two_runs_are_compared(visit: Visit, run: RunFolder, runs_folder: Path) -> None:
+    shutil.copytree(run.path, runs_folder / "second")
+    app = visit("compare", frames="2", run="first", against="second")
+    assert errors(app) == []
+    assert list(app.dataframe[0].value["Model"])[3:] == ["calibrated, run 2", "tuned, run 2"]
+    assert (app.selectbox(key="left2").value, app.selectbox(key="right2").value) == ("tuned", "tuned, run 2")
+    assert "first" not in app.selectbox(key="against").options
+
+
+def test_a_link_names_the_view_and_views_take_turns(visit: Visit, run: RunFolder, few: Path) -> None:
+    app = visit("compare", images="Folder", folder=str(few), view="Clip", clip="2")
+    assert errors(app) == [] and len(app.get("video")) == 1
+    for view in ("Slider", "Side by side", "Blink"):
+        app.segmented_control(key="view").set_value(view).run()
+        assert errors(app) == [] and not app.get("video")
+
+
+def test_a_smaller_source_takes_fewer_frames(visit: Visit, run: RunFolder, few: Path) -> None:
+    app = visit("compare", frames="6")
+    app.segmented_control(key="images").set_value("Folder").run()
+    app.text_input(key="folder").set_value(str(few)).run()
+    assert errors(app) == [] and app.number_input(key="frames").value == 3
+
+
+def test_a_second_runs_models_have_the_colours_of_the_firsts(run: RunFolder) -> None:
+    colours = {model.name: model.colour for model in contenders(run, run)}
+    assert colours["tuned"] == colours["tuned, run 2"] == MOVED and len(colours) == 5
+
+
+def test_bars_of_a_second_run_are_hatched_and_what_means_nothing_has_no_bar() -> None:
+    values = {"total": 0.5, "cross": None}
+    figure = scores.by_scenario(
+        [scores.Series("a", MOVED, values), scores.Series("a, run 2", MOVED, values, True)], "F1"
+    )
+    assert [bar.marker.pattern.shape for bar in figure.data] == [None, "/"]
+    assert list(figure.data[0].y) == [0.5, None] and list(figure.data[0].text) == ["0.50", ""]
+
+
+def test_dashes_cover_their_share_of_a_lane_that_turns() -> None:
+    line = np.array([[0.0, 0.0], [30.0, 0.0], [30.0, 50.0]])
+    pieces = list(labels.dashes(line, 10, 6))
+    lengths = [np.linalg.norm(np.diff(piece, axis=0), axis=1).sum() for piece in pieces]
+    assert lengths == pytest.approx([10.0] * 5)
+    assert pieces[1][0].tolist() == [16, 0] and pieces[1][-1].tolist() == [26, 0]
+    assert pieces[2].tolist() == [[30, 2], [30, 12]]
+
+
+def test_labels_are_drawn_dashed_where_they_are() -> None:
+    image = np.full((720, 1280, 3), 90, np.uint8)
+    picture = labels.draw_labels(image, [np.array([[250.0, 0.0], [250.0, 359.0]])], (360, 640))
+    yellow = np.abs(picture[:, 500].astype(int) - rgb(LABEL)).max(-1) < 30
+    share = labels.DASH / (labels.DASH + labels.GAP)
+    assert yellow.mean() == pytest.approx(share, abs=0.1) and (image == 90).all()
+    assert not (picture[:, 520] != 90).any()
+
+
+def test_a_film_has_all_frames_and_both_pictures() -> None:
+    red, blue = (np.full((45, 81, 3), colour, np.uint8) for colour in ((200, 30, 30), (30, 30, 200)))
+    film = clips.webm(clips.beside(red, blue, "", "") for _ in range(7))
+    with tempfile.NamedTemporaryFile(suffix=".webm") as file:
+        file.write(film)
+        file.flush()
+        capture = cv2.VideoCapture(file.name)
+        pictures = [picture for _ in range(9) for ok, picture in [capture.read()] if ok]
+    assert len(pictures) == 7 and pictures[0].shape == (44, 166, 3)
+    left, right = pictures[3][30, 20, ::-1].astype(int), pictures[3][30, 120, ::-1].astype(int)
+    assert left[0] > left[2] + 100 and right[2] > right[0] + 100
