@@ -82,7 +82,7 @@ def save_curves_picture(path: Path, curves: Mapping[str, Curves]) -> None:
         axes.set_axis_off()
     figure.supxlabel("noise level (RMS error of the head / RMS of the head)", fontsize="medium")
     figure.supylabel("Lane Distortion Score (mean, 5–95 % band)", fontsize="medium")
-    _save_figure(path, figure)
+    save_figure(path, figure)
 
 
 def _draw_curves(axes: Axes, curves: Curves) -> None:
@@ -117,10 +117,11 @@ def save_layers_picture(path: Path, found: Sequence[Culprit], title: str, most: 
     axes.set_xlabel("Lane Distortion Score per image when this alone is quantized")
     axes.set_title(title)
     axes.legend()
-    _save_figure(path, figure)
+    save_figure(path, figure)
 
 
-def _save_figure(path: Path, figure: Figure) -> None:
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a Matplotlib figure as PNG, atomically. Raises InputError: it cannot be written."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomic(path, buffer.getvalue())

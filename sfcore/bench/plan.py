@@ -1,0 +1,220 @@
+"""What a bench is asked to do: detectors × schemes × methods × seeds, each cell of which is an ordinary run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sfcore.detectors import registry
+from sfcore.errors import InputError
+from sfcore.quant.recipe import METHODS
+from sfcore.quant.scheme import Scheme
+from sfcore.runs import RunSpec
+
+SWEPT = "selective-focus"  # whose k a bench varies, as in the paper's table 7
+CALIBRATORS = ("weight_calibrator", "activation_calibrator")  # options of a run, whatever its method
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the tables: a method, perhaps with options of its own.
+
+    Attributes:
+        label: what the tables call it.
+        method: its name among the methods.
+        changes: options that differ from those of the plan.
+    """
+
+    label: str
+    method: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> Variant:
+        """Read ``[LABEL=]METHOD[:OPTION=VALUE[,OPTION=VALUE...]]``, such as ``ACIQ=calibrate:wide_heads=false``.
+
+        Raises:
+            InputError: it is not of that form.
+        """
+        name, _, rest = text.partition(":")
+        label, given, method = name.rpartition("=")
+        pairs = [part.partition("=") for part in rest.split(",")] if rest else []
+        if not method or (given and not label) or not all(key and value for key, _, value in pairs):
+            raise InputError(f"{text!r} is no method: write [LABEL=]METHOD[:OPTION=VALUE,...], such as qdrop:drop=0.3")
+        return cls(label or text, method, {key: _value(value) for key, _, value in pairs})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An option's value for the cells that have all of certain names.
+
+    Attributes:
+        where: detectors, schemes, methods, or granularities of methods; empty for all cells.
+        option: a field of the methods, or one of CALIBRATORS.
+    """
+
+    where: frozenset[str]
+    option: str
+    value: Any
+
+    @classmethod
+    def parse(cls, text: str) -> Setting:
+        """Read ``[NAME.]...OPTION=VALUE``, such as ``W8A8.netwise.iterations=400``.
+
+        Raises:
+            InputError: it is not of that form.
+        """
+        key, equals, value = text.partition("=")
+        *where, option = key.split(".")
+        if not (equals and value and option and all(where)):
+            raise InputError(
+                f"{text!r} sets nothing: write OPTION=VALUE or METHOD.OPTION=VALUE, such as iterations=300"
+            )
+        return cls(frozenset(where), option.replace("-", "_"), _value(value))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a bench.
+
+    Attributes:
+        path: its run folder.
+        spec: what it is asked to do.
+        label: of its row in the tables.
+    """
+
+    path: Path
+    spec: RunSpec
+    label: str
+
+    def __str__(self) -> str:
+        return f"{self.spec.detector} {self.spec.scheme} {self.label}, seed {self.spec.seed}"
+
+    @property
+    def curves(self) -> tuple[Any, ...] | None:
+        """Cells that have this in common need the same noise-score curves; None for those that need none."""
+        recipe = self.spec.settings()
+        return (self.spec.detector, self.spec.seed, recipe.rendered) if recipe.needs_curves else None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole bench.
+
+    Attributes:
+        detectors, schemes, seeds: of the cells.
+        variants: the rows of the tables.
+        images, limit: calibration images, as of :class:`RunSpec`.
+        weights: checkpoints by detector, where other than the shipped ones.
+        settings: options of the methods; of two that fit a cell, the later one counts.
+        ks: numbers of heads for further cells of SWEPT.
+        device: as of :class:`RunSpec`.
+    """
+
+    detectors: tuple[str, ...]
+    schemes: tuple[str, ...]
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...]
+    images: tuple[str, ...]
+    limit: int | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[Setting, ...] = ()
+    ks: tuple[int, ...] = ()
+    device: str = "auto"
+
+    def cells(self, root: Path) -> list[Cell]:
+        """All cells, seed by seed, so that a bench that was interrupted has all of its first seeds.
+
+        Args:
+            root: the folder that gets the run folders.
+
+        Raises:
+            InputError: something in the plan is unknown, or fits nothing else in it.
+        """
+        self._check_names()
+        found = [
+            self._cell(root, detector, scheme, variant, seed)
+            for seed in dict.fromkeys(self.seeds)
+            for detector in dict.fromkeys(self.detectors)
+            for scheme in dict.fromkeys(str(Scheme.parse(text)) for text in self.schemes)
+            for variant in self._rows(detector)
+        ]
+        checked: set[tuple[str, str]] = set()
+        for cell in found:
+            if (cell.spec.detector, cell.label) not in checked:
+                cell.spec.validate()
+                checked.add((cell.spec.detector, cell.label))
+        return found
+
+    def _rows(self, detector: str) -> Iterator[Variant]:
+        """The variants, and SWEPT at those k that the detector has the heads for and that are not its usual one."""
+        yield from self.variants
+        heads = heads_of(detector)
+        usual = RunSpec(detector, (), "W8A8", SWEPT, options=self._options(Variant(SWEPT, SWEPT), {detector, SWEPT}))
+        for k in self.ks:
+            if k <= heads and k != usual.settings().heads_to_select(heads):
+                yield Variant(f"{SWEPT}:k={k}", SWEPT, {"k": k})
+
+    def _cell(self, root: Path, detector: str, scheme: str, variant: Variant, seed: int) -> Cell:
+        names = {detector, scheme, variant.method, variant.label, METHODS[variant.method].granularity}
+        options = self._options(variant, names)
+        calibrators = {name: options.pop(name) for name in CALIBRATORS if name in options}
+        spec = RunSpec(
+            detector, self.images, scheme, variant.method, self.weights.get(detector), options,
+            self.limit, seed, self.device, **calibrators,
+        )  # fmt: skip
+        name = re.sub(r"[^\w.=-]+", "-", f"{detector}-{scheme}-{variant.label}-{seed}")
+        return Cell(root / name, spec.absolute(), variant.label)
+
+    def _options(self, variant: Variant, names: set[str]) -> dict[str, Any]:
+        """What is set for a cell, without what its method does not know."""
+        given = {s.option: s.value for s in self.settings if s.where <= names}
+        known = {*CALIBRATORS, *_options_of(variant.method)}
+        return {name: value for name, value in given.items() if name in known} | dict(variant.changes)
+
+    def _check_names(self) -> None:
+        """Every setting and every k must fit something, for one that does not is most likely a slip."""
+        labels = [variant.label for variant in self.variants]
+        if len(set(labels)) < len(labels):
+            raise InputError(
+                f"two methods have the same name ({', '.join(labels)}): write LABEL=METHOD for one of them"
+            )
+        methods = {variant.method for variant in self.variants}
+        names = {*self.detectors, *self.schemes, *methods, *labels, *(METHODS[name].granularity for name in methods)}
+        options = {*CALIBRATORS, *(option for method in methods for option in _options_of(method))}
+        for setting in self.settings:
+            if odd := sorted(setting.where - names):
+                raise InputError(f"an option is set for {odd[0]!r}, which is not in this bench: {_listed(names)}")
+            if setting.option not in options:
+                raise InputError(f"no method here has an option {setting.option!r}: choose one of {_listed(options)}")
+        if odd := sorted(self.weights.keys() - set(self.detectors)):
+            raise InputError(f"weights are given for {odd[0]!r}, which is not in this bench: {_listed(self.detectors)}")
+        if self.ks and SWEPT not in labels:
+            raise InputError(f"k is varied for {SWEPT}, which is not among the methods: add it")
+
+
+def _listed(names: Sequence[str] | set[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _value(text: str) -> Any:
+    """A number, true, false, null or a list as JSON writes it; any other text as it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+@cache
+def heads_of(detector: str) -> int:
+    """How many heads a detector has."""
+    return len(registry.entry(detector).build().heads)
+
+
+def _options_of(method: str) -> list[str]:
+    return [one.name for one in fields(METHODS[method]) if one.init]

@@ -1,0 +1,124 @@
+"""The unseen images that a bench is judged on, each source a column of its tables, and the scenes it renders itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+from sfcore.datasets.dataset import Dataset, Frame, layout_of, open_dataset
+from sfcore.datasets.images import content_hash, find_images
+from sfcore.datasets.scenes import Scene, render
+from sfcore.datasets.scenes.folders import SIZES, write_scenes
+from sfcore.runs.protocol import Report
+
+CALIBRATION_SCENES, TEST_SCENES = 64, 100
+# Seeds of the first scenes: far from those of training, scoring, samples and runs, and never changed.
+FIRST_CALIBRATION, FIRST_TEST = 50_000_000, 51_000_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Unseen images under one name.
+
+    Attributes:
+        name: of the column.
+        paths: folders, parts of folders, image files or datasets.
+        limit: at most so many images of each path, evenly spread; None for all.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    limit: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Unseen:
+    """The images of a source.
+
+    Attributes:
+        files: all images, path after path.
+        labelled: each as a labelled dataset's frame; None unless all have labels, and of datasets with one metric.
+    """
+
+    files: list[Path]
+    labelled: list[tuple[Dataset, Frame]] | None
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 (hex) over the contents of all images in order."""
+        return content_hash(self.files)
+
+
+@cache
+def unseen(source: Source) -> Unseen:
+    """The images of a source, found once a process.
+
+    Raises:
+        InputError: a path holds no images, or does not exist.
+    """
+    files: list[Path] = []
+    labelled: list[tuple[Dataset, Frame]] = []
+    for path in source.paths:
+        dataset = _labelled(Path(path))
+        if dataset is None:
+            files += find_images([path], source.limit)
+        else:
+            frames = _spread(dataset.frames, source.limit)
+            files += [frame.image for frame in frames]
+            labelled += [(dataset, frame) for frame in frames]
+    complete = len(labelled) == len(files) and len({dataset.metric for dataset, _ in labelled}) == 1
+    return Unseen(files, labelled if complete else None)
+
+
+def _labelled(path: Path) -> Dataset | None:
+    """The dataset at a path, when it is one that has labels."""
+    dataset = open_dataset(path) if path.exists() and layout_of(path) else None
+    return dataset if dataset and dataset.metric else None
+
+
+def _spread(frames: Sequence[Frame], limit: int | None) -> list[Frame]:
+    count = min(limit or len(frames), len(frames))
+    return [frames[i * len(frames) // count] for i in range(count)]
+
+
+def sources_of(texts: Sequence[str], limit: int | None) -> tuple[Source, ...]:
+    """Read ``[NAME=]PATH``, such as ``other cameras=road-mix``; paths of the same name become one source.
+
+    Raises:
+        InputError: a path holds no images, or does not exist, or a label is missing or damaged.
+    """
+    paths: dict[str, list[str]] = {}
+    for text in texts:
+        name, _, path = ("", "", text) if Path(text).exists() else text.rpartition("=")
+        paths.setdefault(name or Path(path).name, []).append(str(Path(path).absolute()))
+    sources = tuple(Source(name, tuple(found), limit) for name, found in paths.items())
+    for source in sources:
+        for dataset, frame in unseen(source).labelled or ():
+            dataset.label(frame)  # better refused now than after hours of tuning
+    return sources
+
+
+def rendered_calibration(out: Path, limit: int | None, report: Report) -> str:
+    """Calibration scenes, rendered unless they are there; returns their folder."""
+    count = limit or CALIBRATION_SCENES
+    return _rendered("folder", out / f"calibration-{count}", FIRST_CALIBRATION, count, report)
+
+
+def rendered_test(out: Path, limit: int | None, report: Report) -> str:
+    """Other scenes, as a labelled dataset; see :func:`rendered_calibration`."""
+    count = limit or TEST_SCENES
+    return _rendered("culane", out / f"test-{count}", FIRST_TEST, count, report)
+
+
+def _rendered(layout: str, folder: Path, first: int, count: int, report: Report) -> str:
+    def scenes() -> Iterator[Scene]:
+        for index in range(count):
+            yield render(first + index, size=SIZES[layout])
+            report(f"rendering scenes, {folder.name}", index + 1, count)
+
+    last = {"folder": "labels.json", "culane": "list/test.txt"}[layout]  # what is written after all pictures
+    if not (folder / last).exists():
+        write_scenes(layout, folder, "test", scenes())
+    return str(folder)

@@ -1,0 +1,94 @@
+"""``sfcore bench``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from sfcore.bench.grid import carry_out_all
+from sfcore.bench.plan import Plan, Setting, Variant
+from sfcore.bench.report import write_report
+from sfcore.bench.rows import Row
+from sfcore.bench.sources import Source, rendered_calibration, rendered_test, sources_of
+from sfcore.bench.table import F1, comparison
+from sfcore.cli.console import Answer, Progress, note, table
+from sfcore.cli.tune import METHOD_OPTIONS
+from sfcore.detectors import registry
+from sfcore.errors import InputError
+from sfcore.quant.methods import METHODS
+
+EVERY = "all"
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    """Carry out what is left of a bench, then write its tables; so it does when it is interrupted."""
+    out, progress = Path(arguments.out), Progress()
+    plan = _plan(arguments, out, progress)
+    cells = plan.cells(out / "runs")
+    texts = arguments.test or [f"rendered scenes={rendered_test(out / 'scenes', arguments.test_limit, progress)}"]
+    sources = sources_of(texts, arguments.test_limit)
+    command = shlex.join(["sfcore", *sys.argv[1:]])
+    note(f"{len(cells)} cells, each a run in {out / 'runs'}; those that are done are skipped")
+
+    def watch(done: int, total: int, left: float | None) -> None:
+        if left is not None:
+            progress("cells", done, total, left)
+
+    try:
+        failed = carry_out_all(cells, sources, arguments.jobs, watch)
+    except KeyboardInterrupt:
+        write_report(out, plan, cells, sources, {}, command)
+        raise
+    finally:
+        progress.close()
+    rows = write_report(out, plan, cells, sources, failed, command)
+    for cell, why in failed.items():
+        note(f"failed: {cell}: {why}")
+    content = {"out": str(out), "cells": len(cells), "failed": failed, "rows": [asdict(row) for row in rows]}
+    return Answer(content, _text(rows, sources, out), 1 if failed else 0)
+
+
+def _plan(arguments: argparse.Namespace, out: Path, progress: Progress) -> Plan:
+    options = [name for name in METHOD_OPTIONS if name != "k" and getattr(arguments, name) is not None]
+    settings = [f"{name}={getattr(arguments, name)}" for name in options]
+    weights = dict(_named_file(text) for text in arguments.weights or ())
+    return Plan(
+        detectors=_detectors(arguments.detectors, weights),
+        schemes=tuple(arguments.bits),
+        variants=tuple(map(Variant.parse, METHODS if arguments.methods == [EVERY] else arguments.methods)),
+        seeds=tuple(arguments.seeds),
+        images=tuple(arguments.images or [rendered_calibration(out / "scenes", arguments.limit, progress)]),
+        limit=arguments.limit,
+        weights=weights,
+        settings=tuple(map(Setting.parse, [*settings, *(arguments.set or ())])),
+        ks=tuple(arguments.k or ()),
+        device=arguments.device,
+    )
+
+
+def _detectors(names: list[str], weights: dict[str, str]) -> tuple[str, ...]:
+    """Those named; "all" are those that have weights, shipped or given."""
+    if names != [EVERY]:
+        return tuple(names)
+    return tuple(entry.name for entry in registry.entries() if entry.weights or entry.name in weights)
+
+
+def _named_file(text: str) -> tuple[str, str]:
+    name, equals, file = text.partition("=")
+    if not (name and equals and file):
+        raise InputError(f"--weights {text!r} names no checkpoint: write DETECTOR=FILE")
+    return name, file
+
+
+def _text(rows: list[Row], sources: tuple[Source, ...], out: Path) -> str:
+    """The first table of each source, and where the others are."""
+    parts = []
+    for source in sources:
+        here = [row for row in rows if row.test == source.name]
+        found = comparison(here, F1, "", f"{F1.title}; {source.name}")
+        lines = [dict(zip(found.header, (entry.text for entry in line), strict=True)) for line in found.body]
+        parts += [f"{found.title}\n{table(lines)}"] if lines else []
+    return "\n\n".join([*parts, f"report.md, results.csv, results.json, tables/ and runs/ are in {out}"])
