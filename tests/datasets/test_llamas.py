@@ -12,6 +12,7 @@ import pytest
 from sfcore.datasets.dataset import layout_of, open_dataset
 from sfcore.datasets.layouts.llamas import read_lanes
 from sfcore.errors import InputError
+from sfcore.evaluation.metric import METRICS
 
 
 def marker(start: tuple[int, int], end: tuple[int, int], z: float) -> dict[str, Any]:
@@ -93,3 +94,15 @@ def test_splits_frames_and_damaged_labels(tmp_path: Path) -> None:
     label.unlink()
     with pytest.raises(InputError, match=r"there is no label .*0001\.json"):
         dataset.label(frame)
+
+
+def test_lanes_are_drawn_as_wide_as_in_published_results(tmp_path: Path) -> None:
+    """Two upright lanes 9 px apart and 31 columns wide share 22 of 40; at 23 px, CULane's share, 14 of 32."""
+    write(tmp_path / "labels" / "valid" / "a" / "1.json", {"l0": upright(500)})
+    (tmp_path / "color_images" / "valid" / "a").mkdir(parents=True)
+    dataset = open_dataset(tmp_path)
+    label = dataset.label(dataset.frames[0])
+    assert label is not None
+    beside = [label.lanes[0] + [9, 0]]
+    assert METRICS[dataset.metric]().frame(beside, label, (717, 1276))["tp"] == 1
+    assert METRICS["culane"]().frame(beside, label, (717, 1276))["tp"] == 0

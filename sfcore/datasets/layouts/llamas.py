@@ -31,9 +31,9 @@ Marker = dict[str, dict[str, float]]
 
 @LAYOUTS.register("llamas")
 class Llamas(Dataset):
-    """A folder with ``labels`` and ``color_images``; scored as CULane's images are, as the published results."""
+    """A folder with ``labels`` and ``color_images``."""
 
-    metric = "culane"
+    metric = "llamas"
 
     @staticmethod
     def fits(root: Path) -> bool:
