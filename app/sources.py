@@ -13,20 +13,14 @@ from pathlib import Path
 import streamlit as st
 
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, layout_of, open_dataset
-from sfcore.datasets.images import FORMATS, find_images
+from sfcore.datasets.images import FORMATS, find_images, source_parts
 
 LISTS = (".txt", ".json")  # files in which layouts keep their lists
 
 
-def root_of(source: str) -> Path:
-    """The folder or file that a source is, or is a part of: ``frames`` of ``frames[:140]``."""
-    whole = Path(source)
-    return whole if whole.exists() or not source.endswith("]") else Path(source.rpartition("[")[0])
-
-
 def changed(source: str) -> float:
     """When a source was last changed, as far as its top folder tells: the newest of it, its folders and its lists."""
-    root = root_of(source)
+    root = source_parts(source)[0]
     if not root.is_dir():
         return root.stat().st_mtime if root.exists() else 0.0
     with os.scandir(root) as entries:
@@ -49,10 +43,10 @@ def opened(source: str, split: str | None, stamp: float) -> Dataset:
     Raises:
         InputError: nothing is there that can be read.
     """
-    root = root_of(source)
+    root, named, _ = source_parts(source)
     if not root.exists() or root.suffix.lower() in FORMATS:
         return loose(root, find_images([source]))
-    dataset = copy.copy(open_dataset(root, split))
+    dataset = copy.copy(open_dataset(root, split or named))
     if source != str(root):
         part = set(find_images([source]))
         dataset.frames = [frame for frame in dataset.frames if frame.image in part]

@@ -1,9 +1,9 @@
 """Images from folders and files: finding, checking and reading them.
 
 A source is one folder (its own images, sorted by name; folders inside it are not entered), the root of a dataset (the
-images of its usual split), a video, one of its frames (``drive.mp4/000120``) or an image file. A part of the first
-three is named like a Python slice: ``frames[:140]`` is the first 140 images, ``frames[140:]`` the rest,
-``drive.mp4[::4]`` every fourth.
+images of its usual split, or of another: ``culane[train]``), a video, one of its frames (``drive.mp4/000120``) or an
+image file. A part of the first three is named like a Python slice: ``frames[:140]`` is the first 140 images,
+``frames[140:]`` the rest, ``drive.mp4[::4]`` every fourth, ``culane[train][:256]`` the first of a split.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from sfcore.errors import InputError
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".webp": "WEBP"}
 MAX_PIXELS = 64_000_000  # larger images are refused before they are decoded
-_SLICE = re.compile(r"(?P<path>.+)\[(?P<start>-?\d*):(?P<stop>-?\d*)(?::(?P<step>[1-9]\d*)?)?\]")
+_SOURCE = re.compile(
+    r"(?P<path>.+?)(?:\[(?P<split>[A-Za-z]\w*)\])?"
+    r"(?:\[(?P<start>-?\d*):(?P<stop>-?\d*)(?::(?P<step>[1-9]\d*)?)?\])?"
+)
 _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # the last bytes of a complete file
 
 
@@ -128,10 +131,21 @@ def content_hash(paths: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
+def source_parts(source: str) -> tuple[Path, str | None, slice]:
+    """The path, split and part that a source names; an existing path that looks like more is only that path."""
+    path, match = Path(source), _SOURCE.fullmatch(source)
+    if match is None or path.exists():
+        return path, None, slice(None)
+    numbers = (int(match[name]) if match[name] else None for name in ("start", "stop", "step"))
+    return Path(match["path"]), match["split"], slice(*numbers)
+
+
 def _files_of(source: str) -> list[Path]:
-    path, part = _path_and_part(source)
+    path, split, part = source_parts(source)
     if path.is_dir():
-        files = _images_in(path)[part]
+        files = _images_in(path, split)[part]
+    elif split and path.exists():
+        raise InputError(f"{path} is no dataset, so it has no split {split!r}: leave the split out")
     elif videos.is_video(path):
         files = videos.frames(path, part)
     elif (path.is_file() and path.suffix.lower() in FORMATS) or videos.frame_of(path):
@@ -146,22 +160,13 @@ def _files_of(source: str) -> list[Path]:
     return files
 
 
-def _path_and_part(source: str) -> tuple[Path, slice]:
-    """What a source names; an existing path that looks like a part is that path."""
-    path, match = Path(source), _SLICE.fullmatch(source)
-    if match is None or path.exists():
-        return path, slice(None)
-    numbers = (int(match[name]) if match[name] else None for name in ("start", "stop", "step"))
-    return Path(match["path"]), slice(*numbers)
-
-
-def _images_in(folder: Path) -> list[Path]:
-    """The images that lie in a folder, or, where none do, those of the dataset whose root it is."""
+def _images_in(folder: Path, split: str | None) -> list[Path]:
+    """The images that lie in a folder, or, where none do or a split is named, those of the dataset whose root it is."""
     from sfcore.datasets.dataset import layout_of, open_dataset  # layouts read images, so they come after this module
 
     files = sorted(f for f in folder.iterdir() if f.suffix.lower() in FORMATS and not f.name.startswith("."))
-    if not files and layout_of(folder):
-        files = [frame.image for frame in open_dataset(folder).frames]
+    if split or (not files and layout_of(folder)):
+        files = [frame.image for frame in open_dataset(folder, split).frames]
     if not files:
         raise InputError(f"the folder {folder} holds no images: it must hold {', '.join(FORMATS)} files or a dataset")
     return files

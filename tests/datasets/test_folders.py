@@ -11,7 +11,8 @@ import pytest
 
 from sfcore.datasets.dataset import layout_of, open_dataset
 from sfcore.datasets.images import find_images
-from sfcore.datasets.scenes import sample_scenes
+from sfcore.datasets.scenes import render, sample_scenes
+from sfcore.datasets.scenes.folders import write_scenes
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
 
@@ -94,3 +95,16 @@ def test_a_dataset_is_a_source_of_images(tmp_path: Path) -> None:
 def test_images_beside_labels_go_before_those_that_the_labels_name(folder: Path) -> None:
     (folder / "labels.json").write_text(json.dumps(SCENES))
     assert [file.name for file in find_images([folder])] == ["0.png", "1.png", "2.png"]
+
+
+def test_a_split_of_a_dataset_and_a_part_of_it_are_sources_too(tmp_path: Path) -> None:
+    for split, count in (("test", 1), ("train", 3)):
+        write_scenes("culane", tmp_path, split, (render(800_400 + i, (90, 160)) for i in range(count)))
+    train = [frame.image for frame in open_dataset(tmp_path, "train").frames]
+    assert find_images([f"{tmp_path}[train]"]) == train
+    assert find_images([f"{tmp_path}[train][1:]"]) == train[1:]
+    assert find_images([tmp_path]) == [open_dataset(tmp_path).frames[0].image]
+    with pytest.raises(InputError, match="no split 'evening'"):
+        find_images([f"{tmp_path}[evening]"])
+    with pytest.raises(InputError, match="is no dataset, so it has no split 'train'"):
+        find_images([f"{train[0]}[train]"])
