@@ -19,7 +19,7 @@ SIZE = (180, 320)
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    return [render(800_200 + i, SIZE, scenario) for i, scenario in enumerate(("normal", "curve", "cross", "night"))]
+    return [render(800_200 + i, SIZE, scenario) for i, scenario in enumerate(("night", "curve", "cross", "normal"))]
 
 
 def test_culane_folders_hold_the_same_lanes_and_scenarios(tmp_path: Path, scenes: list[Scene]) -> None:

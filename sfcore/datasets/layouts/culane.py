@@ -139,6 +139,11 @@ class CULane(Dataset):
             scenario = dict.fromkeys(names, split)
         return cls(root, split, [Frame(name, root / name, scenario.get(name, "")) for name in names], problems)
 
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        held = {frame.scenario for frame in self.frames}
+        return tuple(scenario for scenario in SCENARIOS if scenario in held)
+
     def label(self, frame: Frame) -> Label:
         return Label(_sound_lanes(lanes_file(self.root, frame.name)))
 
