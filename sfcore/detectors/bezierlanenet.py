@@ -114,10 +114,10 @@ class Selection:
 
 
 class BezierLaneNet(Detector):
-    """BézierLaneNet with the first three stages of a ResNet of basic blocks.
+    """BézierLaneNet with a ResNet of basic blocks whose last stage has stride 16.
 
     Args:
-        blocks, widths: of the ResNet's stages.
+        blocks, widths, dilations: of the ResNet's stages, the first three when published.
         hidden: channels inside the dilated blocks and the segmentation head.
         preprocessing: sets the input size.
         frame: (height, width) of the image that lanes refer to.
@@ -138,6 +138,7 @@ class BezierLaneNet(Detector):
         self,
         blocks: tuple[int, ...],
         widths: tuple[int, ...],
+        dilations: tuple[int, ...],
         hidden: int,
         preprocessing: Preprocessing,
         frame: tuple[int, int],
@@ -146,7 +147,7 @@ class BezierLaneNet(Detector):
         super().__init__()
         self.preprocessing, self.frame, self.selection = preprocessing, frame, selection
         width = widths[-1]
-        self.backbone = ResNet(blocks, widths, (1, 1, 1))
+        self.backbone = ResNet(blocks, widths, dilations)
         self.dilated_blocks = nn.Sequential(*(DilatedBottleneck(width, hidden, dilation) for dilation in (4, 8)))
         self.simple_flip_2d = FeatureFlipFusion(width)
         self.regression_head = ColumnLayers(width)
@@ -238,7 +239,7 @@ def _published(blocks: tuple[int, ...]) -> BezierLaneNet:
     """The CULane models: whole 1640×590 frames at 800×288, the usual statistics of photographs."""
     preprocessing = Preprocessing((288, 800), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     selection = Selection(threshold=0.95, window=9, lanes=4)
-    return BezierLaneNet(blocks, (64, 128, 256), 64, preprocessing, (590, 1640), selection)
+    return BezierLaneNet(blocks, (64, 128, 256), (1, 1, 1), 64, preprocessing, (590, 1640), selection)
 
 
 @register("bezierlanenet-small", source=SOURCE)
@@ -255,7 +256,12 @@ def bezierlanenet_mid() -> BezierLaneNet:
 
 @register("bezierlanenet-tiny", weights="bezierlanenet-tiny.safetensors", source=SOURCE)
 def bezierlanenet_tiny() -> BezierLaneNet:
-    """The same architecture, narrow, trained on the project's rendered scenes."""
+    """The same architecture, narrow, trained on the project's rendered scenes.
+
+    Its ResNet is shaped as ganet-tiny's and was trained further from those weights.
+    """
     preprocessing = Preprocessing((160, 384), (0.45, 0.45, 0.45), (0.25, 0.25, 0.25), "rgb", top=0.3)
     selection = Selection(threshold=0.5, window=5, lanes=8)
-    return BezierLaneNet((1, 2, 2), (16, 32, 96), 32, preprocessing, (360, 640), selection)
+    return BezierLaneNet(
+        (1, 2, 2, 2), (16, 32, 64, 96), (1, 1, 1, 2), 32, preprocessing, (360, 640), selection
+    )

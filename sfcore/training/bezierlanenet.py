@@ -23,6 +23,7 @@ from sfcore.training.objective import Targets, register
 WEIGHTS = {"curves": 1.0, "logits": 0.4, "segmentation": 0.75}
 BACKGROUND = 0.4  # weight of what is no lane in both classifications
 CURVE_SHARE = 0.8  # of nearness in the matching; the rest is confidence
+ALONG = 0.25  # weight of what a point is off along its lane
 SAMPLES = 32  # points at which curves are compared
 MASK = 4  # pixels of the input per pixel of the segmentation's target
 
@@ -60,6 +61,7 @@ class BezierLaneNetObjective:
         self.window = detector.selection.window
         self.corner = np.array([0.0, detector.top])
         self.size = np.array([detector.frame[1], detector.frame[0] - detector.top])
+        self.aspect = torch.tensor([1.0, self.size[1] / self.size[0]])  # shares of width and height to input widths
         self.mask = (height // MASK, width // MASK)
         self.bernstein = bernstein(SAMPLES).T  # (S, 4)
         self.fit = np.linalg.pinv(self.bernstein.double().numpy())
@@ -108,14 +110,26 @@ class BezierLaneNetObjective:
             found.append(np.stack([np.full_like(query, image), query, lane]))
         return tuple(torch.from_numpy(np.concatenate(found, 1)).to(sure.device))
 
+    def off(self, curves: Tensor, target: Tensor) -> Tensor:
+        """(K, S) how far points of curves (K, 8) are from those of their targets, in input widths.
+
+        Published is |Δx| + |Δy| of points at the same parameter. A curve that runs along its target at another pace is
+        no worse a lane, so here what is off across the target counts in full, and what is off along it as ALONG.
+        """
+        here, there = (self.points(each).unflatten(-1, (-1, 2)) * self.aspect.to(each) for each in (curves, target))
+        along = functional.normalize(torch.gradient(there, dim=1)[0], dim=-1)
+        error = here - there
+        across = error[..., 0] * along[..., 1] - error[..., 1] * along[..., 0]
+        return across.abs() + ALONG * (error * along).sum(-1).abs()
+
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         image, query, lane = self.match(outputs, targets)
         label = torch.zeros_like(outputs["logits"])
         label[image, query] = 1
-        distance = self.points(outputs["curves"][image, query]) - self.points(targets["curves"][image, lane])
+        error = self.off(outputs["curves"][image, query], targets["curves"][image, lane])
         maps = functional.interpolate(outputs["segmentation"], self.mask, mode="bilinear", align_corners=False)
         parts = {
-            "curves": distance.abs().sum() / SAMPLES / max(len(image), 1),
+            "curves": error.sum() / SAMPLES / max(len(image), 1),
             "logits": weighted_entropy(outputs["logits"], label),
             "segmentation": weighted_entropy(maps, targets["mask"]),
         }

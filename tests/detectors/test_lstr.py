@@ -293,7 +293,7 @@ def test_images_without_lanes_can_be_learned():
 
 def test_the_shipped_weights_find_lanes_in_unseen_scenes():
     found = score(create("lstr-tiny"), [render(850_000 + i, size=(360, 640)) for i in range(100)])
-    assert found.f1 >= 0.84, found
+    assert found.f1 >= 0.87, found
 
 
 def test_the_shipped_weights_are_small():

@@ -63,7 +63,8 @@ def write_samples(folder: Path) -> Path:
         file = f"{place:02d}-{scenario}.jpg"
         cv2.imwrite(str(scenes / file), scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         images.append({"file": file, "seed": seed, "scenario": scenario, "sha256": _sha256(scenes / file)})
-        labels.append({"file": file, "lanes": [np.round(line, 2).tolist() for line in scene.lanes]})
+        lanes = [np.round(line, 2).tolist() for line in scene.lanes]
+        labels.append({"file": file, "scenario": scenario, "lanes": lanes})
     weights = sorted((folder / "weights").glob("*.safetensors"))
     manifest = {
         "renderer": VERSION,
