@@ -1,4 +1,4 @@
-"""Finding step sizes from a few images, and correcting the mean error that quantization leaves."""
+"""Finding ranges from a few images, and correcting the mean error that quantization leaves."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector
-from sfcore.quant.calibrators import CALIBRATORS, Calibrator
+from sfcore.errors import InputError
+from sfcore.quant.calibrators import CALIBRATORS, Calibrator, Grid
 from sfcore.quant.convert import convert
 from sfcore.quant.hooks import hooks
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizer import FakeQuantizer, full_precision, limits, quantizers
 from sfcore.quant.scheme import Scheme
 
-MOMENTUM = 0.9  # of the moving average of activation step sizes over batches
+WEIGHTS, ACTIVATIONS = "omse", "moving-average-omse"  # the calibrators of the published run
 BIAS_IMAGES = 128  # whose means bias correction matches; one forward pass holds them all
-SAMPLES = 4096  # values of an activation that a step size is searched on, per batch
+SAMPLES = 4096  # values of an activation that its range is searched on, per batch
 
 Progress = Callable[[int, int], None]
 
@@ -27,25 +28,26 @@ def quantize(
     detector: Detector,
     scheme: Scheme,
     batches: Sequence[Tensor],
-    calibrator: str = "omse",
+    weights: str = WEIGHTS,
+    activations: str = ACTIVATIONS,
     bias_correction: bool = True,
     progress: Progress | None = None,
 ) -> Detector:
     """A quantized, calibrated copy of a detector.
 
     Args:
-        batches: preprocessed images, each (B, 3, H, W); all are used for the step sizes of activations.
-        calibrator: name of the calibrator of weights and activations.
+        batches: preprocessed images, each (B, 3, H, W); all are used for the ranges of activations.
+        weights, activations: names of their calibrators.
         bias_correction: remove the mean error of each layer's output, layer after layer.
         progress: called with (batches done, batches in all).
 
     Raises:
-        InputError: no such calibrator, or nothing to quantize.
+        InputError: no such calibrator, nothing to quantize, or a value that is not finite.
     """
+    of_weights, of_activations = CALIBRATORS[weights], CALIBRATORS[activations]
     model = convert(detector, scheme)
-    search = CALIBRATORS[calibrator]
-    calibrate_weights(model, search)
-    calibrate_activations(model, batches, search, progress)
+    calibrate_weights(model, of_weights)
+    calibrate_activations(model, batches, of_activations, progress)
     if bias_correction:
         correct_biases(model, _first_images(batches, BIAS_IMAGES))
     return model
@@ -63,30 +65,29 @@ def _first_images(batches: Sequence[Tensor], most: int) -> Tensor:
 
 @torch.no_grad()
 def calibrate_weights(model: nn.Module, search: Calibrator) -> None:
-    """One step size per output channel of every weight."""
-    for module in model.modules():
+    """Ranges of all weights: one for each step size that the quantizer has, per output channel or per tensor."""
+    for name, module in model.named_modules():
         if isinstance(module, QuantLayer):
             quantizer = module.weight_quantizer
-            low, high = limits(quantizer.bits, signed=True)
-            quantizer.set_range(search(module.weight.flatten(1), low, high), signed=True)
+            _calibrate(f"{name}.weight", quantizer, [module.weight.reshape(quantizer.scale.numel(), -1)], True, search)
 
 
 @torch.no_grad()
 def calibrate_activations(
     model: Detector, batches: Sequence[Tensor], search: Calibrator, progress: Progress | None = None
 ) -> None:
-    """One step size per activation tensor: the moving average over batches of the searched ones.
+    """The range of every activation tensor.
 
     A tensor that is nowhere negative gets the unsigned integers.
     """
-    watched = [q for name, q in quantizers(model) if not name.endswith("weight_quantizer")]
+    watched = {q: name for name, q in quantizers(model) if not name.endswith("weight_quantizer")}
     samples: dict[FakeQuantizer, list[Tensor]] = {q: [] for q in watched}
     least: dict[FakeQuantizer, float] = {}
 
     def before(quantizer: FakeQuantizer, inputs: Any) -> None:
         x = inputs[0]
         least[quantizer] = min(least.get(quantizer, 0.0), float(x.min()))
-        samples[quantizer].append(_subsample(x.flatten(), SAMPLES))
+        samples[quantizer].append(_subsample(x.flatten(), SAMPLES, both_ends=quantizer.zero is not None))
 
     with full_precision(model), hooks(watched, before=before):
         for done, batch in enumerate(batches, 1):
@@ -95,26 +96,37 @@ def calibrate_activations(
                 progress(done, len(batches))
     for quantizer, seen in samples.items():
         if seen:  # a layer that the network never calls keeps its initial step
-            signed = least[quantizer] < 0
-            low, high = limits(quantizer.bits, signed)
-            quantizer.set_range(_moving_average(seen, search, low, high), signed)
+            rows = [values.unsqueeze(0) for values in seen]
+            _calibrate(watched[quantizer], quantizer, rows, least[quantizer] < 0, search)
 
 
-def _moving_average(batches: Sequence[Tensor], search: Calibrator, low: int, high: int) -> Tensor:
-    average: Tensor | None = None
-    for values in batches:
-        scale = search(values.unsqueeze(0), low, high)
-        average = scale if average is None else MOMENTUM * average + (1 - MOMENTUM) * scale
-    assert average is not None
-    return average
+def _calibrate(
+    name: str, quantizer: FakeQuantizer, batches: Sequence[Tensor], negative: bool, search: Calibrator
+) -> None:
+    """Give a quantizer the range that the calibrator finds.
+
+    Args:
+        batches: values, each (C, N) with a row for each step size.
+        negative: whether there are negative values.
+
+    Raises:
+        InputError: a value is not finite.
+    """
+    if not all(values.isfinite().all() for values in batches):
+        raise InputError(f"{name} of the full-precision network holds values that are not finite: mend its weights")
+    affine = quantizer.zero is not None
+    signed = negative and not affine
+    found = search(batches, Grid(*limits(quantizer.bits, signed), affine))
+    quantizer.set_range(found.scale, signed, found.zero)
 
 
-def _subsample(values: Tensor, most: int) -> Tensor:
-    """At most ``most`` values at even distances, the largest magnitude among them."""
+def _subsample(values: Tensor, most: int, both_ends: bool) -> Tensor:
+    """At most ``most`` values at even distances, the largest magnitude, or both ends of the range, among them."""
     if len(values) <= most:
         return values.clone()
     step = len(values) // most + 1
-    return torch.cat([values[::step], values[values.abs().argmax()].reshape(1)])
+    ends = torch.stack(values.aminmax()) if both_ends else values[values.abs().argmax()].reshape(1)
+    return torch.cat([values[::step], ends])
 
 
 @torch.no_grad()

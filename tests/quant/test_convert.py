@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector
 from sfcore.detectors.lstr import lstr_r18s
+from sfcore.errors import InputError
 from sfcore.quant import Scheme, full_precision, quantize
+from sfcore.quant.calibrators import CALIBRATORS, Grid
 from sfcore.quant.convert import convert, edge_layers, fold_batch_norm
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizer import quantizers
@@ -106,6 +108,63 @@ def test_a_calibrated_state_loads_into_a_fresh_conversion(small: Detector, pixel
     fresh = convert(small, Scheme.parse("W4A4"))
     fresh.load_state_dict(model.state_dict())
     assert torch.equal(fresh(images[0])["column"], model(images[0])["column"])
+
+
+def test_calibrators_of_weights_and_activations_are_chosen_apart(small: Detector, pixels: Tensor):
+    images = batches(small, pixels)
+    model = quantize(small, Scheme.parse("W8A8"), images, "aciq", "minmax", bias_correction=False)
+    stem = model.get_submodule("stem")
+    aciq = CALIBRATORS["aciq"]([stem.weight.detach().flatten(1)], Grid(-128, 127))
+    assert torch.equal(stem.weight_quantizer.scale.flatten(), aciq.scale)
+    assert stem.input_quantizer.scale.item() == pytest.approx(max(float(batch.abs().max()) for batch in images) / 127)
+
+
+def test_a_weight_can_have_one_step_size(small: Detector, pixels: Tensor):
+    model = quantize(small, Scheme.parse("W4A4-tensor"), batches(small, pixels), weights="minmax")
+    layer = model.get_submodule("block.conv1")
+    assert layer.weight_quantizer.scale.shape == (1, 1, 1, 1)
+    assert layer.weight_quantizer.scale.item() == pytest.approx(layer.weight.abs().max().item() / 7)
+
+
+def test_affine_activations_use_all_integers_of_what_lies_off_zero(small: Detector, pixels: Tensor):
+    images = [batch + 3 for batch in batches(small, pixels)]  # from about 1 to 5: nowhere negative
+    images[0][0, 0, 0, 0] = -1.0
+    symmetric, affine = (quantize(small, Scheme.parse(s), images, "omse", "minmax") for s in ("W8A8", "W8A8-affine"))
+    first, second = (model.get_submodule("stem.input_quantizer") for model in (symmetric, affine))
+    most = max(float(batch.max()) for batch in images)
+    assert first.scale.item() == pytest.approx(most / 127) and first.zero is None
+    assert second.scale.item() == pytest.approx((most + 1) / 255, rel=1e-5)
+    assert second.zero.item() == round(1 / second.scale.item()) and second.limits == (0, 255)
+    assert affine.get_submodule("stem").weight_quantizer.zero is None
+    restored = convert(small, Scheme.parse("W8A8-affine"))
+    restored.load_state_dict(affine.state_dict())
+    assert torch.equal(restored(images[0])["column"], affine(images[0])["column"])
+
+
+def test_affine_and_symmetric_models_do_not_take_each_others_state(small: Detector):
+    symmetric, affine = (convert(small, Scheme.parse(s)) for s in ("W8A8", "W8A8-affine"))
+    assert not any(name.endswith("zero") for name in symmetric.state_dict())
+    with pytest.raises(RuntimeError, match="zero"):
+        affine.load_state_dict(symmetric.state_dict())
+
+
+def test_the_integers_are_read_without_asking_the_device(small: Detector):
+    model = convert(small, Scheme.parse("W4A4")).to("meta")
+    assert {q.scale.device.type for _, q in quantizers(model)} == {"meta"}
+    assert model.get_submodule("stem.input_quantizer").limits == (-128, 127)
+
+
+def test_weights_that_are_not_finite_are_named(small: Detector, pixels: Tensor):
+    small.get_submodule("middle").weight[0, 0] = float("nan")
+    with pytest.raises(InputError, match=r"middle\.weight .* not finite"):
+        quantize(small, Scheme.parse("W4A4"), batches(small, pixels))
+
+
+def test_activations_that_are_not_finite_are_named(small: Detector, pixels: Tensor):
+    images = batches(small, pixels)
+    images[1][0, 0, 0, 0] = float("inf")
+    with pytest.raises(InputError, match=r"stem\.input_quantizer .* not finite"):
+        quantize(small, Scheme.parse("W4A4"), images)
 
 
 def test_attention_refuses_what_it_does_not_quantize(small: Detector):

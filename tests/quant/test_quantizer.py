@@ -1,4 +1,4 @@
-"""The fake quantizer, schemes and calibrators against hand-computed cases."""
+"""The fake quantizer and schemes against hand-computed cases."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from sfcore.errors import InputError
-from sfcore.quant.calibrators import CALIBRATORS
 from sfcore.quant.quantizer import FakeQuantizer, full_precision, limits
-from sfcore.quant.scheme import Scheme
+from sfcore.quant.scheme import Bits, Scheme
 
 
 def quantizer(bits: int, scale: float, signed: bool = True) -> FakeQuantizer:
@@ -41,6 +40,45 @@ def test_gradients_are_those_of_learned_step_size_quantization():
     assert made.scale.grad.item() == pytest.approx(0.4 + 7 - 8)
 
 
+def affine(bits: int, scale: list[float], zero: list[float]) -> FakeQuantizer:
+    made = FakeQuantizer(bits, (len(scale), 1), affine=True)
+    made.set_range(torch.tensor(scale), False, torch.tensor(zero))
+    return made
+
+
+def test_a_zero_point_shifts_the_integers_and_keeps_zero():
+    x = torch.tensor([[-9.0, -0.6, 0.0, 0.3, 9.0], [-9.0, -0.6, 0.0, 0.3, 9.0]])
+    # 4 bits: integers 0 to 15 stand for (0 - 3) · 0.5 to (15 - 3) · 0.5, and for 0 to 15
+    assert affine(4, [0.5, 1.0], [3.0, 0.0])(x).tolist() == [[-1.5, -0.5, 0.0, 0.5, 6.0], [0.0, 0.0, 0.0, 0.0, 9.0]]
+
+
+def test_a_learned_zero_point_is_rounded_and_moved_by_what_is_clipped():
+    made = affine(4, [0.5], [3.2])
+    made.requires_grad_()
+    x = torch.tensor([[0.3, 10.0, -10.0]], requires_grad=True)
+    out = made(x)
+    assert out.tolist() == [[0.5, 6.0, -1.5]]
+    out.backward(torch.tensor([[1.0, 1.0, 3.0]]))
+    assert x.grad.tolist() == [[1.0, 0.0, 0.0]]
+    # inside: round(0.6) - 0.6 = 0.4; outside: the ends 15 - 3 and 0 - 3
+    assert made.scale.grad.item() == pytest.approx(0.4 + 12 - 3 * 3)
+    assert made.zero.grad.item() == pytest.approx(-0.5 * (1 + 3))  # one more moves both ends down by a step
+
+
+@pytest.mark.parametrize("zero", [None, 5.0])
+def test_the_same_values_come_with_and_without_gradients(zero: float | None):
+    made = FakeQuantizer(4, (3, 1), affine=zero is not None)
+    made.set_range(torch.tensor([0.1, 0.2, 0.3]), zero is None, None if zero is None else torch.full((3,), zero))
+    x = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
+    before = x.clone()
+    without = made(x)
+    made.requires_grad_()
+    assert torch.equal(made(x), without)
+    with torch.no_grad():
+        assert torch.equal(made(x), without)
+    assert torch.equal(x, before)
+
+
 def test_full_precision_restores_after_an_error():
     made = quantizer(2, 1.0)
     x = torch.tensor([0.4])
@@ -53,39 +91,27 @@ def test_full_precision_restores_after_an_error():
 def test_scheme_reads_and_prints():
     scheme = Scheme.parse("w4a8")
     assert (scheme.weight_bits, scheme.activation_bits, str(scheme)) == (4, 8, "W4A8")
-    assert scheme.bits_of("backbone.conv", edge=False) == (4, 8)
-    assert scheme.bits_of("backbone.conv", edge=True) == (8, 8)
-    assert Scheme.parse("W4A4", ("head*",)).bits_of("head.0", edge=False) == (16, 16)
-    assert Scheme.parse("W4A4", wide_heads=True).bits_of("x", edge=True, head=True) == (16, 16)
-    assert Scheme.parse("W4A4").bits_of("x", edge=True, head=True) == (8, 8)
-    assert Scheme.parse("W16A16").bits_of("conv", edge=True) == (16, 16)
+    assert scheme.bits_of("backbone.conv", edge=False) == Bits(4, 8)
+    assert scheme.bits_of("backbone.conv", edge=True) == Bits(8, 8)
+    assert Scheme.parse("W4A4", ("head*",)).bits_of("head.0", edge=False) == Bits(16, 16)
+    assert Scheme.parse("W4A4", wide_heads=True).bits_of("x", edge=True, head=True) == Bits(16, 16)
+    assert Scheme.parse("W4A4").bits_of("x", edge=True, head=True) == Bits(8, 8)
+    assert Scheme.parse("W16A16").bits_of("conv", edge=True) == Bits(16, 16)
 
 
-@pytest.mark.parametrize("text", ["W1A4", "W4A64", "W17A8", "4/4", "", "W4"])
+@pytest.mark.parametrize(
+    ("text", "per_tensor", "affine"),
+    [("W4A4", False, False), ("W3A5-tensor", True, False), ("W3A5-affine", False, True),
+     ("W3A5-tensor-affine", True, True)],
+)  # fmt: skip
+def test_grids_are_read_as_they_are_printed(text: str, per_tensor: bool, affine: bool):
+    scheme = Scheme.parse(text)
+    assert (scheme.per_tensor, scheme.affine) == (per_tensor, affine)
+    assert str(scheme) == text and Scheme.parse(str(scheme)) == scheme
+    assert scheme.bits_of("conv", edge=False)[2:] == (per_tensor, affine)
+
+
+@pytest.mark.parametrize("text", ["W1A4", "W4A64", "W17A8", "4/4", "", "W4", "W4A4-channel", "W4A4affine"])
 def test_impossible_schemes_are_refused(text: str):
     with pytest.raises(InputError, match=r"choose 2 to 16|write bits"):
         Scheme.parse(text)
-
-
-def test_minmax_makes_the_largest_value_representable():
-    assert CALIBRATORS["minmax"](torch.tensor([[1.0, -14.0], [0.7, 0.1]]), -8, 7).tolist() == pytest.approx([2.0, 0.1])
-
-
-def test_omse_is_no_worse_than_any_step_of_a_fine_search():
-    values = torch.randn(3, 4000, generator=torch.Generator().manual_seed(0))
-    values[1] *= 20
-
-    def error(scale: torch.Tensor) -> torch.Tensor:
-        s = scale.unsqueeze(1)
-        return ((values / s).round().clamp(-8, 7) * s - values).square().mean(1)
-
-    found = error(CALIBRATORS["omse"](values, -8, 7))
-    spread = values.abs().amax(1)
-    best = torch.stack([error(spread / 7 * share) for share in torch.linspace(0.1, 1.0, 400).tolist()]).amin(0)
-    assert (found <= best * 1.01).all()
-    assert (found < error(CALIBRATORS["minmax"](values, -8, 7))).all()
-
-
-def test_an_unknown_calibrator_is_named():
-    with pytest.raises(InputError, match=r"there is no calibrator 'mean': choose one of .*omse"):
-        CALIBRATORS["mean"]

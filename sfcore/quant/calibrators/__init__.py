@@ -1,26 +1,75 @@
-"""How step sizes are found: one file each. A calibrator maps a tensor to a step size per channel or tensor."""
+"""How ranges are found: one file each. A calibrator maps values to a step size and a zero point per row."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from sfcore.registries import Registry
 
+SMALLEST = 1e-12  # the step size of a tensor of zeros
 
-class Calibrator(Protocol):
-    """Finds the step size of a symmetric quantizer.
 
-    Args:
-        values: (C, N): each row gets its own step size (a per-tensor calibration passes one row).
-        low, high: the smallest and largest integer.
+@dataclass(frozen=True)
+class Grid:
+    """The integers of a quantizer.
 
-    Returns:
-        (C,) step sizes, all positive.
+    Attributes:
+        low, high: the smallest and the largest; ``low`` is 0 where no value is negative, and where affine.
+        affine: whether an integer other than 0 may stand for 0.
     """
 
-    def __call__(self, values: Tensor, low: int, high: int) -> Tensor: ...
+    low: int
+    high: int
+    affine: bool = False
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a calibrator finds, per row of its values.
+
+    Attributes:
+        scale: (C,) step sizes, positive.
+        zero: (C,) the integers that stand for 0, whole numbers; 0 on a symmetric grid.
+    """
+
+    scale: Tensor
+    zero: Tensor
+
+    def shrunk(self, share: float | Tensor) -> Range:
+        """Both ends moved towards 0, to a share of what they were."""
+        return Range(self.scale * share, self.zero)
+
+    def rounded(self, values: Tensor, grid: Grid) -> Tensor:
+        """(C, N) values as the quantizer gives them back."""
+        scale, zero = self.scale.unsqueeze(1), self.zero.unsqueeze(1)
+        return (values / scale).round_().add_(zero).clamp_(grid.low, grid.high).sub_(zero).mul_(scale)
+
+
+class Calibrator(Protocol):
+    """Finds the range of a quantizer.
+
+    Args:
+        batches: the values, each (C, N) with the same C: a row gets a range of its own (one row when calibrated per
+            tensor). All values are finite.
+        grid: the integers there are.
+    """
+
+    def __call__(self, batches: Sequence[Tensor], grid: Grid) -> Range: ...
+
+
+def spanning(least: Tensor, most: Tensor, grid: Grid) -> Range:
+    """The range of smallest steps that reaches from ``least`` to ``most`` (each (C,)) and has 0 among its values."""
+    least, most = least.clamp_max(0), most.clamp_min(0)
+    if not grid.affine:
+        scale = (torch.maximum(-least, most) / grid.high).clamp_min(SMALLEST)
+        return Range(scale, torch.zeros_like(scale))
+    scale = (most / (grid.high - grid.low) - least / (grid.high - grid.low)).clamp_min(SMALLEST)
+    return Range(scale, (grid.low - least / scale).round())
 
 
 CALIBRATORS: Registry[Calibrator] = Registry("calibrator", __name__)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import sfcore.quant.layers as package
 from sfcore.quant.quantizer import FakeQuantizer
+from sfcore.quant.scheme import Bits
 
-Bits = tuple[int, int]  # of weights and of activations
 BitsOf = Callable[[str], Bits]  # of a part of a layer by its name; "" for the layer itself
 Build = Callable[[Any, BitsOf], nn.Module]
 B = TypeVar("B", bound=Build)
@@ -42,7 +42,8 @@ def replacement(layer: nn.Module) -> Build | None:
 
 
 class QuantLayer(nn.Module):
-    """A layer with a weight: quantizes its input per tensor and its weight per output channel, its first dimension.
+    """A layer with a weight: quantizes its input per tensor, and its weight per output channel, its first dimension,
+    or per tensor.
 
     Subclasses implement :meth:`compute`. The bias (made if the layer had none) stays in full precision, as
     integer kernels keep it in 32 bits.
@@ -52,8 +53,9 @@ class QuantLayer(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = nn.Parameter(torch.zeros(len(weight)) if bias is None else bias.detach().clone())
-        self.weight_quantizer = FakeQuantizer(bits[0], (len(weight), *[1] * (weight.ndim - 1)))
-        self.input_quantizer = FakeQuantizer(bits[1])
+        channels = 1 if bits.per_tensor else len(weight)
+        self.weight_quantizer = FakeQuantizer(bits.weights, (channels, *[1] * (weight.ndim - 1)))
+        self.input_quantizer = FakeQuantizer(bits.activations, affine=bits.affine)
 
     def compute(self, x: Tensor, weight: Tensor) -> Tensor:
         """The layer's operation."""

@@ -15,9 +15,9 @@ class QuantMatMul(nn.Module):
 
     def __init__(self, layer: nn.Module, bits_of: BitsOf) -> None:
         super().__init__()
-        _, bits = bits_of("")
-        self.left_quantizer = FakeQuantizer(bits)
-        self.right_quantizer = FakeQuantizer(bits)
+        bits = bits_of("")
+        self.left_quantizer = FakeQuantizer(bits.activations, affine=bits.affine)
+        self.right_quantizer = FakeQuantizer(bits.activations, affine=bits.affine)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return self.left_quantizer(a) @ self.right_quantizer(b)
