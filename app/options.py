@@ -10,11 +10,14 @@ from typing import Any
 import streamlit as st
 
 from sfcore.quant.objectives import OBJECTIVES
-from sfcore.quant.recipe import LEARNABLE, SELECTIONS, Recipe
+from sfcore.quant.recipe import GRANULARITIES, LEARNABLE, OF_THE_NET, SCHEDULES, SELECTIONS, Recipe
 
 MAIN = ("k", "lam", "iterations", "batch", "learning_rate")  # shown at once; the others behind "More options"
-LABELS = {"k": "Heads, k", "lam": "Confidence, λ", "learn": "What is learned", "reselect_every": "Reselect every"}
-CHOICES = {"selection": SELECTIONS, "schedule": ("constant", "cosine")}
+LABELS = {
+    "k": "Heads, k", "lam": "Confidence, λ", "learn": "What is learned", "reselect_every": "Reselect every",
+    "rounding": "Weight of rounding", "first_exponent": "First β", "last_exponent": "Last β",
+}  # fmt: skip
+CHOICES = {"granularity": GRANULARITIES, "selection": SELECTIONS, "schedule": SCHEDULES}
 
 
 def help_texts(method: type[Recipe]) -> dict[str, str]:
@@ -38,11 +41,33 @@ def draw(method: type[Recipe], heads: int) -> dict[str, Any]:
     defaults = method()
     if not defaults.iterations:
         return {}
-    names = [spec.name for spec in fields(method) if spec.init]
+    names = offered(method)
     values = _grid(method, [name for name in MAIN if name in names], heads)
     with st.expander("More options", icon=":material/tune:"):
         values |= _grid(method, [name for name in names if name not in MAIN], heads)
     return {name: value for name, value in values.items() if value != _shown(defaults, name, heads)}
+
+
+def offered(method: type[Recipe]) -> list[str]:
+    """The options that change something, given what is chosen at present."""
+    names, defaults = [spec.name for spec in fields(method) if spec.init], method()
+    now = {name: st.session_state.get(f"t_{name}", getattr(defaults, name)) for name in names}
+    idle: set[str] = set()
+    if now["granularity"] != "net":
+        idle |= {*OF_THE_NET, "lam", "k", "heads", "reselect_every", "check_every"}
+    if now["objective"] == "plain":
+        idle |= {"lam"}
+    if now["selection"] in ("none", "fixed"):
+        idle |= {"k", "reselect_every"}
+    if now["selection"] != "fixed":
+        idle |= {"heads"}
+    if "rounding" not in now["learn"]:
+        idle |= {"rounding", "warm_up", "first_exponent", "last_exponent"}
+    if "weights" not in now["learn"]:
+        idle |= {"reach"}
+    if not {"steps", "offsets"} & set(now["learn"]):
+        idle |= {"step_rate"}
+    return [name for name in names if name not in idle]
 
 
 def _shown(defaults: Recipe, name: str, heads: int) -> Any:
@@ -75,6 +100,10 @@ def _control(name: str, default: Any, text: str, heads: int) -> Any:
     if default is None or isinstance(default, float):
         step = default / 5 if default else 0.1
         return st.number_input(label, 0.0, 1e6, default, step, format="%g", placeholder="none", **key)
+    if name == "heads":
+        return tuple(
+            part.strip() for part in st.text_input(label, ", ".join(default), **key).split(",") if part.strip()
+        )
     if name == "learn":
         return tuple(st.multiselect(label, LEARNABLE, list(default), **key))
     return st.text_input(label, default, **key)

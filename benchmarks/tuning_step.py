@@ -2,7 +2,8 @@
 
     python -m benchmarks.tuning_step [--detector ganet-tiny] [--weights FILE] [--batch 8] [--json]
 
-Both are timed in turns in one run, so that a busy machine slows both; the ratio of the medians counts.
+All are timed in turns in one run, so that a busy machine slows all; the ratio of the medians counts. Of a method
+that goes layer by layer or block by block it is the mean over its units.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -23,8 +25,9 @@ from sfcore.detectors.registry import create
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.engine import Tuner, channels_last, run
 from sfcore.quant.methods import methods
+from sfcore.quant.recipe import Recipe
 from sfcore.runs.memory import keep_freed_memory
-from sfcore.sensitivity.curves import CurveSettings, noise_score_curves
+from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 
 ROUNDS = 9
 
@@ -46,10 +49,33 @@ def training_step(detector: Detector, pixels: torch.Tensor, batch: int) -> Calla
     return step
 
 
+def tuning_step(tuner: Tuner) -> float:
+    """Seconds of a step, without the recording of activations before it."""
+    while True:
+        start = time.perf_counter()
+        event = tuner.step()
+        if "loss" in event:
+            return time.perf_counter() - start
+
+
 def seconds(step: Callable[[], object]) -> float:
     start = time.perf_counter()
     step()
     return time.perf_counter() - start
+
+
+def unit_step(tuner: Tuner, train: Callable[[], float], training: list[float]) -> float:
+    """Mean seconds of a step over all units, of three steps each; a training step is timed after every unit."""
+    times = []
+    while not tuner.done:
+        steps = [tuning_step(tuner) for _ in range(tuner.recipe.iterations)]
+        times.append(steps[1])  # the first makes Adam's moments, the last ends with a check
+        training.append(train())
+    return statistics.mean(times)
+
+
+def _tuner(detector: Detector, calibrated: Detector, pixels: torch.Tensor, recipe: Recipe, curves: Curves) -> Tuner:
+    return Tuner(detector, copy.deepcopy(calibrated), pixels[:8], pixels[16:], recipe, curves)
 
 
 def main() -> None:
@@ -64,18 +90,24 @@ def main() -> None:
     pixels = detector.preprocessing.resize([scene.image for scene in sample_scenes()])
     calibrated = quantize(detector, Scheme.parse("W4A4"), [detector.preprocessing.normalize(pixels)])
     curves = noise_score_curves(detector, run(detector, pixels), CurveSettings(images=4, levels=3, reruns=2))
-    steps = {"training": training_step(detector, pixels, arguments.batch)}
+    train = training_step(detector, pixels, arguments.batch)
+    steps: dict[str, Callable[[], float]] = {"training": lambda: seconds(train)}
+    unitwise: dict[str, Tuner] = {}
     for name, config in methods().items():
-        if config().iterations:
-            recipe = replace(config(), batch=arguments.batch, check_every=10**6)
-            tuner = Tuner(detector, copy.deepcopy(calibrated), pixels[:16], pixels[16:], recipe, curves)
-            steps[name] = tuner.step
+        if not config().iterations:
+            continue
+        recipe = replace(config(), batch=arguments.batch, check_every=10**6, rendered=0)
+        if recipe.granularity == "net":
+            steps[name] = partial(tuning_step, _tuner(detector, calibrated, pixels, recipe, curves))
+        else:
+            unitwise[name] = _tuner(detector, calibrated, pixels, replace(recipe, iterations=3), curves)
     for step in steps.values():
         step()
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(ROUNDS):
         for name, step in steps.items():
-            times[name].append(seconds(step))
+            times[name].append(step())
+    times |= {name: [unit_step(tuner, steps["training"], times["training"])] for name, tuner in unitwise.items()}
     medians = {name: statistics.median(values) for name, values in times.items()}
     ratios = {name: round(value / medians["training"], 2) for name, value in medians.items()}
     if arguments.json:

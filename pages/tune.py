@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -13,6 +15,8 @@ from app import live, options, results, style
 from app.figures import runs as pictures
 from app.session import Studio, outputs_of_all, studio
 from sfcore.errors import InputError
+from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
+from sfcore.quant.calibrators import CALIBRATORS
 from sfcore.quant.likeness import NEARLY_ALIKE, likeness
 from sfcore.quant.methods import methods
 from sfcore.quant.scheme import Scheme
@@ -29,12 +33,12 @@ STATUS = {
 
 def settings(view: Studio) -> tuple[RunSpec, bool]:
     """All choices of a run, and whether it shall start now."""
-    scheme = st.selectbox(
+    bits = st.selectbox(
         "Bits", SCHEMES, index=2, key="t_bits", bind="query-params", accept_new_options=True,
         help="W4A4 is 4 bits for weights and 4 for activations. Type others, from 2 to 16. "
         "First and last layers keep 8.",
     )  # fmt: skip
-    Scheme.parse(scheme)
+    scheme, how = calibration(Scheme.parse(bits))
     known = methods()
     names = list(known)
     preferred = names.index("lane-focus") if "lane-focus" in names else len(names) - 1
@@ -61,11 +65,48 @@ def settings(view: Studio) -> tuple[RunSpec, bool]:
         help="auto takes a GPU where there is one.",
     )  # fmt: skip
     start = st.button("Start the run", type="primary", icon=":material/play_arrow:", width="stretch")
-    images = (view.folder,) if view.folder else tuple(str(path) for path in view.images)
+    images = view.sources(int(limit))
     weights = str(view.choice.weights) if view.choice.weights else None
     return RunSpec(
-        view.choice.name, images, scheme, name, weights, chosen, min(int(limit), len(view.images)), int(seed), device
-    ), start
+        view.choice.name, images, str(scheme), name, weights, chosen, min(int(limit), len(view.images)), int(seed),
+        device, *how,
+    ), start  # fmt: skip
+
+
+def calibration(scheme: Scheme) -> tuple[Scheme, tuple[str, str, bool]]:
+    """What comes before any tuning: the scheme's grids, the calibrators of weights and activations, bias correction."""
+    with st.expander("Calibration", icon=":material/straighten:"):
+        first, second = st.columns(2, gap="small", vertical_alignment="bottom")
+        with first:
+            weights = calibrator("Weights", WEIGHTS, "each weight, from its values")
+        with second:
+            activations = calibrator("Activations", ACTIVATIONS, "each activation, from the calibration images")
+        per_tensor = st.checkbox(
+            "One step size a weight", scheme.per_tensor, key="t_tensor", bind="query-params",
+            help="Instead of one for each output channel: all hardware can do it, and it costs accuracy.",
+        )  # fmt: skip
+        affine = st.checkbox(
+            "Zero points of activations", scheme.affine, key="t_affine", bind="query-params",
+            help="Affine quantization: the integers need not lie evenly around 0, which helps where most values are "
+            "on one side of it. Off, as published: symmetric.",
+        )  # fmt: skip
+        corrected = st.checkbox(
+            "Correct biases", True, key="t_corrected", bind="query-params",
+            help="Remove the mean error of each layer's output. Mends regressions; may harm sparse heat maps.",
+        )  # fmt: skip
+    return replace(scheme, per_tensor=per_tensor, affine=affine), (weights, activations, corrected)
+
+
+def calibrator(label: str, default: str, what: str) -> str:
+    """The choice of a calibrator; its help text lists what each one's file says of it."""
+    names = CALIBRATORS.names()
+    known = "\n".join(
+        f"- {(sys.modules[CALIBRATORS[name].__module__].__doc__ or name).splitlines()[0]}" for name in names
+    )
+    return st.selectbox(
+        label, names, index=names.index(default), key=f"t_{label.lower()}", bind="query-params",
+        help=f"What finds the range of {what}; what lies beyond it is clipped.\n\n{known}",
+    )  # fmt: skip
 
 
 def warn_if_alike(view: Studio) -> None:
@@ -85,7 +126,7 @@ def begin(view: Studio, spec: RunSpec) -> None:
     """Create the run and start its process; uploads move into its folder, for they end with the session."""
     name = f"{spec.detector}-{spec.scheme.lower()}-{spec.method}-{time.strftime('%m%d-%H%M%S')}"
     path = default_root() / name
-    if view.folder is None:
+    if view.uploaded:
         kept = path / "images"
         kept.mkdir(parents=True)
         for place, image in enumerate(view.images):

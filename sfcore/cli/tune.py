@@ -14,6 +14,7 @@ from sfcore.runs import RunFolder, RunSpec, create_or_resume, launch
 from sfcore.runs.worker import work
 
 METHOD_OPTIONS = ("k", "lam", "iterations", "batch", "learning_rate")
+CALIBRATORS = ("weight_calibrator", "activation_calibrator")
 INTERRUPTED = 130
 
 
@@ -29,6 +30,8 @@ def run(arguments: argparse.Namespace) -> Answer:
         limit=arguments.limit,
         seed=arguments.seed,
         device=arguments.device,
+        bias_correction=not arguments.no_bias_correction,
+        **{name: chosen for name in CALIBRATORS if (chosen := getattr(arguments, name))},
     )
     return carry_out(create_or_resume(Path(arguments.out), spec), arguments.detach)
 
@@ -80,5 +83,7 @@ def _method_options(arguments: argparse.Namespace) -> dict[str, Any]:
 def _show(progress: Progress, event: Mapping[str, Any]) -> None:
     if event["type"] == "progress":
         progress(event["phase"], event["done"], event["total"])
+    elif event["type"] == "note":
+        note(event["text"])
     elif event["type"] == "step":
         progress("tuning", event["iteration"], event["iterations"])

@@ -262,6 +262,4 @@ def bezierlanenet_tiny() -> BezierLaneNet:
     """
     preprocessing = Preprocessing((160, 384), (0.45, 0.45, 0.45), (0.25, 0.25, 0.25), "rgb", top=0.3)
     selection = Selection(threshold=0.5, window=5, lanes=8)
-    return BezierLaneNet(
-        (1, 2, 2, 2), (16, 32, 64, 96), (1, 1, 1, 2), 32, preprocessing, (360, 640), selection
-    )
+    return BezierLaneNet((1, 2, 2, 2), (16, 32, 64, 96), (1, 1, 1, 2), 32, preprocessing, (360, 640), selection)

@@ -1,27 +1,53 @@
-"""The reconstruction engine: tunes a quantized detector towards its full-precision self, head outputs in sight."""
+"""The reconstruction engine: tunes a quantized detector towards its full-precision self, unit after unit.
+
+A unit is the whole network, with the heads in sight, or each block or layer in turn. What is learned of it, towards
+what and how is the recipe's; the engine knows no method by name.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sfcore.detectors.base import Detector, Outputs
+from sfcore.detectors.base import Detector
 from sfcore.distortion import distortion
-from sfcore.quant.augment import augment
-from sfcore.quant.features import Features, blocks, feature_error, recorded
-from sfcore.quant.layers import QuantLayer
-from sfcore.quant.objectives import OBJECTIVES, Terms
+from sfcore.quant.cache import memory_budget, plan
+from sfcore.quant.convert import convert
+from sfcore.quant.drop import dropping
+from sfcore.quant.inference import channels_last, run
+from sfcore.quant.learn import Learned, learns, under
+from sfcore.quant.net_task import NetTask
 from sfcore.quant.quantizer import quantizers
 from sfcore.quant.recipe import Recipe
+from sfcore.quant.scheme import Scheme
+from sfcore.quant.task import Task
+from sfcore.quant.unit_task import UnitTask, bytes_needed
+from sfcore.quant.units import Unit, find_units
 from sfcore.sensitivity.curves import Curves
-from sfcore.sensitivity.noise import relative_noise
-from sfcore.sensitivity.selection import exact_scores, fast_scores, select
 
-INFERENCE_BATCH = 16
+__all__ = ["Tuner", "channels_last", "run"]
+
+FILLING = 1.0  # seconds of recording activations between two reports
+
+
+@dataclass(frozen=True)
+class Work:
+    """The unit that is being reconstructed.
+
+    Attributes:
+        module: of the quantized model.
+        start: its state when its reconstruction began.
+    """
+
+    module: nn.Module
+    task: Task
+    learned: Learned
+    start: dict[str, Tensor]
 
 
 class Tuner:
@@ -36,11 +62,16 @@ class Tuner:
         images: (N, 3, H, W) uint8, as :meth:`Preprocessing.resize` gives.
         held_back: (M, 3, H, W) uint8, images by whose distortion the state to keep is chosen.
         recipe: the method's settings.
-        curves: noise-score curves, needed by the fast selection.
-        seed: of batches and augmentation.
+        curves: noise-score curves, needed by the selections that read them.
+        seed: of batches, augmentation, drops and random selections.
+        memory: bytes that cached activations may take in memory; None for :func:`memory_budget`.
+
+    Attributes:
+        iteration: steps taken, over all units.
+        plan: where cached activations go.
 
     Raises:
-        InputError: k is larger than the number of heads, or the objective does not exist.
+        InputError: the recipe asks heads that the detector does not have, or an objective that does not exist.
     """
 
     def __init__(
@@ -52,114 +83,124 @@ class Tuner:
         recipe: Recipe,
         curves: Curves | None = None,
         seed: int = 0,
+        memory: int | None = None,
     ) -> None:
         self.recipe, self.seed, self.curves = recipe, seed, curves
         # A copy: the caller's detector keeps its memory layout, on which rounding in the last bit depends.
         self.detector = channels_last(copy.deepcopy(detector)).eval().requires_grad_(False)
-        self.quantized = channels_last(quantized).eval()
+        self.quantized = channels_last(quantized).eval().requires_grad_(False)
         self.images, self.held_back = images, held_back
-        self.names = tuple(head.name for head in detector.heads)
-        self.k = recipe.heads_to_select(len(self.names))
-        self.objective = OBJECTIVES[recipe.objective]
-        self.blocks = blocks(quantized) if recipe.features else ()
-        self.iteration = 0
-        self.selected = self.names
+        names = [head.name for head in detector.heads]
+        recipe.heads_to_select(len(names))
+        recipe.fixed_heads(names)
         self.reference = run(self.detector, held_back)
-        self.optimizer = torch.optim.Adam(parameter_groups(quantized, recipe)) if recipe.iterations else None
-        self.rates = [group["lr"] for group in self.optimizer.param_groups] if self.optimizer else []
-        self.limits = weight_limits(quantized, recipe.reach) if recipe.reach else []
-        # Without augmentation the teacher's answers never change; features are too large to keep.
-        fixed = recipe.iterations and not recipe.augmentation and not recipe.features
-        self.targets = run(self.detector, images) if fixed else None
+        self.units = self._units()
+        self.teacher = _unquantized(detector) if recipe.granularity != "net" and self.units else None
+        self.budget = memory_budget(self.detector.device) if memory is None else memory
+        self.plan = plan(max(map(self._bytes, self.units), default=0), self.budget)
+        self.iteration = 0
+        self.work: Work | None = None
         self.calibrated = self.best = self._held_back_distortion()
-        self.best_state = {name: value.detach().clone() for name, value in quantized.state_dict().items()}
+        self.best_state = _copied(quantized)
+
+    def _units(self) -> tuple[Unit | None, ...]:
+        """What is reconstructed, in turn; None stands for the whole network."""
+        if not self.recipe.iterations:
+            return ()
+        if self.recipe.granularity == "net":
+            return (None,)
+        found = find_units(self.quantized, self.recipe.granularity)
+        return tuple(unit for unit in found if learns(self.quantized.get_submodule(unit.name), self.recipe))
+
+    def _bytes(self, unit: Unit | None) -> int:
+        """What the cached activations of a unit take."""
+        if unit:
+            return bytes_needed(unit, len(self.images), self.recipe.drop)
+        if self.recipe.augmentation or self.recipe.features:
+            return 0
+        return len(self.images) * sum(value[:1].numel() * value.element_size() for value in self.reference.values())
+
+    @property
+    def iterations(self) -> int:
+        """Steps in all."""
+        return self.recipe.iterations * len(self.units)
 
     @property
     def done(self) -> bool:
         """Whether all iterations are taken."""
-        return self.iteration >= self.recipe.iterations
+        return self.iteration >= self.iterations
 
     def step(self) -> dict[str, Any]:
-        """One step of Adam; returns what happened, for the run's events.
+        """One step of Adam, or a second of recording what the next ones need; returns what to write down.
 
-        The event has ``iteration``, ``iterations``, ``loss``, ``terms`` (of the objective), ``noise`` (present
-        level of each head on this batch), ``selected``, and on checks ``held_back`` (distortion) and ``best``.
+        The event of a step has ``iteration``, ``iterations``, ``loss``, ``terms`` (of which it is the sum), net-wise
+        ``noise`` (present level of each head on this batch) and ``selected``, else ``unit`` (its place, how many there
+        are, and its name); on checks also ``held_back`` (distortion), ``best`` and ``calibrated``. That of recording
+        has ``type`` "progress", ``phase``, ``done`` and ``total``.
         """
-        if self.iteration % self.recipe.reselect_every == 0:
-            self.selected = self._select()
-        images, index = self._batch()
-        terms, extra, noise = self._losses(images, index)
-        self._descend(terms.total + extra)
+        place, iteration = divmod(self.iteration, self.recipe.iterations)
+        if self.work is None:
+            self.work = self._begin(self.units[place])
+        cache = self.work.task.cache
+        if cache and not cache.ready:
+            cache.fill(FILLING)
+            phase = f"recording unit {place + 1} of {len(self.units)}" if self.units[place] else "recording outputs"
+            return {"type": "progress", "phase": phase, "done": cache.filled, "total": cache.count}
+        event = self._descend(self.work, iteration)
         self.iteration += 1
-        event = {
-            "iteration": self.iteration,
-            "iterations": self.recipe.iterations,
-            "loss": float((terms.total + extra).detach()),
-            "terms": {
-                "semantics": {name: float(value.detach()) for name, value in terms.semantics.items()},
-                "confidence": {name: float(value.detach()) for name, value in terms.confidence.items()},
-                "features": float(extra.detach()),
-            },
-            "noise": noise,
-            "selected": list(self.selected),
-        }
-        if self.iteration % self.recipe.check_every == 0 or self.done:
+        event |= self._after(place, ended=iteration + 1 == self.recipe.iterations)
+        return {"iteration": self.iteration, "iterations": self.iterations} | event
+
+    def _after(self, place: int, *, ended: bool) -> dict[str, Any]:
+        """Check the model where it is time, and leave a unit that is done."""
+        assert self.work is not None  # a step of it was just taken
+        unit, event = self.units[place], {}
+        if unit:
+            event["unit"] = [place + 1, len(self.units), unit.name]
+        if ended or (unit is None and self.iteration % self.recipe.check_every == 0):
+            self.work.learned.harden()
             event |= self._check()
+        if ended:
+            self.work.module.requires_grad_(False)
+            self.work = None
         return event
 
     def keep_best(self) -> None:
         """Put the best state seen into the quantized model: never worse than calibrated on the held-back images."""
         self.quantized.load_state_dict(self.best_state)
 
-    def _generator(self) -> torch.Generator:
-        return torch.Generator().manual_seed(self.seed * 1_000_003 + self.iteration)
-
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        """A preprocessed batch and which of the images it holds."""
-        generator = self._generator()
-        index = torch.randint(len(self.images), (self.recipe.batch,), generator=generator)
-        images = self.detector.preprocessing.normalize(self.images[index].to(self.detector.device))
-        if self.recipe.augmentation:
-            images = augment(images, generator, self.recipe.augmentation)
-        return images.contiguous(memory_format=torch.channels_last), index
-
-    def _losses(self, images: Tensor, index: Tensor) -> tuple[Terms, Tensor, dict[str, float]]:
-        """The objective's terms, the feature term, and each head's present noise level."""
-        if self.targets is not None:
-            reference, teacher = {name: value[index] for name, value in self.targets.items()}, Features()
+    def _begin(self, unit: Unit | None) -> Work:
+        """Get a unit ready; the quantized model is as it shall be before its first step."""
+        recipe, place = self.recipe, plan(self._bytes(unit), self.budget).place
+        task: Task
+        if unit is None:
+            task = NetTask(
+                self.detector, self.quantized, self.images, self.held_back, self.reference, recipe, self.curves, place
+            )
         else:
-            with recorded(self.detector, self.blocks) as teacher, torch.no_grad():
-                reference = self.detector(images)
-        with recorded(self.quantized, self.blocks) as student:
-            outputs = self.quantized(images)
-        terms = self.objective(self.detector, outputs, reference, self.selected, self.recipe.lam)
-        extra = torch.zeros((), device=images.device)
-        if self.blocks:
-            extra = self.recipe.features * feature_error(student, teacher)
-        noise = {name: relative_noise(outputs[name].detach(), reference[name]) for name in self.names}
-        return terms, extra, noise
+            assert self.teacher is not None  # there are units
+            before = copy.deepcopy(self.quantized).requires_grad_(False)
+            task = UnitTask(unit, self.quantized, before, self.teacher, self.images, recipe.batch, recipe.drop, place)
+        module = self.quantized.get_submodule(unit.name if unit else "").requires_grad_(False)
+        return Work(module, task, Learned(module, recipe), _copied(module))
 
-    def _descend(self, loss: Tensor) -> None:
-        assert self.optimizer is not None  # step() is only called when there are iterations
-        factor = self.recipe.rate(self.iteration)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        with torch.no_grad():
-            for weight, low, high in self.limits:
-                weight.clamp_(low, high)
+    def _descend(self, work: Work, iteration: int) -> dict[str, Any]:
+        """A step of Adam at an iteration of a unit."""
+        generator, masks = self._generators()
+        batch = work.task.draw(iteration, generator, masks)
+        with work.learned.in_effect(), dropping(work.module, self.recipe.drop, masks):
+            loss, event = work.task.loss(batch)
+        penalty = work.learned.penalty(iteration)
+        if penalty is not None:
+            loss = loss + penalty
+            event["terms"]["rounding"] = float(penalty.detach())
+        work.learned.descend(loss, iteration)
+        return {"loss": float(loss.detach())} | event
 
-    def _select(self) -> tuple[str, ...]:
-        if self.recipe.selection == "none":
-            return self.names
-        outputs = run(self.quantized, self.held_back)
-        if self.recipe.selection == "exact":
-            return select(exact_scores(self.detector, self.reference, outputs), self.k)
-        assert self.curves is not None  # the session measures them for this selection
-        levels = {name: relative_noise(outputs[name], self.reference[name]) for name in self.names}
-        return select(fast_scores(self.curves, levels), self.k)
+    def _generators(self) -> tuple[torch.Generator, torch.Generator]:
+        """What decides a step: one on the CPU, one on the network's device."""
+        seed, device = self.seed * 1_000_003 + self.iteration, self.detector.device
+        return torch.Generator().manual_seed(seed), torch.Generator(device).manual_seed(seed)
 
     def _held_back_distortion(self) -> float:
         outputs = run(self.quantized, self.held_back)
@@ -169,100 +210,49 @@ class Tuner:
     def _check(self) -> dict[str, Any]:
         found = self._held_back_distortion()
         if found < self.best:
-            self.best = found
-            self.best_state = {name: value.detach().clone() for name, value in self.quantized.state_dict().items()}
+            self.best, self.best_state = found, _copied(self.quantized)
         return {"held_back": found, "best": self.best, "calibrated": self.calibrated}
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the remaining steps depend on."""
         state = {f"model.{name}": value for name, value in self.quantized.state_dict().items()}
         state |= {f"best.{name}": value for name, value in self.best_state.items()}
-        if self.optimizer:
-            for index, moments in self.optimizer.state_dict()["state"].items():
-                state |= {f"adam.{index}.{name}": value for name, value in moments.items()}
+        if self.work:
+            parts = {"start": self.work.start, "learned": self.work.learned.state(), "task": self.work.task.state()}
+            state |= {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
         state["scores"] = torch.tensor([self.best, self.calibrated], dtype=torch.float64)
         state["iteration"] = torch.tensor(self.iteration)
-        state["selected"] = torch.tensor([self.names.index(name) for name in self.selected])
         return state
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Go on as the tuner whose :meth:`state` this is."""
-        self.quantized.load_state_dict(_under("model.", state))
-        self.best_state = {name: value.clone() for name, value in _under("best.", state).items()}
+        self.quantized.load_state_dict(under("model.", state))
+        self.best_state = {name: value.clone() for name, value in under("best.", state).items()}
         self.best, self.calibrated = state["scores"].tolist()
         self.iteration = int(state["iteration"])
-        self.selected = tuple(self.names[index] for index in state["selected"].tolist())
-        if self.optimizer:
-            moments: dict[int, dict[str, Tensor]] = {}
-            for key, value in _under("adam.", state).items():
-                index, name = key.split(".")
-                moments.setdefault(int(index), {})[name] = value
-            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.work = None
+        if start := under("start.", state):
+            self._resume(start, state)
+
+    def _resume(self, start: dict[str, Tensor], state: Mapping[str, Tensor]) -> None:
+        """Begin the unit as it was begun, then bring it to where it was."""
+        unit = self.units[self.iteration // self.recipe.iterations]
+        module = self.quantized.get_submodule(unit.name if unit else "")
+        reached = _copied(module)
+        module.load_state_dict(start)
+        self.work = self._begin(unit)
+        module.load_state_dict(reached)
+        self.work.learned.load_state(under("learned.", state))
+        self.work.task.load_state(under("task.", state))
 
 
-def channels_last(model: Detector) -> Detector:
-    """The same model with its convolutions' weights in the memory order that CPUs and tensor cores are fast in."""
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _copied(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def _unquantized(detector: Detector) -> Detector:
+    """The detector with the module tree of a quantized one, at full precision."""
+    model = channels_last(convert(detector, Scheme(8, 8))).requires_grad_(False)
+    for _, quantizer in quantizers(model):
+        quantizer.active = False
     return model
-
-
-def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-
-
-@torch.no_grad()
-def run(model: Detector, images: Tensor, batch: int = INFERENCE_BATCH) -> Outputs:
-    """Head outputs of uint8 images, batch by batch.
-
-    Args:
-        images: (N, 3, H, W) uint8, as :meth:`Preprocessing.resize` gives.
-    """
-    parts = []
-    for start in range(0, len(images), batch):
-        pixels = images[start : start + batch].to(model.device)
-        parts.append(model(model.preprocessing.normalize(pixels).contiguous(memory_format=torch.channels_last)))
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-
-def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """What the recipe learns, one optimizer group a layer, with its learning rate; gradients are switched on."""
-    groups: list[dict[str, Any]] = []
-
-    def learn(parameter: nn.Parameter, unit: Tensor) -> None:
-        rate = recipe.learning_rate * (float(unit.detach().mean()) if recipe.relative else 1.0)
-        groups.append({"params": [parameter.requires_grad_()], "lr": rate})
-
-    for module in model.modules():
-        if isinstance(module, QuantLayer):
-            step = module.weight_quantizer.scale
-            if "weights" in recipe.learn:
-                learn(module.weight, step)
-            if "biases" in recipe.learn:
-                learn(module.bias, step)
-        elif isinstance(module, (nn.LayerNorm, nn.GroupNorm)) and "norms" in recipe.learn:
-            for parameter in module.parameters():
-                learn(parameter, module.weight * NORM_RATE)
-    if "steps" in recipe.learn:
-        for _, quantizer in quantizers(model):
-            learn(quantizer.scale, quantizer.scale * STEP_RATE)
-    return groups
-
-
-# Weights may move by several of their steps; step sizes and the factors of norms only by a part of themselves.
-STEP_RATE, NORM_RATE = 0.2, 0.02
-
-
-def weight_span(layer: QuantLayer) -> Tensor:
-    """The largest magnitude that each channel's quantized weights can take, shaped to broadcast over the weight."""
-    quantizer = layer.weight_quantizer
-    return quantizer.scale.detach() * 2.0 ** (quantizer.bits - 1)
-
-
-def weight_limits(model: nn.Module, reach: float) -> list[tuple[nn.Parameter, Tensor, Tensor]]:
-    """Every weight with the least and the largest value that ``reach`` allows it."""
-    layers = [module for module in model.modules() if isinstance(module, QuantLayer)]
-    limits = []
-    for layer in layers:
-        start, most = layer.weight.detach().clone(), reach * weight_span(layer)
-        limits.append((layer.weight, start - most, start + most))
-    return limits

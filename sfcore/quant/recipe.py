@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from sfcore.errors import InputError
 from sfcore.registries import Registry
 
-SELECTIONS = ("none", "fast", "exact")
-LEARNABLE = ("weights", "biases", "steps", "norms")
+GRANULARITIES = ("net", "block", "layer")
+SELECTIONS = ("none", "fast", "exact", "bottom", "random", "fixed")
+SCHEDULES = ("constant", "cosine")
+LEARNABLE = ("weights", "rounding", "biases", "steps", "offsets", "norms")
+# What only means something where the heads are in sight, and its value elsewhere.
+OF_THE_NET = {"objective": "plain", "selection": "none", "augmentation": 0.0, "features": 0.0}
 
 
 @dataclass(frozen=True)
@@ -18,44 +23,64 @@ class Recipe:
     """How a calibrated model is tuned. A method is a subclass with its own defaults.
 
     Attributes:
-        iterations: steps of Adam; 0 tunes nothing.
+        granularity: what is reconstructed at once: "net" (the heads' outputs), or one after the other, in the order in
+            which they run, "block" or "layer".
+        iterations: steps of Adam, for each unit of the granularity; 0 tunes nothing.
         batch: images a step.
-        learning_rate: of Adam. Absolute, or with ``relative`` in units of each layer's own step size.
+        learning_rate: of Adam. Absolute, or with ``relative`` in units of each layer's own step size; that of the
+            rounding is absolute. With fewer iterations than published, raise it about as many times.
         relative: see ``learning_rate``.
+        step_rate: absolute learning rate of step sizes and offsets; None for the rate of everything else.
         reach: share of its channel's range by which a weight may move at most; None for no limit.
-        schedule: "constant" (published) or "cosine" with a short warm-up.
-        objective: what is minimised; a name among the objectives.
+        schedule: "constant" (published) or "cosine" with a short warm-up; of all rates but that of the rounding.
+        objective: what is minimised net-wise; a name among the objectives.
         lam: λ > 0, the weight of the confidence term.
-        selection: which heads count: "none" (all), "fast" (by curve) or "exact" (by replacement).
+        selection: which heads count net-wise: "none" (all), "fast" (the k most sensitive by curve), "exact" (by
+            replacement), and as controls "bottom" (the k least sensitive), "random" (any k) and "fixed" (``heads``).
         k: how many heads are selected; None for 1 of two heads, 2 of more.
+        heads: the heads of the selection "fixed", by name.
         reselect_every: iterations between selections.
-        learn: what is learned, among weights, biases, steps (step sizes) and norms (of layers, not of batches).
+        learn: what is learned, among weights, rounding (up or down, of each weight), biases, steps (step sizes; with
+            the rounding only those of activations), offsets (zero points) and norms (of layers, not of batches).
+        rounding: weight of the term that drives the learned rounding to 0 or 1.
+        first_exponent: β of that term after the warm-up: high values leave undecided weights alone.
+        last_exponent: β at the end, reached in a straight line.
+        warm_up: share of the iterations before that term sets in.
+        drop: probability with which an activation is left at full precision in a step.
         augmentation: strength of the augmentation of the calibration images, 0 for none.
         features: weight of the term that keeps each block's features near the full-precision ones.
         rendered: rendered scenes mixed among the calibration images, as another source.
-        check_every: iterations between checks of the distortion on the held-back images.
+        check_every: iterations between checks of the distortion on the held-back images; units are checked at the end.
         wide_heads: whether each head's own branch gets 16 bits, rather than its last layer 8.
 
     Raises:
-        InputError: a value is out of range.
+        InputError: a value is out of range, or two do not go together.
     """
 
     title: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
 
+    granularity: str = "net"
     iterations: int = 5000
     batch: int = 8
     learning_rate: float = 2.5e-5
     relative: bool = False
+    step_rate: float | None = None
     reach: float | None = None
     schedule: str = "constant"
     objective: str = "plain"
     lam: float = 1.0
     selection: str = "none"
     k: int | None = None
+    heads: tuple[str, ...] = ()
     reselect_every: int = 2000
     learn: tuple[str, ...] = ("weights",)
+    rounding: float = 0.01
+    first_exponent: float = 20.0
+    last_exponent: float = 2.0
+    warm_up: float = 0.2
+    drop: float = 0.0
     augmentation: float = 0.0
     features: float = 0.0
     rendered: int = 0
@@ -63,29 +88,51 @@ class Recipe:
     wide_heads: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "learn", tuple(self.learn))  # JSON has no tuples
+        for name in ("learn", "heads"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has no tuples
         self._at_least("iterations", 0)
         for name in ("batch", "reselect_every", "check_every"):
             self._at_least(name, 1)
-        for name in ("augmentation", "features", "rendered"):
+        for name in ("augmentation", "features", "rendered", "rounding"):
             self._at_least(name, 0)
-        for name in ("learning_rate", "lam"):
+        for name in ("learning_rate", "lam", "first_exponent", "last_exponent"):
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
                 raise InputError(f"{_SIGNS.get(name, name)} = {value}: it must be a number greater than 0")
-        if self.reach is not None and not self.reach > 0:
-            raise InputError(f"reach = {self.reach}: it must be greater than 0, or None for no limit")
+        for name, none in (("reach", "no limit"), ("step_rate", "the learning rate")):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} = {value}: it must be greater than 0, or None for {none}")
+        for name in ("drop", "warm_up"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} = {getattr(self, name)}: choose a number from 0 to 1")
         if self.k is not None and self.k < 1:
             raise InputError(f"k = {self.k}: at least one head must be selected")
-        if self.selection not in SELECTIONS:
-            raise InputError(f"there is no selection {self.selection!r}: choose one of {', '.join(SELECTIONS)}")
-        if not self.learn or set(self.learn) - set(LEARNABLE):
-            raise InputError(f"{self.learn} cannot be learned: choose among {', '.join(LEARNABLE)}")
+        self._check_choices()
 
     def _at_least(self, name: str, least: int) -> None:
         value = getattr(self, name)
         if not value >= least:
             raise InputError(f"{name} = {value}: choose {least} or more")
+
+    def _check_choices(self) -> None:
+        """Names that exist, in combinations that mean something."""
+        for name, allowed in (("granularity", GRANULARITIES), ("selection", SELECTIONS), ("schedule", SCHEDULES)):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise InputError(f"there is no {name} {value!r}: choose one of {', '.join(allowed)}")
+        if not self.learn or set(self.learn) - set(LEARNABLE):
+            raise InputError(f"{self.learn} cannot be learned: choose among {', '.join(LEARNABLE)}")
+        if {"weights", "rounding"} <= set(self.learn):
+            raise InputError("weights and their rounding cannot be learned at once: choose one of the two")
+        if (self.selection == "fixed") != bool(self.heads):
+            raise InputError(
+                f"heads = {self.heads} with the selection {self.selection!r}: name heads for 'fixed', and for it alone"
+            )
+        for name, value in OF_THE_NET.items():
+            if self.granularity != "net" and getattr(self, name) != value:
+                said = f"{name} = {getattr(self, name)!r}"
+                raise InputError(f"{said} needs the heads in sight: choose {value!r}, or the granularity 'net'")
 
     def heads_to_select(self, heads: int) -> int:
         """k for a detector with so many heads.
@@ -99,12 +146,36 @@ class Recipe:
             raise InputError(f"k = {self.k}: the detector has {heads} heads; choose 1 to {heads}")
         return self.k
 
+    def fixed_heads(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The heads of the selection "fixed" for a detector with these heads.
+
+        Raises:
+            InputError: one is none of the detector's.
+        """
+        for name in self.heads:
+            if name not in names:
+                raise InputError(f"heads = {self.heads}: there is no head {name!r}; choose among {', '.join(names)}")
+        return self.heads
+
+    @property
+    def needs_curves(self) -> bool:
+        """Whether the selection asks noise-score curves."""
+        return self.selection in ("fast", "bottom")
+
     def rate(self, iteration: int) -> float:
         """The factor on the learning rate at an iteration."""
         if self.schedule == "constant":
             return 1.0
         warm = min(1.0, (iteration + 1) / 30)
         return warm * (0.5 * (1 + math.cos(math.pi * iteration / max(self.iterations, 1))) + 0.01)
+
+    def exponent(self, iteration: int) -> float | None:
+        """The exponent of the rounding's term at an iteration: straight from first to last; None in the warm-up."""
+        start = self.warm_up * self.iterations
+        if iteration < start:
+            return None
+        first, last = self.first_exponent, self.last_exponent
+        return last + (first - last) * (1 - (iteration - start) / max(self.iterations - start, 1))
 
 
 _SIGNS = {"lam": "λ"}

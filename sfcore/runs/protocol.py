@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -31,7 +31,7 @@ class Tuner(Protocol):
     def done(self) -> bool: ...
 
     def step(self) -> Mapping[str, Any]:
-        """Take one step; returns what to write down about it."""
+        """Take one step; returns what to write down about it, as an event of type "step" unless it names another."""
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the remaining steps depend on."""
@@ -41,10 +41,17 @@ class Tuner(Protocol):
 
 
 class Session(Protocol):
-    """A run made ready: the tuner, and what to keep of it."""
+    """A run made ready: the tuner, and what to keep of it.
+
+    Attributes:
+        notes: what people should know before the first step.
+    """
 
     @property
     def tuner(self) -> Tuner: ...
+
+    @property
+    def notes(self) -> Sequence[str]: ...
 
     def finish(self, folder: RunFolder) -> None:
         """Write the results."""

@@ -49,6 +49,11 @@ class TuningSession:
     tuner: Tuner
     held_back: tuple[Path | None, ...]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How much memory the cached activations need, and where they go."""
+        return (str(self.tuner.plan),) if self.tuner.plan.needed else ()
+
     def finish(self, folder: RunFolder) -> None:
         """Keep the best model, its lanes and its agreement with full precision on the held-back images."""
         tuner = self.tuner
@@ -84,12 +89,13 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     tuned_on, held_back = split(sources, spec.seed)
     if not folder.has_tensors("calibrated"):
         batches = _Batches(detector, pixels[tuned_on[:CALIBRATION_IMAGES]])
-        scheme = spec.full_scheme()
-        model = quantize(detector, scheme, batches, progress=_phase(report, "calibrating"))
+        how = (spec.weight_calibrator, spec.activation_calibrator, spec.bias_correction)
+        model = quantize(detector, spec.full_scheme(), batches, *how, _phase(report, "calibrating"))
         folder.save_tensors("calibrated", model.state_dict())
+        report("calibrating", len(batches), len(batches))  # only now: biases are corrected after the last batch
     quantized = load_model(folder, "calibrated", detector.device)
     curves = None
-    if recipe.selection == "fast":
+    if recipe.needs_curves:
         curves = _curves(folder, detector, pixels[tuned_on], spec.seed, report)
     files = (*chosen.files, *[None] * recipe.rendered)
     folder.update(likeness=likeness(detector.decode(run(detector, pixels[tuned_on[:ALIKE]]))))

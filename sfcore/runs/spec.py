@@ -12,6 +12,8 @@ from sfcore.datasets.images import ImageSet, image_set
 from sfcore.detectors import registry
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
+from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
+from sfcore.quant.calibrators import CALIBRATORS
 from sfcore.quant.recipe import METHODS, Recipe
 from sfcore.quant.scheme import Scheme
 
@@ -23,13 +25,15 @@ class RunSpec:
     Attributes:
         detector: its name in the registry.
         images: calibration images: folders, parts of folders (``frames[:140]``) or files.
-        scheme: bits of weights and activations, such as "W4A4".
+        scheme: bits and grids of weights and activations, such as "W4A4" or "W4A4-affine".
         method: its name among the methods.
         weights: checkpoint file; None for the shipped weights.
         options: fields of the method that differ from its defaults.
         limit: at most so many images, spread evenly over the sources; None for all.
         seed: of everything random.
         device: "cpu", "cuda", or "auto" (CUDA where there is one).
+        weight_calibrator, activation_calibrator: what finds the ranges of weights and of activations, by name.
+        bias_correction: whether calibration removes the mean error of each layer's output.
     """
 
     detector: str
@@ -41,6 +45,9 @@ class RunSpec:
     limit: int | None = None
     seed: int = 0
     device: str = "auto"
+    weight_calibrator: str = WEIGHTS
+    activation_calibrator: str = ACTIVATIONS
+    bias_correction: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -108,6 +115,10 @@ class RunSpec:
         """
         self.weights_file()
         Scheme.parse(self.scheme)
-        self.settings().heads_to_select(len(registry.entry(self.detector).build().heads))
+        for name in (self.weight_calibrator, self.activation_calibrator):
+            CALIBRATORS[name]  # refuses an unknown name
+        recipe, heads = self.settings(), registry.entry(self.detector).build().heads
+        recipe.heads_to_select(len(heads))
+        recipe.fixed_heads([head.name for head in heads])
         resolve_device(self.device)
         self.image_set()

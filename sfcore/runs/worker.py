@@ -89,6 +89,8 @@ def _carry_out(folder: RunFolder, assemble: Build, emit: Watch) -> Status:
         return "stopped"
     if note:
         session.tuner.load_state(folder.load_tensors("checkpoint")[0])
+    for text in session.notes:
+        emit({"type": "note", "text": text})
     if not _steps(folder, session.tuner, emit):
         return "stopped"
     session.finish(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -12,15 +12,33 @@ from sfcore.errors import InputError
 from sfcore.sensitivity.curves import Curves
 
 
-def select(scores: Mapping[str, float], k: int) -> tuple[str, ...]:
+def select(scores: Mapping[str, float], k: int, *, least: bool = False) -> tuple[str, ...]:
     """The ``k`` heads with the highest scores, most sensitive first; equal scores go by name.
+
+    Args:
+        least: take those with the lowest scores instead, least sensitive first: a control.
 
     Raises:
         InputError: k is not between 1 and the number of heads.
     """
-    if not 1 <= k <= len(scores):
-        raise InputError(f"k = {k}: choose 1 to {len(scores)}, the number of heads ({', '.join(scores)})")
-    return tuple(sorted(scores, key=lambda head: (-scores[head], head))[:k])
+    _check_k(k, list(scores))
+    sign = 1 if least else -1
+    return tuple(sorted(scores, key=lambda head: (sign * scores[head], head))[:k])
+
+
+def randomly(heads: Sequence[str], k: int, generator: torch.Generator) -> tuple[str, ...]:
+    """Any ``k`` of the heads, whatever they do: a control.
+
+    Raises:
+        InputError: k is not between 1 and the number of heads.
+    """
+    _check_k(k, heads)
+    return tuple(heads[index] for index in torch.randperm(len(heads), generator=generator)[:k].tolist())
+
+
+def _check_k(k: int, heads: Sequence[str]) -> None:
+    if not 1 <= k <= len(heads):
+        raise InputError(f"k = {k}: choose 1 to {len(heads)}, the number of heads ({', '.join(heads)})")
 
 
 def fast_scores(curves: Curves, noise_levels: Mapping[str, float]) -> dict[str, float]:

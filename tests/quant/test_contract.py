@@ -13,6 +13,7 @@ from sfcore.quant.contract import CHECKS
 from sfcore.quant.convert import fold_batch_norm
 from sfcore.quant.layers import replacement
 from sfcore.quant.quantizer import full_precision
+from sfcore.quant.scheme import Bits
 
 
 @pytest.fixture(scope="module", params=[each.name for each in entries() if each.weights])
@@ -46,7 +47,7 @@ def test_a_quantized_transposed_convolution_computes_the_same_and_has_a_step_for
     layer, x = upsampler()[0], torch.randn(2, 3, 6, 8)
     build = replacement(layer)
     assert build is not None
-    quantized = build(layer, lambda _: (8, 8))
+    quantized = build(layer, lambda _: Bits(8, 8))
     with full_precision(quantized):
         torch.testing.assert_close(quantized(x), layer(x))
     assert quantized.weight.shape == (5, 3, 3, 3) and quantized.weight_quantizer.scale.numel() == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from sfcore.quant.methods import methods
 from sfcore.quant.recipe import Recipe
 from sfcore.sensitivity.curves import CurveSettings, noise_score_curves
 
+NETWISE = [name for name, make in methods().items() if make().iterations and make().granularity == "net"]
 BRISK = {"iterations": 60, "learning_rate": 2e-3, "check_every": 10, "reselect_every": 20}
 
 
@@ -27,10 +29,20 @@ def tuner(detector: Detector, pixels: Tensor, recipe: Recipe, seed: int = 0) -> 
     return Tuner(detector, model, pixels[:16], pixels[16:], recipe, curves, seed)
 
 
+def stepped(made: Tuner, most: int | None = None) -> list[dict[str, Any]]:
+    """The events of the next steps, or of all that are left."""
+    events: list[dict[str, Any]] = []
+    while not made.done and len(events) != most:
+        event = made.step()
+        if "loss" in event:  # else it recorded activations
+            events.append(event)
+    return events
+
+
 @pytest.mark.parametrize("objective", ["plain", "focus", "lane"])
 def test_tuning_mends_a_calibrated_model(small: Detector, pixels: Tensor, objective: str):
     made = tuner(small, pixels, Recipe(objective=objective, **BRISK))
-    losses = [made.step()["loss"] for _ in range(60)]
+    losses = [event["loss"] for event in stepped(made)]
     assert made.done
     assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
     assert made.best < 0.8 * made.calibrated
@@ -38,27 +50,25 @@ def test_tuning_mends_a_calibrated_model(small: Detector, pixels: Tensor, object
 
 def test_tuned_is_never_worse_than_calibrated(small: Detector, pixels: Tensor):
     made = tuner(small, pixels, Recipe(**{**BRISK, "learning_rate": 3.0}))  # destroys the network
-    while not made.done:
-        event = made.step()
+    event = stepped(made)[-1]
     assert event["held_back"] > event["calibrated"]
     made.keep_best()
     assert made._held_back_distortion() <= made.calibrated
 
 
-@pytest.mark.parametrize("name", sorted(name for name, config in methods().items() if config().iterations))
+@pytest.mark.parametrize("name", NETWISE)
 def test_a_resumed_tuning_ends_in_the_same_bits(small: Detector, pixels: Tensor, name: str):
     config = methods()[name]
     recipe = replace(config(), **(BRISK | {"iterations": 30, "rendered": 0}))
     whole = tuner(small, pixels, recipe)
-    events = [whole.step() for _ in range(30)]
+    events = stepped(whole)
 
     first = tuner(small, pixels, recipe)
-    for _ in range(13):
-        first.step()
+    stepped(first, 13)
     saved = {key: value.clone() for key, value in first.state().items()}
     second = tuner(small, pixels, recipe)
     second.load_state(saved)
-    again = [second.step() for _ in range(17)]
+    again = stepped(second)
 
     assert again == events[13:]
     ended, expected = second.state(), whole.state()
@@ -68,7 +78,7 @@ def test_a_resumed_tuning_ends_in_the_same_bits(small: Detector, pixels: Tensor,
 
 def test_selection_keeps_k_heads_and_is_renewed(small: Detector, pixels: Tensor):
     made = tuner(small, pixels, Recipe(selection="exact", **BRISK))
-    events = [made.step() for _ in range(21)]
+    events = stepped(made, 21)
     assert all(len(event["selected"]) == 1 for event in events)  # one of two heads
     assert made.iteration == 21
 
@@ -77,12 +87,38 @@ def test_fast_and_exact_selection_agree_where_one_head_alone_is_wrong(small: Det
     made = [tuner(small, pixels, Recipe(selection=s, objective="focus", **BRISK)) for s in ("fast", "exact")]
     for each in made:
         each.quantized.get_submodule("place").bias.data += 1.0
-        assert each.step()["selected"] == ["column"]
+        assert stepped(each, 1)[0]["selected"] == ["column"]
+
+
+def test_controls_select_the_least_sensitive_any_or_the_named_heads(small: Detector, pixels: Tensor):
+    def selected(seed: int = 0, **options: Any) -> tuple[str, ...]:
+        made = tuner(small, pixels, Recipe(**BRISK, **options), seed)
+        made.quantized.get_submodule("place").bias.data += 1.0
+        return tuple(stepped(made, 1)[0]["selected"])
+
+    assert selected(selection="fast") == ("column",) and selected(selection="bottom") == ("logits",)
+    assert selected(selection="fixed", heads=("logits",)) == ("logits",)
+    assert {selected(seed, selection="random") for seed in range(6)} == {("logits",), ("column",)}
+
+
+def test_heads_that_do_not_exist_are_refused(small: Detector, pixels: Tensor):
+    with pytest.raises(InputError, match="no head 'curve'; choose among logits, column"):
+        tuner(small, pixels, Recipe(selection="fixed", heads=("curve",), **BRISK))
+
+
+def test_offsets_are_learned_where_the_scheme_has_them(small: Detector, pixels: Tensor):
+    images = [small.preprocessing.normalize(pixels)]
+    model = quantize(small, Scheme.parse("W4A4-affine"), images)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    recipe = replace(methods()["lsq-plus"](), iterations=3)
+    stepped(Tuner(small, model, pixels[:16], pixels[16:], recipe))
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name.rsplit(".", 1)[-1] for name in moved} == {"weight", "bias", "scale", "zero"}
 
 
 def test_another_seed_takes_other_batches(small: Detector, pixels: Tensor):
     recipe = Recipe(**BRISK)
-    assert tuner(small, pixels, recipe, 0).step() != tuner(small, pixels, recipe, 1).step()
+    assert stepped(tuner(small, pixels, recipe, 0), 1) != stepped(tuner(small, pixels, recipe, 1), 1)
 
 
 def test_k_beyond_the_heads_is_refused(small: Detector, pixels: Tensor):

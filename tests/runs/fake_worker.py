@@ -46,6 +46,8 @@ class Walk:
 
 
 class WalkSession:
+    notes: tuple[str, ...] = ()
+
     def __init__(self, seconds: float = 0.0) -> None:
         self.tuner = Walk(seconds)
 

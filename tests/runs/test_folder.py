@@ -35,6 +35,20 @@ def test_unknown_and_missing_fields_of_a_specification_are_named(spec: RunSpec) 
         RunSpec.from_dict(content)
 
 
+def test_a_specification_from_before_calibrators_could_be_chosen_has_those_of_that_time(spec: RunSpec) -> None:
+    later = ("weight_calibrator", "activation_calibrator", "bias_correction")
+    older = {name: value for name, value in spec.to_dict().items() if name not in later}
+    read = RunSpec.from_dict(older)
+    assert (read.weight_calibrator, read.activation_calibrator) == ("omse", "moving-average-omse")
+    assert read == spec
+
+
+def test_an_unknown_calibrator_is_refused_before_anything_is_read() -> None:
+    spec = RunSpec("ganet-tiny", ("nowhere",), "W4A4", "netwise", activation_calibrator="mean")
+    with pytest.raises(InputError, match=r"there is no calibrator 'mean': choose one of aciq, .*percentile"):
+        spec.validate()
+
+
 def test_a_folder_of_another_version_is_refused_saying_which(tmp_path: Path, spec: RunSpec) -> None:
     folder = RunFolder.create(tmp_path / "run", spec)
     folder.update(format=99)

@@ -23,7 +23,7 @@ def states(real_data: Path, lstr: Detector) -> dict[str, dict[str, Tensor]]:
     images = lstr.preprocess(read_images(find_images([real_data / "tusimple6"])))
 
     def state(scheme: str) -> dict[str, Tensor]:
-        model = quantize(lstr, Scheme.parse(scheme), [images], calibrator="minmax", bias_correction=False)
+        model = quantize(lstr, Scheme.parse(scheme), [images], "minmax", "minmax", bias_correction=False)
         return model.state_dict()
 
     return {"calibrated": state("W4A4"), "model": state("W16A16")}

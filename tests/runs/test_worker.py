@@ -55,6 +55,17 @@ def test_a_run_is_carried_out(folder: RunFolder) -> None:
     assert not folder.has_tensors("checkpoint")
 
 
+def test_what_people_should_know_is_told_before_the_first_step(folder: RunFolder) -> None:
+    def telling(folder: RunFolder, report: Report) -> Session:
+        session = assemble(folder, report)
+        session.notes = ("it needs 3 GB",)
+        return session
+
+    worker.work(folder, assemble=telling)
+    told = [event for event in folder.events()[0] if event["type"] != "progress"]
+    assert (told[0]["type"], told[0]["text"]) == ("note", "it needs 3 GB") and told[1]["type"] == "step"
+
+
 def test_a_run_that_is_done_stays_as_it_is(folder: RunFolder, expected: torch.Tensor) -> None:
     for _ in range(2):
         assert worker.work(folder, assemble=assemble) == "done"

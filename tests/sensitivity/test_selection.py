@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from sfcore.errors import InputError
 from sfcore.sensitivity.curves import Curve, Curves
-from sfcore.sensitivity.selection import exact_scores, fast_scores, select
+from sfcore.sensitivity.selection import exact_scores, fast_scores, randomly, select
 
 
 def test_select_takes_the_highest_and_breaks_ties_by_name():
@@ -14,6 +15,17 @@ def test_select_takes_the_highest_and_breaks_ties_by_name():
     assert select(scores, 3) == ("b", "a", "c")
     assert select(dict(reversed(scores.items())), 3) == ("b", "a", "c")
     assert select(scores, 4) == ("b", "a", "c", "d")
+
+
+def test_controls_take_the_lowest_or_any():
+    scores = {"c": 1.0, "b": 2.0, "a": 1.0, "d": 0.5}
+    assert select(scores, 3, least=True) == ("d", "a", "c")
+    drawn = [randomly(tuple(scores), 2, torch.Generator().manual_seed(seed)) for seed in range(60)]
+    assert drawn[0] == randomly(tuple(scores), 2, torch.Generator().manual_seed(0))
+    assert all(len(set(heads)) == 2 for heads in drawn)
+    assert {head for heads in drawn for head in heads} == set(scores)
+    with pytest.raises(InputError, match="k = 5: choose 1 to 4"):
+        randomly(tuple(scores), 5, torch.Generator())
 
 
 @pytest.mark.parametrize("k", [0, -1, 3])

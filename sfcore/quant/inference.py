@@ -1,0 +1,33 @@
+"""Running a model over images that are held as pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sfcore.detectors.base import Detector, Outputs
+
+INFERENCE_BATCH = 16
+
+
+def channels_last(model: Detector) -> Detector:
+    """The same model with its convolutions' weights in the memory order that CPUs and tensor cores are fast in."""
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
+def prepared(model: Detector, pixels: Tensor) -> Tensor:
+    """The network's input, on its device and in its memory order, of (B, 3, H, W) uint8 pixels."""
+    images = model.preprocessing.normalize(pixels.to(model.device))
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def run(model: Detector, images: Tensor, batch: int = INFERENCE_BATCH) -> Outputs:
+    """Head outputs of uint8 images, batch by batch.
+
+    Args:
+        images: (N, 3, H, W) uint8, as :meth:`Preprocessing.resize` gives.
+    """
+    parts = [model(prepared(model, images[start : start + batch])) for start in range(0, len(images), batch)]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,39 @@
+"""What the tuner needs of whatever is reconstructed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from sfcore.quant.cache import Cache
+
+
+class Task(Protocol):
+    """The reconstruction of one unit: the batches and the loss of each step.
+
+    Attributes:
+        cache: what must be recorded before the first step; None when nothing is.
+    """
+
+    @property
+    def cache(self) -> Cache | None: ...
+
+    def draw(self, iteration: int, generator: torch.Generator, masks: torch.Generator) -> Any:
+        """What a step is taken on; the network is in its ordinary state meanwhile.
+
+        Args:
+            generator: on the CPU; decides which images, and how they are augmented.
+            masks: on the network's device; decides which activations are dropped.
+        """
+
+    def loss(self, batch: Any) -> tuple[Tensor, dict[str, Any]]:
+        """What to minimise on a drawn batch, and what to write down about it."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What the remaining steps depend on, beside the network."""
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on as the one whose :meth:`state` this is."""
