@@ -17,7 +17,7 @@ from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunSpec
 
 SWEPT = "selective-focus"  # whose k a bench varies, as in the paper's table 7
-CALIBRATORS = ("weight_calibrator", "activation_calibrator")  # options of a run, whatever its method
+OF_THE_RUN = ("weight_calibrator", "activation_calibrator", "bias_correction")  # options whatever the method
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Setting:
 
     Attributes:
         where: detectors, schemes, methods, or granularities of methods; empty for all cells.
-        option: a field of the methods, or one of CALIBRATORS.
+        option: a field of the methods, or one of OF_THE_RUN.
     """
 
     where: frozenset[str]
@@ -163,10 +163,10 @@ class Plan:
     def _cell(self, root: Path, detector: str, scheme: str, variant: Variant, seed: int) -> Cell:
         names = {detector, scheme, variant.method, variant.label, METHODS[variant.method].granularity}
         options = self._options(variant, names)
-        calibrators = {name: options.pop(name) for name in CALIBRATORS if name in options}
+        of_the_run = {name: options.pop(name) for name in OF_THE_RUN if name in options}
         spec = RunSpec(
             detector, self.images, scheme, variant.method, self.weights.get(detector), options,
-            self.limit, seed, self.device, **calibrators,
+            self.limit, seed, self.device, **of_the_run,
         )  # fmt: skip
         name = re.sub(r"[^\w.=-]+", "-", f"{detector}-{scheme}-{variant.label}-{seed}")
         return Cell(root / name, spec.absolute(), variant.label)
@@ -174,7 +174,7 @@ class Plan:
     def _options(self, variant: Variant, names: set[str]) -> dict[str, Any]:
         """What is set for a cell, without what its method does not know."""
         given = {s.option: s.value for s in self.settings if s.where <= names}
-        known = {*CALIBRATORS, *_options_of(variant.method)}
+        known = {*OF_THE_RUN, *_options_of(variant.method)}
         return {name: value for name, value in given.items() if name in known} | dict(variant.changes)
 
     def _check_names(self) -> None:
@@ -186,7 +186,7 @@ class Plan:
             )
         methods = {variant.method for variant in self.variants}
         names = {*self.detectors, *self.schemes, *methods, *labels, *(METHODS[name].granularity for name in methods)}
-        options = {*CALIBRATORS, *(option for method in methods for option in _options_of(method))}
+        options = {*OF_THE_RUN, *(option for method in methods for option in _options_of(method))}
         for setting in self.settings:
             if odd := sorted(setting.where - names):
                 raise InputError(f"an option is set for {odd[0]!r}, which is not in this bench: {_listed(names)}")

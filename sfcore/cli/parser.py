@@ -117,6 +117,8 @@ def _tune(commands: Any) -> None:
     parser.add_argument("--iterations", type=int, metavar="N")
     parser.add_argument("--batch", type=int, metavar="N", help="images per iteration")
     parser.add_argument("--learning-rate", type=float, metavar="X")
+    setting = "any other option of the method, such as rounding=0.05 or selection=exact"
+    parser.add_argument("--set", nargs="+", metavar="OPTION=VALUE", help=setting)
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--out", required=True, metavar="RUNDIR", help="the run folder")
     parser.add_argument("--detach", action="store_true", help="run in a process of its own and return at once")

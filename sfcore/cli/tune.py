@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from sfcore.bench.plan import Setting
 from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.quant.methods import methods
 from sfcore.runs import RunFolder, RunSpec, create_or_resume, launch
@@ -71,12 +72,18 @@ def summary(folder: RunFolder) -> Answer:
 
 
 def _method_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The method options that were given; those that the method does not have are named and left out."""
+    """The method options that were given; those that the method does not have are named and left out.
+
+    Raises:
+        InputError: what --set gives is no OPTION=VALUE.
+    """
     given = {name: getattr(arguments, name) for name in METHOD_OPTIONS if getattr(arguments, name) is not None}
+    settings = [Setting.parse(text) for text in arguments.set or ()]
+    given |= {one.option: one.value for one in settings if one.where <= {arguments.method}}
     config = methods().get(arguments.method)
     known = {f.name for f in fields(config)} if config else set(given)
-    for name in given.keys() - known:
-        note(f"the method {arguments.method} has no {name}: --{name.replace('_', '-')} is not used")
+    for name in sorted(given.keys() - known):
+        note(f"the method {arguments.method} has no option {name}: it is not used")
     return {name: value for name, value in given.items() if name in known}
 
 

@@ -6,10 +6,12 @@ import torch
 from torch import nn
 
 from sfcore.detectors.contract import Check, Subject, expect
+from sfcore.errors import InputError
 from sfcore.quant.calibrate import quantize
 from sfcore.quant.convert import convert
 from sfcore.quant.layers.base import QuantLayer
 from sfcore.quant.scheme import Scheme
+from sfcore.quant.units import find_units
 
 SCHEME = Scheme.parse("W8A8")
 
@@ -40,7 +42,16 @@ def quantized_copy_works(on: Subject) -> None:
     model.decode(outputs)
 
 
+def units_can_be_told_apart(on: Subject) -> None:
+    model = convert(on.detector, SCHEME)
+    try:
+        find_units(model, "layer")
+    except InputError as error:
+        expect(False, str(error))
+
+
 CHECKS: dict[str, Check] = {
     "every weight is in a layer that can be quantized": weights_are_in_known_layers,
     "its 8-bit copy computes and decodes": quantized_copy_works,
+    "its layers can be reconstructed one by one": units_can_be_told_apart,
 }

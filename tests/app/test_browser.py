@@ -61,7 +61,8 @@ def test_the_noise_slider_moves_lanes_and_address(visit: Open) -> None:
 def test_the_comparison_slider_is_dragged_and_driven_by_keys(visit: Open) -> None:
     page = visit("compare?frames=2")
     figure = page.locator(".sf-compare")
-    figure.wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()  # what is above has its height
+    figure.scroll_into_view_if_needed()
     box = figure.bounding_box()
     assert box
     y = box["y"] + box["height"] / 2

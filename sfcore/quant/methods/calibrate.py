@@ -11,11 +11,12 @@ from sfcore.quant.recipe import METHODS, Recipe
 @METHODS.register("calibrate")
 @dataclass(frozen=True)
 class Calibrate(Recipe):
-    """OMSE step sizes and bias correction; the small branches of the heads, which move every lane, get 16 bits."""
+    """What the calibrators find, and bias correction; the small branches of the heads, which move every lane, get 16
+    bits."""
 
     title: ClassVar[str] = "Calibration only"
     summary: ClassVar[str] = (
-        "Step sizes of least squared error, bias correction, and 16 bits for the heads' own branches."
+        "Step sizes as the calibrators find them, bias correction, and 16 bits for the heads' own branches."
     )
     source: ClassVar[str] = "Choukroun et al. 2019 (OMSE); Nagel et al. 2019 (bias correction)"
 
