@@ -16,6 +16,7 @@ import numpy as np
 
 from sfcore.datasets.images import image_size
 from sfcore.errors import InputError
+from sfcore.files import explained, write_atomic
 from sfcore.lanes import Polyline
 from sfcore.registries import Registry
 
@@ -84,6 +85,38 @@ class Predictions(ABC):
         Raises:
             InputError: there are none, or they are damaged; the message names the file.
         """
+
+
+class FolderPredictions(Predictions):
+    """Predictions in a file of its own for each frame.
+
+    Args:
+        folder: made when the first frame is written.
+        frames: those of the dataset.
+    """
+
+    def __init__(self, folder: Path, frames: Sequence[Frame]) -> None:
+        self._folder, self._frames = folder, frames
+
+    @staticmethod
+    @abstractmethod
+    def file(folder: Path, name: str) -> Path:
+        """Where the lanes of the frame of a name lie."""
+
+    @staticmethod
+    @abstractmethod
+    def text(lanes: Sequence[Polyline]) -> str:
+        """What the file of some lanes holds."""
+
+    def done(self) -> set[str]:
+        return {frame.name for frame in self._frames if self.file(self._folder, frame.name).is_file()}
+
+    def write(self, frame: Frame, lanes: Sequence[Polyline], label: Label | None, milliseconds: float) -> None:
+        """Lanes of fewer than two points are left out: they have no extent, but would count as false."""
+        path = self.file(self._folder, frame.name)
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, self.text([lane for lane in lanes if len(lane) > 1]).encode())
 
 
 @dataclass

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label, Predictions
+from sfcore.datasets.dataset import LAYOUTS, Dataset, FolderPredictions, Frame, Label
 from sfcore.errors import InputError
-from sfcore.files import explained, write_atomic
 from sfcore.lanes import Polyline
 
 PARTS = ("test", "val", "train")
@@ -25,9 +24,9 @@ _LISTS = {
 }
 
 
-def lanes_file(root: Path, name: str) -> Path:
+def lanes_file(folder: Path, name: str) -> Path:
     """Where the lanes of an image lie: ``a/b.jpg`` has ``a/b.lines.txt``."""
-    return (root / name.lstrip("/")).with_suffix(".lines.txt")
+    return (folder / name.lstrip("/")).with_suffix(".lines.txt")
 
 
 def parse_lanes(text: str) -> tuple[list[Polyline], list[int]]:
@@ -82,26 +81,14 @@ def read_list(path: Path) -> list[str]:
     return names
 
 
-class CULanePredictions(Predictions):
-    """A folder of ``.lines.txt`` files, one a frame, at the paths that the lists name.
+class CULanePredictions(FolderPredictions):
+    """A folder of ``.lines.txt`` files, one a frame, at the paths that the lists name."""
 
-    Args:
-        folder: made when the first frame is written.
-        frames: those of the dataset.
-    """
+    file = staticmethod(lanes_file)
 
-    def __init__(self, folder: Path, frames: Sequence[Frame]) -> None:
-        self._folder, self._frames = folder, frames
-
-    def done(self) -> set[str]:
-        return {frame.name for frame in self._frames if lanes_file(self._folder, frame.name).is_file()}
-
-    def write(self, frame: Frame, lanes: Sequence[Polyline], label: Label | None, milliseconds: float) -> None:
-        """Lanes of fewer than two points are left out: they have no extent, but would count as false."""
-        path = lanes_file(self._folder, frame.name)
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, "".join(_line(lane) for lane in lanes if len(lane) > 1).encode())
+    @staticmethod
+    def text(lanes: Sequence[Polyline]) -> str:
+        return "".join(" ".join(f"{x:.5f} {y:.5f}" for x, y in lane) + "\n" for lane in lanes)
 
     def read(self, frame: Frame) -> list[Polyline]:
         return _sound_lanes(lanes_file(self._folder, frame.name))
@@ -186,7 +173,3 @@ def _leading_numbers(words: Iterable[str]) -> list[float]:
             break
         values.append(value)
     return values
-
-
-def _line(lane: Polyline) -> str:
-    return " ".join(f"{x:.5f} {y:.5f}" for x, y in lane) + "\n"

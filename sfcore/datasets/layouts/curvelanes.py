@@ -12,11 +12,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label, Predictions
+from sfcore.datasets.dataset import LAYOUTS, Dataset, FolderPredictions, Frame, Label
 from sfcore.datasets.images import FORMATS
 from sfcore.datasets.layouts.culane import read_list
 from sfcore.errors import InputError
-from sfcore.files import explained, write_atomic
 from sfcore.lanes import Polyline
 
 SPLITS = ("valid", "train", "test")
@@ -58,28 +57,14 @@ def labelled_names(folder: Path) -> list[str]:
     return [f"images/{name}.jpg" for name in names]
 
 
-class CurveLanesPredictions(Predictions):
-    """A folder of ``.lines.json`` files, one a frame.
+class CurveLanesPredictions(FolderPredictions):
+    """A folder of ``.lines.json`` files, one a frame."""
 
-    Args:
-        folder: made when the first frame is written.
-        frames: those of the dataset.
-    """
+    file = staticmethod(lanes_file)
 
-    def __init__(self, folder: Path, frames: Sequence[Frame]) -> None:
-        self._folder, self._frames = folder, frames
-
-    def done(self) -> set[str]:
-        held = {file.name for file in self._folder.glob(f"*{SUFFIX}")}
-        return {frame.name for frame in self._frames if lanes_file(self._folder, frame.name).name in held}
-
-    def write(self, frame: Frame, lanes: Sequence[Polyline], label: Label | None, milliseconds: float) -> None:
-        """Lanes of fewer than two points are left out: they have no extent, but would count as false."""
-        lines = [[{"x": f"{x:.5f}", "y": f"{y:.5f}"} for x, y in lane] for lane in lanes if len(lane) > 1]
-        path = lanes_file(self._folder, frame.name)
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, json.dumps({"Lines": lines}).encode())
+    @staticmethod
+    def text(lanes: Sequence[Polyline]) -> str:
+        return json.dumps({"Lines": [[{"x": f"{x:.5f}", "y": f"{y:.5f}"} for x, y in lane] for lane in lanes]})
 
     def read(self, frame: Frame) -> list[Polyline]:
         return read_lanes(lanes_file(self._folder, frame.name))
