@@ -123,12 +123,18 @@ def test_changed_settings_are_refused_before_anything_is_computed(tmp_path: Path
         carry_out_all(cells, SOURCES, jobs=0, carry=carry)
 
 
+def heed_interrupts() -> None:
+    """What is started in the background of a shell without job control inherits that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_bench_that_is_ended_goes_on(tmp_path: Path, how: signal.Signals) -> None:
     """Killed, it takes its processes along; interrupted, its runs stop after their present step."""
     (cell,) = plan("netwise").cells(tmp_path)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, SCRIPT, tmp_path], env=environment, stderr=subprocess.DEVNULL) as process:
+    command, quiet = [sys.executable, SCRIPT, tmp_path], subprocess.DEVNULL
+    with subprocess.Popen(command, env=environment, stderr=quiet, preexec_fn=heed_interrupts) as process:
         folder, deadline = RunFolder(cell.path), time.monotonic() + 60
         while not (cell.path / "events.jsonl").exists() or len(steps(folder)) < 5:
             assert process.poll() is None and time.monotonic() < deadline
