@@ -143,11 +143,6 @@ class Held(Predictions):
         return self._lanes[frame.name]
 
 
-def without_lanes(score: Score) -> bool:
-    """Whether there was nothing to find, as on CULane's crossroads, where only false lanes say anything."""
-    return score.get("tp", 1) + score["fn"] == 0
-
-
 def compare(view: Studio, models: Sequence[Contender], frames: Sequence[Frame]) -> Comparison:
     """Each model's verdict, with a progress bar while frames are not cached.
 

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import results, sources, style
-from app.comparison import Comparison, Contender, Verdict, compare, contenders, labelled_lanes, without_lanes
+from app.comparison import Comparison, Contender, Verdict, compare, contenders, labelled_lanes
 from app.figures import charts, clips, road, scores
 from app.figures.colours import LABEL, PARTS
 from app.figures.labels import draw_labels
@@ -21,7 +21,7 @@ from app.widgets.frame_strip import Tile, frame_strip
 from sfcore.datasets.dataset import Frame, spread
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
-from sfcore.evaluation.metric import Score
+from sfcore.evaluation.metric import Score, nothing_to_find
 from sfcore.runs import RunFolder
 
 VIEWS = ("Slider", "Side by side", "Blink", "Clip")
@@ -133,14 +133,14 @@ def bars(models: Sequence[Contender], found: Comparison) -> None:
         scores.by_scenario(series, f"{title(figure)}, against {'labels' if found.labelled else 'full precision'}"),
         config=PLOT, key="bars", alt=f"{title(figure)} of each model, in total and by scenario",
     )  # fmt: skip
-    for scenario in (name for name, score in each[shown[0].name].items() if without_lanes(score)):
+    for scenario in (name for name, score in each[shown[0].name].items() if nothing_to_find(score)):
         counts = ", ".join(f"{each[model.name][scenario]['fp']:g} by {model.name}" for model in shown)
         style.note(f"{scenario} has no lanes to find. Lanes found there all the same: {counts}.")
 
 
 def meaningful(groups: dict[str, Score], figure: str) -> dict[str, float | None]:
     """One figure of each group, None where there was nothing to find."""
-    return {name: None if without_lanes(score) else score[figure] for name, score in groups.items()}
+    return {name: None if nothing_to_find(score) else score[figure] for name, score in groups.items()}
 
 
 def problems(found: Comparison) -> None:

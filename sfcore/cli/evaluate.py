@@ -17,7 +17,7 @@ from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.evaluation.evaluate import Evaluation, evaluate, predict, weights_hash
-from sfcore.evaluation.metric import Score
+from sfcore.evaluation.metric import Score, nothing_to_find
 from sfcore.files import explained, write_json
 from sfcore.runs.results import ModelName, load_model, models_of
 
@@ -122,7 +122,7 @@ def scenario_row(scenarios: Mapping[str, Score], headline: str) -> dict[str, Any
     return {
         f"{name} (fp)" if empty else name: int(score["fp"]) if empty else score[headline]
         for name, score in scenarios.items()
-        for empty in [score.get("tp", 1) + score.get("fn", 0) == 0]
+        for empty in [nothing_to_find(score)]
     }
 
 

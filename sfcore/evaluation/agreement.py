@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sfcore.distortion import distortion
 from sfcore.distortion.score import REFERENCE_WIDTH
+from sfcore.evaluation.metric import Counts
 from sfcore.lanes import Lanes, iou, pair
 
 
@@ -60,18 +61,19 @@ def agreement(reference: Lanes, other: Lanes, min_iou: float = 0.5) -> Agreement
     pairs = pair(iou(reference, other) * both, min_iou)
     tp = int((pairs >= 0).sum())
     fn, fp = int(reference.present.sum()) - tp, int(other.present.sum()) - tp
-    precision, recall, f1 = rates(tp, fp, fn)
+    counts = Counts(tp, fp, fn)
     score = distortion(reference, other).score.double().mean() if len(reference) else torch.tensor(0.0)
-    return Agreement(len(reference), tp, fp, fn, precision, recall, f1, float(score), _mean_shift(reference, other))
-
-
-def rates(tp: int, fp: int, fn: int) -> tuple[float, float, float]:
-    """Precision, recall and F1; all 1 where there is nothing to find and nothing was found."""
-    if tp + fp + fn == 0:
-        return 1.0, 1.0, 1.0
-    precision = tp / (tp + fp) if tp + fp else 0.0
-    recall = tp / (tp + fn) if tp + fn else 0.0
-    return precision, recall, 2 * tp / (2 * tp + fp + fn)
+    return Agreement(
+        len(reference),
+        tp,
+        fp,
+        fn,
+        counts.precision,
+        counts.recall,
+        counts.f1,
+        float(score),
+        _mean_shift(reference, other),
+    )
 
 
 def nearest_pairs(reference: Lanes, other: Lanes) -> Tensor:

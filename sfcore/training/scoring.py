@@ -9,7 +9,8 @@ import torch
 
 from sfcore.datasets.scenes import Scene
 from sfcore.detectors.base import Detector
-from sfcore.evaluation.agreement import agreement, rates
+from sfcore.evaluation.agreement import agreement
+from sfcore.evaluation.metric import Counts
 from sfcore.lanes import Lanes, cat
 
 
@@ -36,7 +37,7 @@ def score(detector: Detector, scenes: Sequence[Scene], batch: int = 16) -> Score
     for name in sorted({scene.scenario for scene in scenes}):
         index = [i for i, scene in enumerate(scenes) if scene.scenario == name]
         part = agreement(truth[index], found[index])
-        per_scenario[name] = rates(part.tp, part.fp, part.fn)[2]
+        per_scenario[name] = Counts(part.tp, part.fp, part.fn).f1
     return Score(total.f1, total.precision, total.recall, total.shift_px, per_scenario)
 
 
