@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sfcore.bench.table import Table
 from sfcore.bench.timeline import Timeline
-from sfcore.export.pictures import COLOURS, PANELS, save_figure
+from sfcore.export.pictures import COLOURS, figure_of, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,18 +59,9 @@ def save_timeline_picture(path: Path, title: str, timelines: Mapping[str, Timeli
     Raises:
         InputError: it cannot be written.
     """
-    from matplotlib.figure import Figure
-
-    columns = min(len(timelines), PANELS)
-    rows = -(-len(timelines) // columns)
-    size = (8, 5) if len(timelines) == 1 else (4.2 * columns, 3.6 * rows + 0.4)
-    figure = Figure(figsize=size, dpi=144, layout="constrained")
-    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes, (detector, one) in zip(panels, timelines.items(), strict=False):
+    figure, panels = figure_of(list(timelines), alike=False)
+    for axes, one in zip(panels, timelines.values(), strict=True):
         _draw_timeline(axes, one)
-        axes.set_title(detector)
-    for axes in panels[len(timelines) :]:
-        axes.set_axis_off()
     figure.suptitle(f"{title} (thick: selected)", fontsize="medium")
     figure.supxlabel("iteration", fontsize="medium")
     figure.supylabel("noise level (RMS error of the head / RMS of the head)", fontsize="medium")

@@ -59,6 +59,26 @@ def contact_sheet(images: Sequence[Image], columns: int, width: int = 320) -> Im
     return np.concatenate(rows, 0)
 
 
+def figure_of(titles: Sequence[str], alike: bool) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each title, at most PANELS side by side.
+
+    Args:
+        alike: whether the panels share their axes.
+    """
+    from matplotlib.figure import Figure  # slow to import, and only these functions need it
+
+    columns = min(len(titles), PANELS)
+    rows = -(-len(titles) // columns)
+    size = (8, 5) if len(titles) == 1 else (4.2 * columns, 3.6 * rows + 0.4)
+    figure = Figure(figsize=size, dpi=144, layout="constrained")
+    panels = list(figure.subplots(rows, columns, sharex=alike, sharey=alike, squeeze=False).flat)
+    for axes, title in zip(panels, titles, strict=False):
+        axes.set_title(title)
+    for axes in panels[len(titles) :]:
+        axes.set_axis_off()
+    return figure, panels[: len(titles)]
+
+
 def save_curves_picture(path: Path, curves: Mapping[str, Curves]) -> None:
     """Draw the noise-score curves of all heads with their 5-95 % bands as PNG, one panel for each detector.
 
@@ -68,18 +88,9 @@ def save_curves_picture(path: Path, curves: Mapping[str, Curves]) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    from matplotlib.figure import Figure  # slow to import, and only these functions need it
-
-    columns = min(len(curves), PANELS)
-    rows = -(-len(curves) // columns)
-    size = (8, 5) if len(curves) == 1 else (4.2 * columns, 3.6 * rows + 0.4)
-    figure = Figure(figsize=size, dpi=144, layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
-    for axes, (title, one) in zip(panels, curves.items(), strict=False):
+    figure, panels = figure_of(list(curves), alike=True)
+    for axes, one in zip(panels, curves.values(), strict=True):
         _draw_curves(axes, one)
-        axes.set_title(title)
-    for axes in list(panels)[len(curves) :]:
-        axes.set_axis_off()
     figure.supxlabel("noise level (RMS error of the head / RMS of the head)", fontsize="medium")
     figure.supylabel("Lane Distortion Score (mean, 5–95 % band)", fontsize="medium")
     save_figure(path, figure)
