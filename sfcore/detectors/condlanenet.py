@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows, off_image_to_nan
 from sfcore.detectors.condlanenet_decode import Picking, columns, extents, hottest_around, pick
-from sfcore.detectors.ganet_neck import ConvModule, TransConvEncoder
+from sfcore.detectors.ganet_neck import ConvModule, TransConvEncoder, top_down
 from sfcore.detectors.layers import MatMul, ResNet
 from sfcore.detectors.registry import register
 from sfcore.distortion.score import REFERENCE_WIDTH
@@ -53,10 +53,7 @@ class TransConvFPN(nn.Module):
         """Features at strides 8, 16, 32 to those of the pyramid at strides 8 and 16."""
         fine, middle, coarse = features
         inputs = (fine, middle, self.trans_head(coarse))
-        merged = [conv(x) for conv, x in zip(self.lateral_convs, inputs, strict=True)]
-        for level in (1, 0):
-            size = merged[level].shape[2:]
-            merged[level] = merged[level] + functional.interpolate(merged[level + 1], size=size, mode="nearest")
+        merged = top_down([conv(x) for conv, x in zip(self.lateral_convs, inputs, strict=True)])
         return self.fpn_convs[0](merged[0]), self.fpn_convs[1](merged[1])
 
 

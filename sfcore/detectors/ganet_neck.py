@@ -99,6 +99,14 @@ class LanePointsConv(nn.Module):
         return self.relu(self.reppoints_cls_conv(sample_points(features, points)))
 
 
+def top_down(laterals: list[Tensor]) -> list[Tensor]:
+    """Each level of a feature pyramid, finest first, plus all coarser ones, enlarged (Lin et al. 2017, FPN)."""
+    merged = laterals[-1:]
+    for lateral in reversed(laterals[:-1]):
+        merged.insert(0, lateral + functional.interpolate(merged[0], size=lateral.shape[2:], mode="nearest"))
+    return merged
+
+
 class DeformFPN(nn.Module):
     """Feature pyramid whose finest level gathers features along lanes.
 
@@ -129,8 +137,5 @@ class DeformFPN(nn.Module):
         """Features at strides 8, 16, 32 to those at stride 8 for the heat maps and for the offsets."""
         fine, middle, coarse = features
         inputs = (fine, middle, self.trans_head(coarse))
-        laterals = [conv(x) for conv, x in zip(self.lateral_convs, inputs, strict=True)]
-        merged = laterals[2]
-        for level in (1, 0):
-            merged = laterals[level] + functional.interpolate(merged, size=laterals[level].shape[2:], mode="nearest")
+        merged = top_down([conv(x) for conv, x in zip(self.lateral_convs, inputs, strict=True)])[0]
         return self.fpn_convs[0](self.def_convs[0](merged)), merged
