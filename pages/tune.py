@@ -14,6 +14,7 @@ import torch
 from app import live, options, results, style
 from app.figures import runs as pictures
 from app.session import Studio, outputs_of_all, studio
+from sfcore.datasets.images import evenly
 from sfcore.errors import InputError
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.quant.calibrators import CALIBRATORS
@@ -112,7 +113,7 @@ def calibrator(label: str, default: str, what: str) -> str:
 def warn_if_alike(view: Studio) -> None:
     """Frames of one clip are nearly alike: a model tuned on them learns the clip, not the road."""
     count = min(len(view.images), COMPARED)
-    some = [view.images[i * len(view.images) // count] for i in range(count)]
+    some = evenly(view.images, count)
     found = likeness(view.detector.decode(outputs_of_all(view, some)))
     if found > NEARLY_ALIKE:
         st.warning(

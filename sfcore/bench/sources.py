@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from sfcore.datasets.dataset import Dataset, Frame, layout_of, open_dataset
-from sfcore.datasets.images import content_hash, find_images
+from sfcore.datasets.images import content_hash, evenly, find_images
 from sfcore.datasets.scenes import Scene, render
 from sfcore.datasets.scenes.folders import SIZES, write_scenes
 from sfcore.runs.protocol import Report
@@ -65,7 +65,8 @@ def unseen(source: Source) -> Unseen:
         if dataset is None:
             files += find_images([path], source.limit)
         else:
-            frames = _spread(dataset.frames, source.limit)
+            count = min(source.limit or len(dataset.frames), len(dataset.frames))
+            frames = evenly(dataset.frames, count)
             files += [frame.image for frame in frames]
             labelled += [(dataset, frame) for frame in frames]
     complete = len(labelled) == len(files) and len({dataset.metric for dataset, _ in labelled}) == 1
@@ -76,11 +77,6 @@ def _labelled(path: Path) -> Dataset | None:
     """The dataset at a path, when it is one that has labels."""
     dataset = open_dataset(path) if path.exists() and layout_of(path) else None
     return dataset if dataset and dataset.metric else None
-
-
-def _spread(frames: Sequence[Frame], limit: int | None) -> list[Frame]:
-    count = min(limit or len(frames), len(frames))
-    return [frames[i * len(frames) // count] for i in range(count)]
 
 
 def sources_of(texts: Sequence[str], limit: int | None) -> tuple[Source, ...]:

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sfcore.datasets.images import image_size
+from sfcore.datasets.images import evenly, image_size
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic
 from sfcore.lanes import Polyline
@@ -228,5 +228,5 @@ def spread(frames: Sequence[Frame], most: int) -> list[Frame]:
     chosen: list[int] = []
     for done, places in enumerate(sorted(groups.values(), key=len)):
         share = min(len(places), -(-(most - len(chosen)) // (len(groups) - done)))
-        chosen += [places[i * len(places) // share] for i in range(share)]
+        chosen += evenly(places, share)
     return [frames[place] for place in sorted(chosen)]

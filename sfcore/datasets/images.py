@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -30,6 +31,8 @@ _SOURCE = re.compile(
     r"(?:\[(?P<start>-?\d*):(?P<stop>-?\d*)(?::(?P<step>[1-9]\d*)?)?\])?"
 )
 _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # the last bytes of a complete file
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def image_set(sources: Sequence[Path | str], limit: int | None = None) -> ImageS
     found = [_files_of(str(source)) for source in sources]
     if limit is not None:
         shares = _shares([len(files) for files in found], limit)
-        found = [_spread(files, share) for files, share in zip(found, shares, strict=True)]
+        found = [evenly(files, share) for files, share in zip(found, shares, strict=True)]
     index = [i for i, files in enumerate(found) for _ in files]
     return ImageSet(tuple(f for files in found for f in files), tuple(index))
 
@@ -180,9 +183,9 @@ def _shares(counts: list[int], limit: int) -> list[int]:
     return shares
 
 
-def _spread(files: list[Path], count: int) -> list[Path]:
-    """``count`` of the files, evenly spaced."""
-    return [files[i * len(files) // count] for i in range(count)]
+def evenly(things: Sequence[T], count: int) -> list[T]:
+    """``count`` of the things, which are at least as many, evenly spaced."""
+    return [things[i * len(things) // count] for i in range(count)]
 
 
 def _check_header(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from sfcore.datasets.images import ImageSet, content_hash, image_batches
+from sfcore.datasets.images import ImageSet, content_hash, evenly, image_batches
 from sfcore.datasets.scenes import render
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector, Preprocessing
@@ -20,7 +20,8 @@ from sfcore.evaluation.agreement import agreement
 from sfcore.files import write_json
 from sfcore.lanes import Lanes
 from sfcore.quant import quantize
-from sfcore.quant.engine import Tuner, run
+from sfcore.quant.engine import Tuner
+from sfcore.quant.inference import run
 from sfcore.quant.likeness import likeness
 from sfcore.quant.recipe import Recipe
 from sfcore.runs.folder import RunFolder
@@ -120,7 +121,7 @@ def split(sources: Sequence[int], seed: int) -> tuple[list[int], list[int]]:
     rest = sorted(set(range(len(sources))) - set(held)) or held
     count = min(len(held), MOST_HELD_BACK)
     order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed)).tolist()
-    return [rest[index] for index in order], [held[index * len(held) // count] for index in range(count)]
+    return [rest[index] for index in order], evenly(held, count)
 
 
 class _Batches(Sequence[Tensor]):
