@@ -23,7 +23,8 @@ from sfcore.datasets.scenes import sample_scenes
 from sfcore.detectors.base import Detector
 from sfcore.detectors.registry import create
 from sfcore.quant import Scheme, quantize
-from sfcore.quant.engine import Tuner, channels_last, run
+from sfcore.quant.engine import Tuner
+from sfcore.quant.inference import channels_last, run
 from sfcore.quant.methods import methods
 from sfcore.quant.recipe import Recipe
 from sfcore.runs.memory import keep_freed_memory

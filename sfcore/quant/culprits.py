@@ -11,7 +11,7 @@ from torch import Tensor
 from sfcore.detectors.base import Detector
 from sfcore.distortion import distortion
 from sfcore.evaluation.agreement import agreement
-from sfcore.quant.engine import run
+from sfcore.quant.inference import run
 from sfcore.quant.quantizer import full_precision, quantizers
 
 

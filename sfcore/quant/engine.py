@@ -30,8 +30,6 @@ from sfcore.quant.unit_task import UnitTask, bytes_needed
 from sfcore.quant.units import Unit, find_units
 from sfcore.sensitivity.curves import Curves
 
-__all__ = ["Tuner", "channels_last", "run"]
-
 FILLING = 1.0  # seconds of recording activations between two reports
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from sfcore.detectors.base import Detector
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.culprits import culprits
-from sfcore.quant.engine import run
+from sfcore.quant.inference import run
 from sfcore.quant.quantizer import quantizers
 
 

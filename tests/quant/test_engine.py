@@ -13,7 +13,8 @@ from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.augment import augment
-from sfcore.quant.engine import Tuner, run
+from sfcore.quant.engine import Tuner
+from sfcore.quant.inference import run
 from sfcore.quant.methods import methods
 from sfcore.quant.recipe import Recipe
 from sfcore.sensitivity.curves import CurveSettings, noise_score_curves
