@@ -10,6 +10,7 @@ from sfcore.detectors.base import Detector
 from sfcore.detectors.lstr import lstr_r18s
 from sfcore.errors import InputError
 from sfcore.quant import Scheme, full_precision, quantize
+from sfcore.quant.calibrate import correct_biases
 from sfcore.quant.calibrators import CALIBRATORS, Grid
 from sfcore.quant.convert import convert, edge_layers, fold_batch_norm
 from sfcore.quant.layers import QuantLayer
@@ -85,14 +86,27 @@ def test_activations_after_relu_or_softmax_are_unsigned(small: Detector, pixels:
 
 
 def test_bias_correction_makes_each_layers_mean_the_full_precision_one(small: Detector, pixels: Tensor):
+    images = torch.cat(batches(small, pixels))
+    full = small(images)["column"].mean(0)
+    model = quantize(small, Scheme.parse("W3A3"), [images], bias_correction=False)
+    assert (model(images)["column"].mean(0) - full).abs().max() > 0.05
+    correct_biases(model, images)
+    torch.testing.assert_close(model(images)["column"].mean(0), full, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_biases_are_corrected_only_where_the_lanes_are_the_better_for_it(
+    small: Detector, pixels: Tensor, helps: bool, monkeypatch: pytest.MonkeyPatch
+):
+    def shift_columns(model: nn.Module, _: Tensor) -> None:
+        model.get_submodule("place").bias.data.add_(error / 8 if helps else 2.0)  # of 8 px each
+
     images = batches(small, pixels)
-    full = small(torch.cat(images))["column"].mean(0)
-    plain, corrected = (
-        quantize(small, Scheme.parse("W3A3"), images, bias_correction=wanted)(torch.cat(images))["column"].mean(0)
-        for wanted in (False, True)
-    )
-    assert (plain - full).abs().max() > 0.05
-    torch.testing.assert_close(corrected, full, atol=1e-3, rtol=0)
+    plain = quantize(small, Scheme.parse("W3A3"), images, bias_correction=False)
+    error = (small(images[0])["column"] - plain(images[0])["column"]).mean().detach()
+    monkeypatch.setattr("sfcore.quant.calibrate.correct_biases", shift_columns)
+    chosen = quantize(small, Scheme.parse("W3A3"), images)
+    assert torch.equal(chosen.state_dict()["place.bias"], plain.state_dict()["place.bias"]) is not helps
 
 
 def test_the_detector_given_is_not_changed(small: Detector, pixels: Tensor):
