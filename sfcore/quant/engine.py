@@ -207,7 +207,7 @@ class Tuner:
 
     def _check(self) -> dict[str, Any]:
         found = self._held_back_distortion()
-        if found < self.best:
+        if found <= self.best:  # where all lanes are lost before and after, the later state is the nearer one
             self.best, self.best_state = found, _copied(self.quantized)
         return {"held_back": found, "best": self.best, "calibrated": self.calibrated}
 
