@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +41,7 @@ def stepped(made: Tuner, most: int | None = None) -> list[dict[str, Any]]:
     return events
 
 
-@pytest.mark.parametrize("objective", ["plain", "focus", "lane"])
+@pytest.mark.parametrize("objective", ["plain", "focus", "lane", "lane-kl"])
 def test_tuning_mends_a_calibrated_model(small: Detector, pixels: Tensor, objective: str):
     made = tuner(small, pixels, Recipe(objective=objective, **BRISK))
     losses = [event["loss"] for event in stepped(made)]
@@ -151,6 +152,29 @@ def test_objectives_by_hand(small: Detector):
     lane = OBJECTIVES["lane"](small, quantized, reference, heads, 3.0)  # 20 px and 10 px, beyond the Huber knee of 4
     huber = [4 * (20 - 2), 4 * (10 - 2)]
     assert lane.total.item() == pytest.approx((0.5 * huber[0] + huber[1]) / 1.5 + 3 * 0.25 / 2)
+    quantized["logits"] = torch.tensor([[[math.log(3)], [100.0]]])  # confidence 0.75
+    divergence = 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)
+    lane_kl = OBJECTIVES["lane-kl"](small, quantized, reference, heads, 3.0)
+    assert lane_kl.confidence["logits"].item() == pytest.approx(3 * divergence / 1.5, rel=1e-5)
+    levels = {"logits": math.log(3) ** 2 / 100**2, "column": (2**2 + 1**2) / (10**2 + 20**2)}  # squared
+    for head, level in levels.items():
+        assert lane_kl.semantics[head].item() == pytest.approx(100 * level / 2, rel=1e-4)
+    assert lane_kl.semantics["road"] == lane.semantics["road"]
+
+
+def test_the_divergence_calls_a_lost_lane_back_where_a_squared_error_no_longer_does(small: Detector):
+    from sfcore.quant.objectives import OBJECTIVES
+
+    reference = {"logits": torch.full((1, 2, 1), 5.0), "column": torch.zeros(1, 2, 1)}
+
+    def pull(objective: str) -> float:
+        logits = torch.full((1, 2, 1), -9.0, requires_grad=True)
+        quantized = {"logits": logits, "column": torch.zeros(1, 2, 1)}
+        OBJECTIVES[objective](small, quantized, reference, ("logits",), 1.0).confidence["logits"].backward()
+        return -logits.grad[0, 0, 0].item()
+
+    assert pull("lane") < 1e-3
+    assert pull("lane-kl") == pytest.approx(0.5, abs=0.01)  # its error, 1 - 0, of two lanes
 
 
 def test_augmentation_is_seeded_and_leaves_its_input_alone():
