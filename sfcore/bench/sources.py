@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from sfcore.datasets.dataset import Dataset, Frame, layout_of, open_dataset
-from sfcore.datasets.images import content_hash, evenly, find_images
+from sfcore.datasets.images import content_hash, evenly, find_images, source_parts
 from sfcore.datasets.scenes import Scene, render
 from sfcore.datasets.scenes.folders import SIZES, write_scenes
 from sfcore.runs.protocol import Report
@@ -24,7 +24,7 @@ class Source:
 
     Attributes:
         name: of the column.
-        paths: folders, parts of folders, image files or datasets.
+        paths: folders, image files or datasets, or their splits and parts such as ``culane[val]``.
         limit: at most so many images of each path, evenly spread; None for all.
     """
 
@@ -61,22 +61,22 @@ def unseen(source: Source) -> Unseen:
     files: list[Path] = []
     labelled: list[tuple[Dataset, Frame]] = []
     for path in source.paths:
-        dataset = _labelled(Path(path))
-        if dataset is None:
+        found = _labelled(path)
+        if found is None:
             files += find_images([path], source.limit)
         else:
-            count = min(source.limit or len(dataset.frames), len(dataset.frames))
-            frames = evenly(dataset.frames, count)
-            files += [frame.image for frame in frames]
-            labelled += [(dataset, frame) for frame in frames]
+            frames = evenly(found, min(source.limit or len(found), len(found)))
+            files += [frame.image for _, frame in frames]
+            labelled += frames
     complete = len(labelled) == len(files) and len({dataset.metric for dataset, _ in labelled}) == 1
     return Unseen(files, labelled if complete else None)
 
 
-def _labelled(path: Path) -> Dataset | None:
-    """The dataset at a path, when it is one that has labels."""
-    dataset = open_dataset(path) if path.exists() and layout_of(path) else None
-    return dataset if dataset and dataset.metric else None
+def _labelled(source: str) -> list[tuple[Dataset, Frame]] | None:
+    """The frames that a source names, when they are a dataset's that has labels."""
+    path, split, part = source_parts(source)
+    dataset = open_dataset(path, split) if path.exists() and layout_of(path) else None
+    return [(dataset, frame) for frame in dataset.frames[part]] if dataset and dataset.metric else None
 
 
 def sources_of(texts: Sequence[str], limit: int | None) -> tuple[Source, ...]:

@@ -50,6 +50,8 @@ def test_rendered_scenes_are_a_labelled_source(tmp_path: Path) -> None:
     dataset, frame = images.labelled[0]
     label = dataset.label(frame)
     assert label and len(label.lanes) == len(render(51_000_000, size=(922, 1640)).lanes)
+    (part,) = sources_of([f"part={folder}[test][1:]"], None)
+    assert [one.name for _, one in unseen(part).labelled or ()] == [images.labelled[1][1].name]
     told.clear()
     assert rendered_test(tmp_path, 2, lambda *progress: told.append(progress)) == folder and told == []
 
