@@ -1,0 +1,60 @@
+"""A quantized forward pass against a full-precision one of the same detector and images.
+
+    python -m benchmarks.quantized_forward [DETECTOR ...] [--bits W4A4] [--batch 8] [--json]
+
+Both are timed in turns in one run, so that a busy machine slows both; the ratio of the medians counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+
+import torch
+
+from sfcore.datasets.scenes import sample_scenes
+from sfcore.detectors.base import Detector
+from sfcore.detectors.registry import create, entries
+from sfcore.quant import Scheme, quantize
+from sfcore.quant.inference import channels_last
+
+ROUNDS = 25
+
+
+@torch.inference_mode()
+def seconds(detector: Detector, images: torch.Tensor) -> float:
+    start = time.perf_counter()
+    detector(images)
+    return time.perf_counter() - start
+
+
+def ratio(name: str, bits: str, batch: int) -> float:
+    """Median time of the quantized forward over that of the full-precision one."""
+    detector = create(name).requires_grad_(False)
+    images = detector.preprocess([scene.image for scene in sample_scenes()])[:batch]
+    images = images.contiguous(memory_format=torch.channels_last)
+    pair = channels_last(detector), channels_last(quantize(detector, Scheme.parse(bits), [images]))
+    times = [[seconds(model, images) for model in pair] for _ in range(ROUNDS + 3)][3:]
+    full, quantized = (statistics.median(column) for column in zip(*times, strict=True))
+    return quantized / full
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("detectors", nargs="*", default=[one.name for one in entries() if one.weights])
+    parser.add_argument("--bits", default="W4A4")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    found = {name: round(ratio(name, arguments.bits, arguments.batch), 2) for name in arguments.detectors}
+    if arguments.json:
+        print(json.dumps({"bits": arguments.bits, "batch": arguments.batch, "ratio": found}))
+        return
+    for name, value in found.items():
+        print(f"{name:20} {value:.2f} × the full-precision forward")
+
+
+if __name__ == "__main__":
+    main()
