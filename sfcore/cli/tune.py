@@ -11,7 +11,7 @@ from typing import Any
 from sfcore.bench.plan import Setting
 from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.quant.methods import methods
-from sfcore.runs import RunFolder, RunSpec, create_or_resume, launch
+from sfcore.runs import RunFolder, RunSpec, ahead, create_or_resume, launch
 from sfcore.runs.worker import work
 
 METHOD_OPTIONS = ("k", "lam", "iterations", "batch", "learning_rate")
@@ -38,11 +38,12 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 
 def carry_out(folder: RunFolder, detach: bool) -> Answer:
-    """Work on a run until it is done, or leave it to a process of its own."""
+    """Work on a run at once until it is done, or leave it to a process of its own, which waits for its turn."""
     if detach:
-        pid = launch(folder)
+        pid, before = launch(folder), [str(run.path) for run in ahead(folder)]
+        doing = f"waits, as process {pid}, for {', '.join(before)}" if before else f"runs as process {pid}"
         return Answer(
-            {"run": str(folder.path), "status": "running", "pid": pid}, f"{folder.path} runs as process {pid}"
+            {"run": str(folder.path), "status": folder.status, "pid": pid, "ahead": before}, f"{folder.path} {doing}"
         )
     progress = Progress()
     try:

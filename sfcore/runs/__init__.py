@@ -1,7 +1,9 @@
 """Runs: what was asked (RunSpec), what it made (RunFolder), and the process that makes it."""
 
 from sfcore.runs.folder import RunFolder
-from sfcore.runs.launch import create_or_resume, default_root, is_alive, launch, list_runs, stop
+from sfcore.runs.launch import ahead, create_or_resume, default_root, is_alive, launch, list_runs, stop
 from sfcore.runs.spec import RunSpec
 
-__all__ = ["RunFolder", "RunSpec", "create_or_resume", "default_root", "is_alive", "launch", "list_runs", "stop"]
+__all__ = [
+    "RunFolder", "RunSpec", "ahead", "create_or_resume", "default_root", "is_alive", "launch", "list_runs", "stop",
+]  # fmt: skip

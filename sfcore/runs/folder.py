@@ -8,7 +8,8 @@ checkpoint.safetensors    from where the run resumes
 calibrated.safetensors    the quantized model before tuning
 model.safetensors         the tuned model
 lanes.json                lanes of a few held-back images at full precision, calibrated and tuned
-lock, stop, worker.log    held while a worker runs; asks it to stop; what it printed
+preview.jsonl, .jpg       lanes of one held-back image as tuning moves them, and the image
+lock, stop, worker.log    held while a worker runs or waits; asks it to stop; what it printed
 ========================  =====================================================================
 """
 
@@ -30,8 +31,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 import sfcore
+from sfcore import turns
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic, write_json
+from sfcore.runs.lines import JsonLines
 from sfcore.runs.spec import RunSpec
 
 FORMAT = 1  # of the run folder; raise it when older code could not read what newer code writes
@@ -88,7 +91,7 @@ class RunFolder:
 
     @property
     def _run_json(self) -> Path:
-        return self.path / "run.json"
+        return self.path / turns.RECORD
 
     # -- run.json --------------------------------------------------------------------------------
 
@@ -119,9 +122,12 @@ class RunFolder:
 
     @property
     def status(self) -> Status:
-        """The recorded status; a run whose worker died without a word counts as stopped."""
-        status: Status = self.record()["status"]
-        return "stopped" if status == "running" and not self.is_alive() else status
+        """The recorded status; a run whose process ended without a word, at work or in the queue, counts as stopped."""
+        alive = self.is_alive()  # asked before the record is read: a worker writes down how it ended, then lets go
+        record = self.record()
+        status: Status = record["status"]
+        launched = status == "running" or (status == "queued" and "turn" in record)
+        return "stopped" if launched and not alive else status
 
     # -- one worker at a time --------------------------------------------------------------------
 
@@ -137,11 +143,11 @@ class RunFolder:
         Raises:
             InputError: another process holds the run.
         """
-        with explained(self.path / "lock"):
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT) if inherited is None else inherited
+        with explained(self.path / turns.LOCK):
+            descriptor = os.open(self.path / turns.LOCK, os.O_RDWR | os.O_CREAT) if inherited is None else inherited
         try:
             for _ in range(_LOCK_TRIES):
-                if _take(descriptor, fcntl.LOCK_EX):
+                if turns.take(descriptor, fcntl.LOCK_EX):
                     break
                 time.sleep(0.02)
             else:
@@ -151,64 +157,47 @@ class RunFolder:
             os.close(descriptor)
 
     def is_alive(self) -> bool:
-        """Whether a worker is on this run."""
-        if not (self.path / "lock").exists():
-            return False
-        descriptor = os.open(self.path / "lock", os.O_RDONLY)
-        try:
-            return not _take(descriptor, fcntl.LOCK_SH)
-        finally:
-            os.close(descriptor)
+        """Whether a process works on this run or waits for its turn."""
+        return turns.is_alive(self.path)
 
     def request_stop(self) -> None:
         """Ask the worker to stop after its present step; it keeps a checkpoint to resume from."""
-        write_atomic(self.path / "stop", b"")
+        write_atomic(self.path / turns.STOP, b"")
 
     @property
     def stop_requested(self) -> bool:
-        return (self.path / "stop").exists()
+        return (self.path / turns.STOP).exists()
 
     def clear_stop(self) -> None:
-        (self.path / "stop").unlink(missing_ok=True)
+        (self.path / turns.STOP).unlink(missing_ok=True)
 
-    # -- events ----------------------------------------------------------------------------------
+    # -- what happens ----------------------------------------------------------------------------
 
     @property
-    def _events(self) -> Path:
-        return self.path / "events.jsonl"
+    def _events(self) -> JsonLines:
+        return JsonLines(self.path / "events.jsonl")
+
+    @property
+    def preview(self) -> JsonLines:
+        """Lanes of one frame while the run goes on: see :mod:`sfcore.runs.preview`."""
+        return JsonLines(self.path / "preview.jsonl")
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Add an event (with the time it happened) to events.jsonl."""
-        line = json.dumps({"time": round(time.time(), 3), **event}) + "\n"
-        with explained(self._events), self._events.open("ab") as file:
-            file.write(line.encode())
+        self._events.append({"time": round(time.time(), 3), **event})
 
     def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The events after byte ``offset``, and the offset to go on from.
+        """The events after byte ``offset``, and the offset to go on from: see :meth:`JsonLines.read`."""
+        return self._events.read(offset)
 
-        A last line that is still being written, or was torn by a crash, is left for later. When the file has
-        become shorter (the run resumed from an older checkpoint), reading starts over: the events then come
-        from the beginning, and so does whoever keeps them.
-        """
-        if not self._events.exists():
-            return [], 0
-        with self._events.open("rb") as file:
-            if offset > file.seek(0, os.SEEK_END):
-                offset = 0
-            file.seek(offset)
-            data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        return [e for line in whole.splitlines() if (e := _parsed(line)) is not None], offset + len(whole)
+    def sizes(self) -> dict[str, int]:
+        """How far events and preview are: what a checkpoint notes."""
+        return {"events": self._events.size, "preview": self.preview.size}
 
-    def events_size(self) -> int:
-        """Bytes of events.jsonl."""
-        return self._events.stat().st_size if self._events.exists() else 0
-
-    def truncate_events(self, size: int) -> None:
-        """Forget the events after byte ``size``: a resumed run repeats what happened after its checkpoint."""
-        if self.events_size() > size:
-            with explained(self._events):
-                os.truncate(self._events, size)
+    def truncate(self, sizes: Mapping[str, int]) -> None:
+        """Forget the events and the preview after :meth:`sizes`."""
+        self._events.truncate(sizes.get("events", 0))
+        self.preview.truncate(sizes.get("preview", 0))
 
     # -- tensors ---------------------------------------------------------------------------------
 
@@ -238,21 +227,3 @@ class RunFolder:
 
     def drop_tensors(self, name: str) -> None:
         (self.path / f"{name}.safetensors").unlink(missing_ok=True)
-
-
-def _take(descriptor: int, kind: int) -> bool:
-    """Whether the lock could be taken now."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    """An event, or None for a line that a crash left broken."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sfcore import turns
+from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.files import explained
 from sfcore.runs.folder import RunFolder
@@ -37,31 +39,42 @@ def create_or_resume(path: Path, spec: RunSpec) -> RunFolder:
 
 
 def launch(folder: RunFolder) -> int:
-    """Start the worker of a run as a process of its own, which outlives this one; returns its id.
+    """Start the process of a run, which outlives this one; returns its id.
 
+    It waits until no live run of the same folder and device that was launched before is left, then is the run's worker.
     The lock is taken here and handed to the child, so a run is alive from the moment this returns.
 
     Raises:
-        InputError: the run is being worked on already, or its folder cannot be written.
+        InputError: the run is done or being worked on, its folder cannot be written, or its device is not there.
     """
-    with folder.lock() as descriptor, explained(folder.path / "worker.log"):
+    device = resolve_device(folder.spec.device).type
+    path = folder.path.resolve()
+    with folder.lock() as descriptor, explained(path / "worker.log"):
+        if folder.record()["status"] == "done":
+            raise InputError(f"the run {folder.path} is done: there is nothing to go on with")
         folder.clear_stop()
-        folder.update(status="running", pid=None, ended=None, error=None)
-        command = [sys.executable, "-m", "sfcore.runs.worker", str(folder.path.resolve()), "--lock", str(descriptor)]
-        with (folder.path / "worker.log").open("ab") as log:
+        with turns.next_turn(path.parent) as turn:
+            folder.update(status="queued", turn=turn, device=device, pid=None, ended=None, error=None)
+        command = [sys.executable, "-m", "sfcore.turns", str(path), "--lock", str(descriptor)]
+        with (path / "worker.log").open("ab") as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[descriptor], start_new_session=True
             )
     return process.pid
 
 
+def ahead(folder: RunFolder) -> list[RunFolder]:
+    """The runs that a launched one waits for, in the order in which they were launched."""
+    return [RunFolder(path) for path in turns.ahead(folder.path)]
+
+
 def is_alive(folder: RunFolder) -> bool:
-    """Whether a worker is on the run."""
+    """Whether a process works on the run or waits for its turn."""
     return folder.is_alive()
 
 
 def stop(folder: RunFolder) -> None:
-    """Ask a run to stop after its present step; it can be resumed.
+    """Ask a run to stop after its present step, or to leave the queue; it can be resumed.
 
     Raises:
         InputError: no worker is on it.

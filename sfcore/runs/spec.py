@@ -33,7 +33,8 @@ class RunSpec:
         seed: of everything random.
         device: "cpu", "cuda", or "auto" (CUDA where there is one).
         weight_calibrator, activation_calibrator: what finds the ranges of weights and of activations, by name.
-        bias_correction: whether calibration removes the mean error of each layer's output.
+        bias_correction: whether calibration removes the mean error of each layer's output, where lanes are the better
+            for it.
     """
 
     detector: str

@@ -85,7 +85,7 @@ def test_events_are_read_from_where_reading_ended(tmp_path: Path, spec: RunSpec)
 def test_a_torn_last_line_is_left_until_it_is_whole(tmp_path: Path, spec: RunSpec) -> None:
     folder = RunFolder.create(tmp_path, spec)
     folder.append({"type": "step"})
-    whole = folder.events_size()
+    whole = folder.sizes()["events"]
     with (tmp_path / "events.jsonl").open("ab") as file:
         file.write(b'{"type": "st')
     events, offset = folder.events()
@@ -100,7 +100,7 @@ def test_reading_starts_over_when_the_file_became_shorter(tmp_path: Path, spec: 
     for iteration in range(3):
         folder.append({"iteration": iteration})
     _, offset = folder.events()
-    folder.truncate_events(offset // 3)
+    folder.truncate({"events": offset // 3})
     assert [event["iteration"] for event in folder.events(offset)[0]] == [0]
 
 
