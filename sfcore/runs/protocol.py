@@ -53,5 +53,8 @@ class Session(Protocol):
     @property
     def notes(self) -> Sequence[str]: ...
 
+    def look(self, folder: RunFolder) -> None:
+        """Write down where the lanes of one frame are by now: before the first step and after each check."""
+
     def finish(self, folder: RunFolder) -> None:
         """Write the results."""

@@ -10,10 +10,10 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from sfcore.datasets.images import ImageSet, content_hash, evenly, image_batches
+from sfcore.datasets.images import ImageSet, content_hash, evenly, image_batches, read_image
 from sfcore.datasets.scenes import render
 from sfcore.detectors import registry
-from sfcore.detectors.base import Detector, Preprocessing
+from sfcore.detectors.base import Detector, Image, Preprocessing
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.evaluation.agreement import agreement
@@ -24,6 +24,7 @@ from sfcore.quant.engine import Tuner
 from sfcore.quant.inference import run
 from sfcore.quant.likeness import likeness
 from sfcore.quant.recipe import Recipe
+from sfcore.runs import preview
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.protocol import Report
 from sfcore.runs.results import load_model
@@ -44,16 +45,26 @@ class TuningSession:
 
     Attributes:
         tuner: with the calibrated model in it, ready for its first step.
-        held_back: files of the held-back images, in the tuner's order; None for a rendered scene.
+        held_back: files of the held-back images, in the tuner's order; the number of a rendered scene.
     """
 
     tuner: Tuner
-    held_back: tuple[Path | None, ...]
+    held_back: tuple[Path | int, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """How much memory the cached activations need, and where they go."""
         return (str(self.tuner.plan),) if self.tuner.plan.needed else ()
+
+    def look(self, folder: RunFolder) -> None:
+        """Write down the lanes of the held-back image that has most, so that there is something to see."""
+        decode, tuner = self.tuner.detector.decode, self.tuner
+        reference = decode(tuner.reference)
+        chosen = int(reference.present.sum(1).argmax())
+        if not folder.preview.size:
+            preview.begin(folder, _picture(self.held_back[chosen]), reference[chosen])
+        lanes = decode(run(tuner.quantized, tuner.held_back[chosen : chosen + 1]))
+        preview.add(folder, tuner.iteration, lanes)
 
     def finish(self, folder: RunFolder) -> None:
         """Keep the best model, its lanes and its agreement with full precision on the held-back images."""
@@ -98,9 +109,12 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     curves = None
     if recipe.needs_curves:
         curves = _curves(folder, detector, pixels[tuned_on], spec.seed, report)
-    files = (*chosen.files, *[None] * recipe.rendered)
-    folder.update(likeness=likeness(detector.decode(run(detector, pixels[tuned_on[:ALIKE]]))))
+    files = (*chosen.files, *scenes(recipe.rendered, spec.seed))
     tuner = Tuner(detector, quantized, pixels[tuned_on], pixels[held_back], recipe, curves, spec.seed)
+    folder.update(
+        likeness=likeness(detector.decode(run(detector, pixels[tuned_on[:ALIKE]]))),
+        image_bytes=[pixels[0].nbytes, tuner.plan.needed // len(tuned_on)],  # its pixels, its cached activations
+    )
     return TuningSession(tuner, tuple(files[index] for index in held_back))
 
 
@@ -167,11 +181,21 @@ def _read(
         parts.append(preprocessing.resize(images))
         report("reading images", done, len(chosen))
     sources = list(chosen.source_index)
-    for index in range(rendered):
-        scene = render(FIRST_SCENE + seed * 10_000 + index)
-        parts.append(preprocessing.resize([scene.image]))
-        report("rendering scenes", index + 1, rendered)
+    for done, number in enumerate(scenes(rendered, seed), 1):
+        parts.append(preprocessing.resize([_picture(number)]))
+        report("rendering scenes", done, rendered)
     return torch.cat(parts), sources + [max(sources) + 1] * rendered
+
+
+def scenes(count: int, seed: int) -> range:
+    """The numbers of the rendered scenes that a run with this seed is calibrated on."""
+    first = FIRST_SCENE + seed * 10_000
+    return range(first, first + count)
+
+
+def _picture(source: Path | int) -> Image:
+    """An image: of a file, or the rendered scene of a number."""
+    return read_image(source) if isinstance(source, Path) else render(source).image
 
 
 def _curves(folder: RunFolder, detector: Detector, pixels: Tensor, seed: int, report: Report) -> Curves:
@@ -186,16 +210,12 @@ def _curves(folder: RunFolder, detector: Detector, pixels: Tensor, seed: int, re
     return curves
 
 
-def _lanes_content(files: Sequence[Path | None], lanes: dict[str, Lanes]) -> dict[str, Any]:
+def _lanes_content(files: Sequence[Path | int], lanes: dict[str, Lanes]) -> dict[str, Any]:
     """Lanes of each held-back file by model, in the pixels of the detector's frame."""
     height, width = lanes["full"].size
-
-    def of(found: Lanes, index: int) -> list[list[list[float]]]:
-        return [[[round(float(x), 2), round(float(y), 2)] for x, y in line] for line in found.polylines(index)]
-
     images = [
-        {"file": str(file)} | {name: of(found, index) for name, found in lanes.items()}
+        {"file": str(file)} | {name: preview.points(found, index) for name, found in lanes.items()}
         for index, file in enumerate(files)
-        if file is not None
+        if isinstance(file, Path)
     ]
     return {"width": width, "height": height, "images": images}

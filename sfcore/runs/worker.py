@@ -18,7 +18,7 @@ from typing import Any
 
 from sfcore.errors import InputError
 from sfcore.runs.folder import RunFolder, Status
-from sfcore.runs.memory import keep_freed_memory
+from sfcore.runs.memory import keep_freed_memory, peak
 from sfcore.runs.protocol import Report, Session, Stopped, Tuner
 from sfcore.runs.session import build
 
@@ -71,7 +71,7 @@ def work(
 
 def _carry_out(folder: RunFolder, assemble: Build, emit: Watch) -> Status:
     note = folder.load_tensors("checkpoint")[1] if folder.has_tensors("checkpoint") else {}
-    folder.truncate_events(note.get("events", 0))
+    folder.truncate(note)
 
     told = 0.0
 
@@ -91,18 +91,23 @@ def _carry_out(folder: RunFolder, assemble: Build, emit: Watch) -> Status:
         session.tuner.load_state(folder.load_tensors("checkpoint")[0])
     for text in session.notes:
         emit({"type": "note", "text": text})
-    if not _steps(folder, session.tuner, emit):
+    if not folder.preview.size:
+        session.look(folder)
+    if not _steps(folder, session, emit):
         return "stopped"
     session.finish(folder)
     folder.drop_tensors("checkpoint")
     return "done"
 
 
-def _steps(folder: RunFolder, tuner: Tuner, emit: Watch) -> bool:
+def _steps(folder: RunFolder, session: Session, emit: Watch) -> bool:
     """Step until done (True) or asked to stop (False), with a checkpoint now and then and at the end."""
-    saved = time.monotonic()
+    saved, tuner = time.monotonic(), session.tuner
     while not tuner.done and not folder.stop_requested:
-        emit({"type": "step", **tuner.step()})
+        event = tuner.step()
+        emit({"type": "step", **event})
+        if "held_back" in event:
+            session.look(folder)
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             _checkpoint(folder, tuner)
             saved = time.monotonic()
@@ -111,14 +116,14 @@ def _steps(folder: RunFolder, tuner: Tuner, emit: Watch) -> bool:
 
 
 def _checkpoint(folder: RunFolder, tuner: Tuner) -> None:
-    folder.save_tensors("checkpoint", tuner.state(), {"iteration": tuner.iteration, "events": folder.events_size()})
+    folder.save_tensors("checkpoint", tuner.state(), {"iteration": tuner.iteration, **folder.sizes()})
 
 
 def _leave(folder: RunFolder, status: Status, error: str | None) -> None:
     """Write down how the run ended; when even that cannot be written, a dead run counts as stopped."""
     with suppress(InputError):
         folder.append({"type": status, **({"error": error} if error else {})})
-        folder.update(status=status, ended=time.time(), error=error)
+        folder.update(status=status, ended=time.time(), error=error, memory=peak())
 
 
 def _described(error: BaseException) -> str | None:

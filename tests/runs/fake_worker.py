@@ -34,7 +34,8 @@ class Walk:
         time.sleep(self.seconds)
         self.place = 0.9 * self.place + torch.rand(3, generator=self.generator)
         self.iteration += 1
-        return {"iteration": self.iteration, "iterations": STEPS, "loss": float(self.place.sum())}
+        event = {"iteration": self.iteration, "iterations": STEPS, "loss": float(self.place.sum())}
+        return event | ({"held_back": 1.0} if self.iteration % 10 == 0 else {})
 
     def state(self) -> dict[str, Tensor]:
         numbers = torch.tensor(self.iteration)
@@ -50,6 +51,9 @@ class WalkSession:
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.tuner = Walk(seconds)
+
+    def look(self, folder: RunFolder) -> None:
+        folder.preview.append({"iteration": self.tuner.iteration})
 
     def finish(self, folder: RunFolder) -> None:
         folder.save_tensors("model", {"place": self.tuner.place})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from safetensors.torch import save_file
 
 from sfcore.detectors import registry
 from sfcore.errors import InputError
-from sfcore.runs import RunFolder, RunSpec, worker
+from sfcore.runs import RunFolder, RunSpec, preview, worker
 from sfcore.runs.session import split
 
 SCRIPT = Path(__file__).with_name("real_worker.py")
@@ -68,6 +69,29 @@ def test_a_run_tells_its_steps(undisturbed: RunFolder) -> None:
     assert set(steps[0]["noise"]) == {"logits", "extent", "shared", "own"}
 
 
+def test_a_run_shows_one_frame_as_it_goes_on(undisturbed: RunFolder) -> None:
+    found = preview.read(undisturbed)
+    assert found and found.iterations == (0, 4, 8, 12)
+    assert found.image.shape == (360, 640, 3)
+    content = json.loads((undisturbed.path / "lanes.json").read_text())
+    (image,) = content["images"]
+    assert preview.points(found.full) == image["full"] and preview.points(found.lanes[0]) == image["calibrated"]
+    assert found.full.size == (content["height"], content["width"])
+
+
+def test_a_run_from_before_there_were_previews_has_none(undisturbed: RunFolder, tmp_path: Path) -> None:
+    shutil.copy(undisturbed.path / "run.json", tmp_path)
+    assert preview.read(RunFolder.open(tmp_path)) is None
+
+
+def test_a_damaged_preview_is_named(undisturbed: RunFolder, tmp_path: Path) -> None:
+    for name in ("run.json", "preview.jpg"):
+        shutil.copy(undisturbed.path / name, tmp_path)
+    (tmp_path / "preview.jsonl").write_text('{"full": []}\n{"iteration": 0}\n')
+    with pytest.raises(InputError, match=r"preview .* is damaged .*delete preview\.jsonl"):
+        preview.read(RunFolder.open(tmp_path))
+
+
 def test_a_killed_run_resumes_to_the_same_model_and_events(
     undisturbed: RunFolder, spec: RunSpec, tmp_path: Path
 ) -> None:
@@ -81,6 +105,7 @@ def test_a_killed_run_resumes_to_the_same_model_and_events(
     assert folder.status == "stopped"
     assert worker.work(folder) == "done"
     assert untimed(folder) == untimed(undisturbed)
+    assert folder.preview.read() == undisturbed.preview.read()
     ours, theirs = folder.load_tensors("model")[0], undisturbed.load_tensors("model")[0]
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
 
