@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -15,3 +16,9 @@ def home() -> Path:
 def sample_data() -> Path:
     """The folder of the sample data that ships with the project."""
     return home() / "sample_data"
+
+
+def cache() -> Path:
+    """Where results are kept that can be measured anew: $SFCORE_CACHE, or ``sfcore`` in the user's cache folder."""
+    given, caches = os.environ.get("SFCORE_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    return Path(given) if given else (Path(caches) if caches else Path.home() / ".cache") / "sfcore"

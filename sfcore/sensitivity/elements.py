@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal
+from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -14,6 +15,53 @@ from sfcore.errors import InputError
 from sfcore.sensitivity.noise import root_mean_square
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the network's input
+AT_ONCE = 2**22  # values of the head copied for one batch of decodes, so that large heads fit in memory
+
+
+@dataclass(frozen=True)
+class Grain:
+    """How fine an element map is.
+
+    Attributes:
+        side: blocks of side × side cells of a grid head are moved together, with all their channels; None: each
+            element alone.
+        queries: only so many queries of a query head are measured, the most confident; None: all.
+    """
+
+    side: int | None = None
+    queries: int | None = None
+
+    @classmethod
+    def within(cls, head: Head, shape: torch.Size, most: int) -> Grain:
+        """The finest with at most ``most`` moves in one direction, and at least one.
+
+        Args:
+            shape: of the head's output without the batch.
+        """
+        if shape.numel() <= most or head.layout == "image":
+            return cls()
+        if head.layout == "query":
+            return cls(queries=max(most // shape[-1], 1))
+        return cls(next(side for side in count(1) if -(-shape[1] // side) * -(-shape[2] // side) <= max(most, 1)))
+
+    def members(self, shape: torch.Size, confidence: Tensor) -> Tensor:
+        """(U, M) long: the elements, counted in order, that each move takes; a block cut off at the edge repeats some.
+
+        Args:
+            shape: of the head's output without the batch.
+            confidence: of one image, broadcastable to it.
+        """
+        index = torch.arange(shape.numel(), device=confidence.device).view(shape)
+        if self.queries is not None:
+            best = torch.broadcast_to(confidence, shape).amax(-1).argsort(descending=True, stable=True)
+            return index[best[: self.queries]].view(-1, 1)
+        if self.side is None:
+            return index.view(-1, 1)
+        for axis in (1, 2):
+            whole = -(-shape[axis] // self.side) * self.side
+            index = index.index_select(axis, torch.arange(whole, device=index.device).clamp_max(shape[axis] - 1))
+        blocks = index.unflatten(2, (-1, self.side)).unflatten(1, (-1, self.side))
+        return blocks.permute(1, 3, 0, 2, 4).flatten(2).flatten(0, 1)
 
 
 @torch.no_grad()
@@ -26,21 +74,24 @@ def element_map(
     progress: Callable[[int, int], None] | None = None,
     batch: int = 512,
     *,
-    signs: Literal["both", "random"] = "both",
+    grain: Grain = Grain(),
     rms: float | None = None,
 ) -> Tensor:
     """Lane Distortion Score caused by moving each element of ``head`` alone by ``level`` × the head's RMS.
 
+    Each is moved up and down and the two scores averaged; the elements of a block move together, each up or down
+    at random, and then the other way.
+
     Args:
         outputs: full-precision outputs of one image, batch of one.
-        seed: of the random signs.
+        seed: of the directions within a block.
         progress: called with (lane sets done, of how many).
-        batch: lane sets decoded at once.
-        signs: "both" averages a step up and a step down; "random" takes one of them, in half the time.
+        batch: most lane sets decoded at once.
         rms: the head's RMS that the level refers to; of this image when None.
 
     Returns:
-        A tensor of the head's shape without the batch, on the outputs' device.
+        A tensor of the head's shape without the batch, on the outputs' device; NaN for queries not measured. In
+        blocks (1, H, W): each cell holds what its block causes.
 
     Raises:
         InputError: no such head, or outputs of several images.
@@ -49,46 +100,62 @@ def element_map(
     clean = outputs[head]
     if len(clean) != 1:
         raise InputError(f"outputs of {len(clean)} images: an element map is of one image. Give one image's outputs.")
-    step = level * (root_mean_square(clean) if rms is None else rms)
-    elements = torch.arange(clean.numel(), device=clean.device)
-    if signs == "both":
-        elements, steps = elements.repeat(2), torch.cat([elements * 0 + step, elements * 0 - step])
-    else:
-        generator = torch.Generator(clean.device).manual_seed(seed)
-        up = torch.randint(2, elements.shape, generator=generator, device=clean.device).bool()
-        steps = torch.where(up, step, -step)
-    total = torch.zeros(clean.numel(), device=clean.device)
+    members = grain.members(clean.shape[1:], detector.confidence(outputs, head)[0])
+    steps = torch.full_like(clean.flatten(), level * (root_mean_square(clean) if rms is None else rms))
+    if grain.side is not None:
+        generator = torch.Generator(steps.device).manual_seed(seed)
+        steps *= torch.randint(2, steps.shape, generator=generator, device=steps.device) * 2 - 1
+    total, moves = torch.zeros(len(members), device=clean.device), 2 * len(members)
     reference = detector.decode(outputs).compact()
-    for start in range(0, len(elements), batch):
-        chosen = elements[start : start + batch]
-        moved = _move_one_each(outputs, head, chosen, steps[start : start + batch])
-        total.index_add_(0, chosen, distortion(reference, detector.decode(moved).compact()).score)
+    batch = max(1, min(batch, AT_ONCE // clean.numel()))
+    for start in range(0, moves, batch):
+        chosen = torch.arange(start, min(start + batch, moves), device=clean.device)
+        signs, unit = 1 - chosen % 2 * 2, chosen // 2
+        moved = _moved(outputs, head, members[unit], signs[:, None] * steps[members[unit]])
+        total.index_add_(0, unit, distortion(reference, detector.decode(moved).compact()).score / 2)
         if progress:
-            progress(min(start + batch, len(elements)), len(elements))
-    return (total * clean.numel() / len(elements)).view(clean.shape[1:])
+            progress(int(chosen[-1]) + 1, moves)
+    return _spread(total, members, grain, clean.shape[1:])
 
 
-def _move_one_each(outputs: Outputs, head: str, elements: Tensor, steps: Tensor) -> Outputs:
-    """One set of outputs per entry of ``elements``, in which that element of ``head`` is moved by its step."""
-    count = len(elements)
-    moved = {name: value.expand(count, *value.shape[1:]) for name, value in outputs.items()}
-    changed = outputs[head].flatten(1).repeat(count, 1)
-    changed[torch.arange(count, device=changed.device), elements] += steps.to(changed.dtype)
-    return {**moved, head: changed.view(count, *outputs[head].shape[1:])}
+def _moved(outputs: Outputs, head: str, elements: Tensor, steps: Tensor) -> Outputs:
+    """One set of outputs per row of ``elements``, in which those of ``head`` are moved by their steps, (N, M)."""
+    moved = {name: value.expand(len(elements), *value.shape[1:]) for name, value in outputs.items()}
+    clean = outputs[head].flatten()
+    changed = clean.repeat(len(elements), 1).scatter_(1, elements, clean[elements] + steps)
+    return {**moved, head: changed.view(len(elements), *outputs[head].shape[1:])}
+
+
+def _spread(scores: Tensor, members: Tensor, grain: Grain, shape: torch.Size) -> Tensor:
+    """The score of each move given to all that it took; channels of a block hold the same, so one is returned."""
+    found = torch.full((shape.numel(),), torch.nan, device=scores.device)
+    found = found.scatter_(0, members.flatten(), scores.repeat_interleave(members.shape[1])).view(shape)
+    return found if grain.side is None else found[:1]
 
 
 def foreground_share(sensitivity: Tensor, confidence: Tensor, threshold: float = 0.5) -> float:
     """Share of the total sensitivity that falls on the foreground: elements with a confidence over ``threshold``.
 
     Args:
-        sensitivity: an element map.
-        confidence: broadcastable to it (``detector.confidence(outputs, head)[0]``).
+        sensitivity: an element map; what was not measured (NaN) counts as 0.
+        confidence: broadcastable to it, or it to that (``detector.confidence(outputs, head)[0]``).
 
     Returns:
         0 to 1; 0 where nothing is sensitive.
     """
+    sensitivity, confidence = torch.broadcast_tensors(sensitivity.nan_to_num(0.0), confidence)
     total = float(sensitivity.sum())
     return float((sensitivity * (confidence > threshold)).sum()) / total if total > 0 else 0.0
+
+
+def foreground_area(shape: torch.Size, confidence: Tensor, threshold: float = 0.5) -> float:
+    """Share of the elements that are foreground: the :func:`foreground_share` of a head that is sensitive everywhere.
+
+    Args:
+        shape: of the head's output without the batch.
+        confidence: broadcastable to it.
+    """
+    return float((torch.broadcast_to(confidence, shape) > threshold).float().mean())
 
 
 def box_mask(head: Head, shape: torch.Size, box: Box) -> Tensor:

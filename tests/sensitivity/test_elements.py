@@ -3,9 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sfcore.datasets.images import find_images, read_images
 from sfcore.detectors.base import Head
+from sfcore.detectors.registry import create
+from sfcore.distortion import distortion
 from sfcore.errors import InputError
-from sfcore.sensitivity.elements import box_mask, cell_mask, element_map, foreground_share
+from sfcore.resources import sample_data
+from sfcore.sensitivity.elements import Grain, box_mask, cell_mask, element_map, foreground_area, foreground_share
 from sfcore.sensitivity.noise import root_mean_square
 
 GRID = Head("map", "semantics", ("x", "y"), ("cell",) * 2, "map", "grid", stride=8)
@@ -15,6 +19,13 @@ QUERY = Head("own", "semantics", ("b", "c"), ("image",) * 2, "own", "query")
 @pytest.fixture
 def one(outputs):
     return {name: value[:1] for name, value in outputs.items()}
+
+
+@pytest.fixture(scope="module")
+def ganet():
+    detector = create("ganet-tiny")
+    with torch.no_grad():
+        return detector, detector(detector.preprocess(read_images(find_images([sample_data() / "scenes"], 1))))
 
 
 def test_each_element_scores_its_own_shift(detector, one):
@@ -36,6 +47,21 @@ def test_batches_and_progress(detector, one, batch):
     assert calls[-1] == (6, 6) and len(calls) == -(-6 // batch)
 
 
+def test_equals_moving_each_element_in_a_loop(ganet):
+    detector, outputs = ganet
+    step = 0.1 * root_mean_square(outputs["offset"])
+    found = element_map(detector, outputs, "offset", 0.1)
+    places = found.flatten().argsort(descending=True)[[0, 1, 10, 30, 3000]].tolist()
+    for place in places:
+        scores = []
+        for sign in (1, -1):
+            moved = outputs["offset"].clone()
+            moved.view(-1)[place] += sign * step
+            changed = detector.decode(outputs | {"offset": moved})
+            scores.append(float(distortion(detector.decode(outputs), changed).score))
+        assert float(found.view(-1)[place]) == pytest.approx(sum(scores) / 2, abs=1e-5)
+
+
 def test_a_step_down_can_cost_what_a_step_up_does_not(detector, one):
     """RMS of the logits is 4.32: the lane with logit 2 vanishes on a step down, so half of its cost counts."""
     found = element_map(detector, one, "logit", 1.0).flatten()
@@ -44,14 +70,46 @@ def test_a_step_down_can_cost_what_a_step_up_does_not(detector, one):
     assert found.tolist() == pytest.approx([lost / 2, lost / 2, 0.0], rel=1e-4)
 
 
-def test_random_signs_are_seeded_and_need_half_the_decodes(detector, one):
-    def run(seed):
-        return element_map(detector, one, "logit", 1.0, seed, signs="random")
+def test_the_grain_is_the_finest_within_the_limit():
+    shape = torch.Size([2, 5, 6])
+    assert [Grain.within(GRID, shape, most) for most in (60, 59, 30, 29, 9, 8, 1)] == [
+        Grain(), Grain(1), Grain(1), Grain(2), Grain(2), Grain(3), Grain(6),
+    ]  # fmt: skip
+    assert Grain.within(QUERY, torch.Size([7, 2]), 14) == Grain()
+    assert Grain.within(QUERY, torch.Size([7, 2]), 9) == Grain(queries=4)
+    assert Grain.within(QUERY, torch.Size([7, 2]), 1) == Grain(queries=1)
 
-    maps = [run(seed) for seed in range(8)]
-    assert torch.equal(run(3), maps[3])
-    both = element_map(detector, one, "logit", 1.0)
-    assert sorted({float(m[0, 0]) for m in maps}) == pytest.approx([0.0, 2 * float(both[0, 0])])
+
+def test_blocks_hold_all_channels_of_their_cells_and_every_cell_is_in_one():
+    members = Grain(2).members(torch.Size([2, 3, 4]), torch.zeros(1))
+    assert [sorted(set(block.tolist())) for block in members] == [
+        [0, 1, 4, 5, 12, 13, 16, 17], [2, 3, 6, 7, 14, 15, 18, 19], [8, 9, 20, 21], [10, 11, 22, 23],
+    ]  # fmt: skip
+
+
+def test_of_too_many_queries_the_most_confident_are_measured(detector, one):
+    """The detector draws the lanes whose logit is positive: the third lane's is not."""
+    whole = element_map(detector, one, "place", 0.01)
+    found = element_map(detector, one, "place", 0.01, grain=Grain(queries=1))
+    measured = ~found.isnan()
+    best = int(detector.confidence(one, "place")[0].flatten().argmax())
+    assert measured.flatten().nonzero().flatten().tolist() == [best]
+    assert found[measured].tolist() == pytest.approx(whole[measured].tolist())
+
+
+def test_a_block_scores_what_moving_it_scores(ganet):
+    detector, outputs = ganet
+    found = element_map(detector, outputs, "error", 0.2, grain=Grain(16))
+    assert found.shape == (1, 32, 48) and len(found.unique()) <= 6
+    assert torch.equal(found[0, :16, :16], found[0, :1, :1].expand(16, 16))
+    assert torch.equal(found, element_map(detector, outputs, "error", 0.2, grain=Grain(16), batch=5))
+    signs = torch.randint(2, (2 * 32 * 48,), generator=torch.Generator().manual_seed(0)).view(2, 32, 48) * 2 - 1
+    step = torch.zeros(2, 32, 48)
+    step[:, 16:, 16:32] = 0.2 * root_mean_square(outputs["error"]) * signs[:, 16:, 16:32]
+    moved = detector.decode({**outputs, "error": outputs["error"] + step})
+    back = detector.decode({**outputs, "error": outputs["error"] - step})
+    scores = [float(distortion(detector.decode(outputs), each).score) for each in (moved, back)]
+    assert sum(scores) > 0 and float(found[0, 20, 20]) == pytest.approx(sum(scores) / 2, abs=1e-4)
 
 
 def test_inputs_stay_and_one_image_is_asked_for(detector, outputs, one):
@@ -69,6 +127,14 @@ def test_foreground_share_by_hand():
     confidence = torch.tensor([[[0.9, 0.2], [0.6, 0.5]]])
     assert foreground_share(sensitivity, confidence) == pytest.approx(0.75)
     assert foreground_share(sensitivity * 0, confidence) == 0.0
+    sensitivity[0, 0, 1] = float("nan")  # not measured
+    assert foreground_share(sensitivity, confidence) == pytest.approx(6 / 7)
+
+
+def test_foreground_area_is_the_share_of_a_head_that_is_sensitive_everywhere():
+    confidence = torch.tensor([[[0.9, 0.2], [0.6, 0.5]]])
+    shape = torch.Size([3, 2, 2])
+    assert foreground_area(shape, confidence) == foreground_share(torch.ones(shape), confidence) == 0.5
 
 
 def test_box_mask_takes_cells_by_their_centres():
