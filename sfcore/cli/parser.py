@@ -24,6 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     _scenes(commands)
     _evaluate(commands)
     _compare(commands)
+    _report(commands)
     _bench(commands)
     _runs(commands)
     _app(commands)
@@ -110,7 +111,7 @@ def _tune(commands: Any) -> None:
     for what, default in (("weight", "omse"), ("activation", "moving-average-omse")):
         text = f"what finds the ranges of {what}s: {which} (default: {default})"
         parser.add_argument(f"--{what}-calibrator", metavar="NAME", help=text)
-    mean = "do not remove the mean error of each layer's output when calibrating"
+    mean = "never remove the mean error of each layer's output (default: where lanes are less distorted for it)"
     parser.add_argument("--no-bias-correction", action="store_true", help=mean)
     parser.add_argument("--k", type=int, metavar="N", help="heads to tune on")
     parser.add_argument("--lam", type=float, metavar="X", help="weight of the confidence term")
@@ -121,7 +122,7 @@ def _tune(commands: Any) -> None:
     parser.add_argument("--set", nargs="+", metavar="OPTION=VALUE", help=setting)
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--out", required=True, metavar="RUNDIR", help="the run folder")
-    parser.add_argument("--detach", action="store_true", help="run in a process of its own and return at once")
+    parser.add_argument("--detach", action="store_true", help="in a process of its own, once earlier ones are done")
     _device_option(parser)
 
 
@@ -130,6 +131,17 @@ def _compare(commands: Any) -> None:
     parser.add_argument("run", metavar="RUNDIR", help=RUN_HELP)
     _images_option(parser, None)
     _device_option(parser)
+
+
+def _report(commands: Any) -> None:
+    text = "Write one HTML file about a run, or comparing two, that opens anywhere without a server or a network."
+    parser = _command(commands, "report", text)
+    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
+    parser.add_argument("run2", metavar="RUN2", nargs="?", help="a second run of the same detector, to compare with")
+    parser.add_argument("--out", required=True, metavar="FILE", help="the report, such as report.html")
+    source = "folder, dataset, video, part of one or image (default: what the first run held back from tuning)"
+    parser.add_argument("--images", metavar="SOURCE", help=source)
+    parser.add_argument("--frames", type=int, default=20, metavar="N", help="at most N, evenly spread (default: 20)")
 
 
 def _bench(commands: Any) -> None:
@@ -250,7 +262,9 @@ def _runs(commands: Any) -> None:
         one = _command(actions, action, text, "runs")
         one.add_argument("run", metavar="RUNDIR", help=RUN_HELP)
         if action == "resume":
-            one.add_argument("--detach", action="store_true", help="in a process of its own; return at once")
+            one.add_argument(
+                "--detach", action="store_true", help="in a process of its own, once earlier ones are done"
+            )
 
 
 def _app(commands: Any) -> None:

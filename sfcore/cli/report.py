@@ -1,0 +1,38 @@
+"""``sfcore report``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from sfcore.cli.console import Answer, Progress
+from sfcore.cli.runs import find_run
+from sfcore.errors import InputError
+from sfcore.files import write_atomic
+from sfcore.resources import home
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    """Write the report of a run, or of two compared."""
+    if arguments.frames < 1:
+        raise InputError(f"the number of frames is {arguments.frames}: it must be at least 1")
+    if str(home()) not in sys.path:  # the app lies beside the package, or inside it when installed
+        sys.path.append(str(home()))
+    from app.report import gather, source_of, write
+
+    runs = [find_run(name) for name in (arguments.run, arguments.run2) if name]
+    dataset = source_of(arguments.images) if arguments.images else None
+    progress = Progress()
+    found = gather(runs, dataset, most=arguments.frames, progress=progress)
+    progress.close()
+    out = Path(arguments.out)
+    write_atomic(out, write(found).encode())
+    content = {
+        "report": str(out),
+        "runs": [str(one.path) for one in runs],
+        "images": len(found.found.frames),
+        "models": {name: verdict.agreement.to_dict() for name, verdict in found.found.verdicts.items()},
+        "problems": list(found.found.problems.values()),
+    }
+    return Answer(content, f"{out}: {len(found.found.frames)} frames, {len(found.models)} models")
