@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,21 +13,26 @@ import torch
 from torch import Tensor
 
 from app.session import DetectorChoice, Studio, load_detector, outputs_of, remembered
-from app.style import Bar
+from sfcore.detectors.base import Head
 from sfcore.distortion import Distortion, distortion
 from sfcore.lanes import Lanes
-from sfcore.sensitivity.elements import element_map
+from sfcore.resources import cache
+from sfcore.sensitivity.background import Task, ask
+from sfcore.sensitivity.elements import Grain, element_map
 from sfcore.sensitivity.noise import Noise, perturb
 
 LEVELS = tuple(float(f"{v:.2g}") for v in np.geomspace(0.001, 1.0, 31))  # ten steps a decade
 DEFAULT_LEVEL = LEVELS[17]  # 5 %: what 8 bits may leave on a head, and enough to be seen
 Scores = dict[str, tuple[float, float, float]]  # of each head: mean, 5 % and 95 % quantile
 RERUNS = 20  # draws of noise behind each bar of the ranking
+MOST_MOVES = 12_000  # of an element map: heads with more elements are moved in blocks
+QUICK = 0.8  # seconds that an element map may take for the page to wait for it
+TIMED = 64  # lane sets that are decoded to know how long many take
 
 
 @dataclass(frozen=True)
 class Moved:
-    """One image's lanes before and after noise, and the distortion between them."""
+    """One image's lanes before and after noise, of one draw or of several, and the distortion between them."""
 
     before: Lanes
     after: Lanes
@@ -33,17 +40,24 @@ class Moved:
 
 
 def with_noise(
-    view: Studio, head: str, noise: Noise, seed: int, mask: Tensor | None = None, error: Tensor | None = None
+    view: Studio,
+    head: str,
+    noise: Noise,
+    seeds: Sequence[int],
+    mask: Tensor | None = None,
+    error: Tensor | None = None,
 ) -> Moved:
     """Perturb one head of the shown image, decode, and score against the lanes without noise.
 
     Args:
+        seeds: one of each draw.
         mask: which elements of the head are perturbed; all when None.
         error: the head's recorded quantization error, for replay.
     """
     detector, outputs = view.detector, view.outputs()
-    noisy = perturb(outputs, head, noise, torch.Generator().manual_seed(seed), mask=mask, error=error)
-    before, after = detector.decode(outputs), detector.decode(noisy)
+    draws = [perturb(outputs, head, noise, torch.Generator().manual_seed(s), mask=mask, error=error) for s in seeds]
+    many = {name: torch.cat([draw[name] for draw in draws]) for name in outputs}
+    before, after = detector.decode(outputs), detector.decode(many)
     return Moved(before, after, distortion(before, after))
 
 
@@ -82,13 +96,34 @@ def most_sensitive(view: Studio) -> str:
     return max(found, key=lambda head: found[head][0])
 
 
-def elements_of(view: Studio, head: str, level: float) -> Tensor:
-    """The element map of one head on the shown image, with a progress bar while it is measured."""
+def grain_of(view: Studio, head: Head) -> Grain:
+    """How fine the element map of a head can be without taking too long."""
+    return Grain.within(head, view.outputs()[head.name].shape[1:], MOST_MOVES)
 
-    def measure() -> Tensor:
-        bar = Bar("Moving one element at a time")
-        found = element_map(view.detector, view.outputs(), head, level, progress=bar)
-        bar.close()
-        return found
 
-    return remembered(("elements", *view.key, head, level), measure)
+def elements_of(view: Studio, head: Head, level: float) -> Tensor | float:
+    """The element map of one head on the shown image; while a process measures it, the share that is done.
+
+    Raises:
+        InputError: it cannot be measured.
+    """
+    outputs, grain = view.outputs(), grain_of(view, head)
+    moves = 2 * len(grain.members(outputs[head.name].shape[1:], view.detector.confidence(outputs, head.name)[0]))
+    if moves * decode_seconds(*view.key) > QUICK:
+        task = Task(view.choice.name, view.choice.weights, outputs, head.name, level, grain)
+        return ask(cache() / "elements", task)
+    key = ("elements", *view.key, head.name, level)
+    return remembered(key, lambda: element_map(view.detector, outputs, head.name, level, grain=grain))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def decode_seconds(choice: DetectorChoice, image: Path, stamp: float) -> float:
+    """What it takes to decode and score one lane set of many, on this machine."""
+    detector, outputs = load_detector(choice), outputs_of(choice, image, stamp)
+    many = {name: value.expand(TIMED, *value.shape[1:]) for name, value in outputs.items()}
+    reference, took = detector.decode(outputs), []
+    for _ in range(3):  # the first time may be slow
+        start = time.perf_counter()
+        distortion(reference, detector.decode(many))
+        took.append(time.perf_counter() - start)
+    return min(took) / TIMED

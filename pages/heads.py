@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import results, style
 from app.explore import DEFAULT_LEVEL, LEVELS, RERUNS, Moved, Scores, most_sensitive, scores_at, with_noise
 from app.figures import charts, road
 from app.figures.colours import PARTS
 from app.session import Studio, studio
-from sfcore.detectors.base import Outputs
+from app.show import chart, picture
+from app.widgets.level_slider import chosen, level_slider
+from app.widgets.player import Shot, player
 from sfcore.errors import InputError
+from sfcore.runs import RunFolder
 from sfcore.sensitivity.noise import Noise, NoiseKind
 
 KINDS: dict[str, NoiseKind] = {"Gaussian": "gaussian", "Uniform": "uniform", "Quantization error": "replay"}
 REPLAYED = 8  # images whose quantization error is recorded
-PLOT = {"displayModeBar": False}
+FILM, FILM_WIDTH = 16, 800  # draws of the film; pixels of its pictures
+VIEWS = ("One draw", f"{FILM} draws")
+LEVEL_HELP = "RMS of the noise as a share of the RMS of the head's output. Each step is a factor of 1.26."
+TEXTS = [style.level_text(level) for level in LEVELS]
 
 
-def controls(view: Studio) -> tuple[str, Noise, int]:
-    """Head, noise and seed, all of them in the URL."""
+def controls(view: Studio) -> tuple[str, NoiseKind, int, DeltaGenerator]:
+    """Head, kind of noise and seed, all of them in the link; and the place of the slider between them."""
     names = [head.name for head in view.detector.heads]
     first, second, third, fourth = st.columns([1.3, 1.3, 2.6, 1], gap="medium", vertical_alignment="top")
     head = first.selectbox(
@@ -31,51 +41,54 @@ def controls(view: Studio) -> tuple[str, Noise, int]:
         help="Gaussian: normally distributed. Uniform: bounded, like rounding errors. Quantization error: what your "
         "latest run's calibrated model leaves on this head, replayed at the chosen level.",
     )  # fmt: skip
-    level = third.select_slider(
-        "Noise level", LEVELS, value=DEFAULT_LEVEL, format_func=style.level_text, key="level",
-        bind="query-params",
-        help="RMS of the noise as a share of the RMS of the head's output. Each step is a factor of 1.26.",
-    )  # fmt: skip
     seed = fourth.number_input(
-        "Seed", 0, 9999, 0, key="seed", bind="query-params", help="Another seed, another draw of the noise."
-    )
-    return head, Noise(KINDS[kind], level), int(seed)
+        "Seed", 0, 9999, 0, key="seed", bind="query-params",
+        help="Another seed, another draw of the noise. Step through draws with − and +.",
+    )  # fmt: skip
+    return head, KINDS[kind], int(seed), third.container()
 
 
-def recorded(view: Studio, noise: Noise) -> tuple[str, Outputs | None]:
-    """The newest run of this detector and its quantization error on each head, when that is to be replayed."""
-    if noise.kind != "replay":
-        return "", None
-    run = next((run for run in results.runs(view.choice.name) if "calibrated" in results.models_of(run)), None)
-    if run is None:
-        raise InputError(f"no quantization error is known for {view.choice.name}: start a run on the Tune page first")
-    return str(run.path), results.quantization_errors(view, run, view.images[:REPLAYED])
+def calibrated_run(view: Studio) -> RunFolder | None:
+    """The newest run of this detector with a calibrated model, whose quantization error can be replayed."""
+    return next((run for run in results.runs(view.choice.name) if "calibrated" in results.models_of(run)), None)
 
 
-def picture(view: Studio, moved: Moved) -> None:
-    """Both lane sets over the road."""
+def one_draw(view: Studio, moved: Moved) -> None:
+    """Both lane sets of one draw over the road."""
     drawn = road.draw_moved(view.canvas, moved.before, moved.after, moved.distortion)
-    st.image(road.jpeg(road.name_lanes(drawn, moved.before)), width="stretch", alt="Lanes before and after noise")
-    style.moved_legend("with noise")
+    picture(road.name_lanes(drawn, moved.before), key="noise on a head", alt="Lanes before and after noise")
+
+
+def film(view: Studio, moved: Moved, seeds: Sequence[int]) -> None:
+    """The draws one after the other, each with its distortion."""
+    canvas, scores = road.canvas(view.canvas, FILM_WIDTH), moved.distortion.score.tolist()
+    most, shots = max(*scores, 1e-6), []
+    for place, (seed, score) in enumerate(zip(seeds, scores, strict=True)):
+        drawn = road.draw_moved(canvas, moved.before, moved.after, moved.distortion, place)
+        jpeg = road.jpeg(road.name_lanes(drawn, moved.before))
+        shots.append(Shot(jpeg, f"seed {seed}: distortion {score:.2f}", score / most))
+    player(shots, key="film")
 
 
 def split(moved: Moved) -> None:
-    """The distortion of the image and of each lane, by part."""
-    parts = {name: float(value[0]) for name, value in moved.distortion.parts().items()}
+    """The distortion of the image and of each lane, by part; the mean over the draws."""
+    scores = moved.distortion.score
     st.metric(
-        "Lane Distortion Score",
-        f"{sum(parts.values()):.2f}",
+        "Lane Distortion Score" if len(scores) == 1 else f"Lane Distortion Score, mean of {len(scores)}",
+        f"{float(scores.mean()):.2f}",
         help="How far the lanes have moved, in pixels at 640 px image width, summed over the lanes. Bend: the ends "
         "of a lane moved. Spike: its middle moved. Misalignment: points that only one of the two lane sets has.",
     )
     names, lanes = road.lane_names(moved.before), moved.distortion
     rows = sorted(names, key=lambda slot: names[slot])
-    each = {part: [float(getattr(lanes, part)[0, slot]) for slot in rows] for part in PARTS}
-    each["misalignment"].append(float(lanes.extra[0].sum()))
-    each["bend"].append(0.0)
-    each["spike"].append(0.0)
-    figure = charts.split_bars([names[slot] for slot in rows] + ["new lanes"], each)
-    st.plotly_chart(figure, config=PLOT, key="split", alt="Distortion of each lane by part")
+    each = {part: [float(getattr(lanes, part)[:, slot].mean()) for slot in rows] for part in PARTS}
+    for part in PARTS:
+        each[part].append(float(lanes.extra.sum(1).mean()) if part == "misalignment" else 0.0)
+    titles = [names[slot] for slot in rows] + ["new lanes"]
+    chart(
+        charts.split_bars(titles, each), key="split", alt="Distortion of each lane by part",
+        table=pd.DataFrame({"lane": titles} | each),
+    )  # fmt: skip
 
 
 def ranking(view: Studio, head: str, level: float, found: Scores) -> None:
@@ -88,24 +101,53 @@ def ranking(view: Studio, head: str, level: float, found: Scores) -> None:
         f"**All heads at {style.level_text(level)}**",
         help=f"Mean over {RERUNS} draws of noise on this image; the whiskers span 5 % to 95 % of them.",
     )
-    st.plotly_chart(figure, config=PLOT, key="ranking", alt="Heads ranked by the distortion that equal noise causes")
+    table = pd.DataFrame.from_dict(found, "index", columns=["mean distortion", "5 % quantile", "95 % quantile"])
+    alt = "Heads ranked by the distortion that equal noise causes"
+    chart(figure, key="ranking", alt=alt, table=table.rename_axis("head").reset_index())
+
+
+def nothing_to_replay(view: Studio) -> None:
+    """What to do where no quantization error is known."""
+    st.info(
+        f"No quantization error is known for {view.choice.name} yet: start a run on the Tune page, or choose another "
+        "kind of noise.",
+        icon=":material/tune:",
+    )
+    st.page_link("../pages/tune.py", label="Go to Tune", icon=":material/arrow_forward:")
 
 
 @st.fragment
 def explore(view: Studio) -> None:
     """Everything that follows the controls; only this is rerun when one of them moves."""
     try:
-        head, noise, seed = controls(view)
+        head, kind, seed, place = controls(view)
+        level = chosen(TEXTS, TEXTS[LEVELS.index(DEFAULT_LEVEL)], "level")
+        noise, run = Noise(kind, LEVELS[level]), calibrated_run(view) if kind == "replay" else None
+        if kind == "replay" and run is None:
+            return nothing_to_replay(view)
+        errors = results.quantization_errors(view, run, view.images[:REPLAYED]) if run else None
         left, right = st.columns([2.3, 1], gap="medium")
-        source, errors = recorded(view, noise)
-        moved = with_noise(view, head, noise, seed, error=errors[head] if errors else None)
         with left:
-            picture(view, moved)
+            many = view_control() == VIEWS[1]
+            seeds = range(seed, seed + (FILM if many else 1))
+            moved = with_noise(view, head, noise, seeds, error=errors[head] if errors else None)
+            film(view, moved, seeds) if many else one_draw(view, moved)
+            style.moved_legend("with noise")
+        with place:  # the picture is there: the slider may send its next value
+            level_slider("Noise level", TEXTS, level, "level", LEVEL_HELP)
         with right:
             split(moved)
-            ranking(view, head, noise.level, scores_at(*view.key, noise, seed, source, errors))
+            ranking(view, head, noise.level, scores_at(*view.key, noise, seed, str(run.path) if run else "", errors))
     except InputError as error:
-        st.error(str(error))
+        st.error(str(error), icon=":material/error:")
+
+
+def view_control() -> str:
+    """One draw of the noise, or several as a film."""
+    return st.segmented_control(
+        "Draws of the noise", VIEWS, default=VIEWS[0], required=True, key="draws", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
 
 
 style.page(

@@ -2,60 +2,83 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from app import style
-from app.explore import LEVELS, elements_of, most_sensitive, with_noise
+from app.explore import LEVELS, Moved, elements_of, grain_of, most_sensitive, with_noise
 from app.figures import maps, road
-from app.figures.heads import confidence_map, on_frame
+from app.figures.heads import confidence_picture
 from app.session import Studio, studio
+from app.show import chart, picture, saved
+from app.widgets.level_slider import chosen, level_slider
 from app.widgets.pixel_picker import Box, pixel_picker
 from sfcore.detectors.base import Head
 from sfcore.errors import InputError
-from sfcore.sensitivity.elements import cell_mask, foreground_share
+from sfcore.sensitivity.elements import cell_mask, foreground_area, foreground_share
 from sfcore.sensitivity.noise import Noise
 
-PLOT = {"displayModeBar": False}
+TEXTS = [style.level_text(level) for level in LEVELS]
+DEFAULT = 20  # of LEVELS: 10 %
+LEVEL_HELP = "Strength of the noise on your selection, as a share of the RMS of the head's output."
+NOWHERE = torch.zeros(1, dtype=torch.bool)
+POLL = 0.4  # seconds between two looks at a map that is being measured
 
 
-def controls(view: Studio) -> tuple[Head, float, int]:
-    """Head, strength and seed."""
-    heads = view.detector.heads
-    names = [head.name for head in heads]
-    first, second, third = st.columns([1.4, 2.6, 1], gap="medium")
+def controls(view: Studio) -> tuple[Head, float, int, DeltaGenerator]:
+    """Head, step of the map and seed; and the place of the slider between them."""
+    names = [head.name for head in view.detector.heads]
+    first, second, third, fourth = st.columns([1.3, 1.3, 2.6, 1], gap="medium")
     name = first.selectbox(
-        "Head",
-        names,
-        index=names.index(most_sensitive(view)),
-        key="head",
-        bind="query-params",
+        "Head", names, index=names.index(most_sensitive(view)), key="head", bind="query-params",
         help="The output whose elements are moved, one at a time.",
-    )
-    level = second.select_slider(
-        "Step and noise level", LEVELS, value=LEVELS[20], format_func=style.level_text, key="p_level",
-        bind="query-params",
-        help="How far each element is moved for the map, and how strong the noise on your selection is, "
-        "as a share of the RMS of the head's output.",
     )  # fmt: skip
-    seed = third.number_input(
+    step = second.selectbox(
+        "Step of the map", LEVELS[10::5], index=2, format_func=style.level_text, key="step", bind="query-params",
+        help="How far each element is moved for the map, as a share of the RMS of the head's output.",
+    )  # fmt: skip
+    seed = fourth.number_input(
         "Seed", 0, 9999, 0, key="seed", bind="query-params", help="Of the noise on your selection."
     )
-    return view.detector.head(name), level, int(seed)
+    return view.detector.head(name), step, int(seed), third.container()
 
 
-def choose_on_road(view: Studio, head: Head, sensitivity: Tensor) -> tuple[Tensor | None, str]:
-    """The element map of a grid head over the road, to click or brush; returns the mask of what was chosen."""
-    picture = maps.element_picture(view.canvas, view.detector, sensitivity)
-    picked = pixel_picker(road.jpeg(picture), f"Element map of the head {head.name}", key=f"picked-{head.name}")
-    style.note(
-        "Brighter: moving this cell alone moves the lanes more. Click a cell or drag a rectangle to put noise there."
-    )
+def element_map(view: Studio, head: Head, found: Tensor | float) -> tuple[Tensor | None, str]:
+    """The map, to choose from; returns the mask of what was chosen, and where it is in words."""
+    st.markdown(f"**Element map of {head.name}**", help="How much the lanes move when an element moves alone.")
+    return (choose_on_road if head.layout == "grid" else choose_query)(view, head, found)
+
+
+def choose_on_road(view: Studio, head: Head, found: Tensor | float) -> tuple[Tensor | None, str]:
+    """The element map of a grid head over the road, to click or brush."""
+    if isinstance(found, Tensor):
+        drawn = maps.element_picture(view.canvas, view.detector, found)
+        meaning = (
+            f"Brighter: moving this {moved_together(view, head)} moves the lanes more, up to a distortion of "
+            f"{maps.brightest(found):.2g}. Click a cell or drag a rectangle to put noise there."
+        )
+    else:
+        drawn, meaning = road.dimmed(view.canvas), "Click a cell or drag a rectangle to put noise there, now or later."
+    with st.container(gap=None):
+        picked = pixel_picker(road.jpeg(drawn), f"Element map of the head {head.name}", key="box")
+        saved({"PNG": drawn}, f"element map of {head.name}")
+    style.note(meaning)
     if picked is None:
-        return None, "nothing chosen yet"
+        return None, "click or brush the map to put noise there"
     mask = maps.picked_mask(view.detector, head, view.outputs()[head.name].shape, picked)
     return mask, place(picked, int(mask.sum()))
+
+
+def moved_together(view: Studio, head: Head) -> str:
+    """What one cell of the map stands for."""
+    side, channels = grain_of(view, head).side, len(head.channels)
+    if side is None:
+        return "cell alone"
+    block = "cell" if side == 1 else f"block of {side} × {side} cells"
+    return f"{block} with all its {channels} channels at once, for there are too many to move alone,"
 
 
 def place(picked: Box, cells: int) -> str:
@@ -69,46 +92,83 @@ def place(picked: Box, cells: int) -> str:
     return f"{cells} cell{'s' if cells != 1 else ''}, {where}"
 
 
-def choose_cell(view: Studio, head: Head, sensitivity: Tensor) -> tuple[Tensor | None, str]:
-    """The element map of a query or image head as cells; the query is chosen from a list."""
-    count = 1 if head.layout == "image" else len(sensitivity)
-    query = 0
-    if count > 1:
-        best = int(sensitivity.sum(-1).argmax())
-        query = st.selectbox(
-            "Query", range(count), index=best, format_func=lambda i: f"Query {i + 1}", key=f"query-{head.name}",
-            help="Noise goes on this query. It starts at the most sensitive one.",
+def choose_query(view: Studio, head: Head, found: Tensor | float) -> tuple[Tensor, str]:
+    """The element map of a query or image head as a table of cells; the query is chosen from a list."""
+    shape = view.outputs()[head.name].shape[1:]
+    confidence = torch.broadcast_to(view.detector.confidence(view.outputs(), head.name)[0], shape)
+    chosen_query = None
+    if head.layout == "query":
+        sure = confidence.amax(-1)
+        chosen_query = st.selectbox(
+            "Query", range(len(sure)), index=int(sure.argmax()), key=f"query-{head.name}",
+            format_func=lambda i: f"Query {i + 1}, confidence {style.percent(float(sure[i]))}",
+            help="Noise goes on this query. It starts at the most confident one.",
         )  # fmt: skip
-    st.plotly_chart(maps.element_cells(head, sensitivity, query), config=PLOT, key="cells", alt="Element map")
-    style.note("Each cell: the distortion that moving this one value causes, up and down averaged.")
-    mask = cell_mask(head, sensitivity.shape, [() if head.layout == "image" else (query,)])
-    return mask, "all values of the image" if head.layout == "image" else f"query {query + 1}"
+        confidence = sure
+    if isinstance(found, Tensor):
+        figure = maps.element_cells(head, found, confidence, chosen_query)
+        table = pd.DataFrame(found.view(-1, len(head.channels)).numpy(), columns=list(head.channels))
+        chart(figure, key="element map", alt="Distortion that moving each value causes", table=table)
+        style.note(f"Each cell: the distortion that moving this value alone causes. {measured(view, head)}")
+    mask = cell_mask(head, shape, [() if chosen_query is None else (chosen_query,)])
+    return mask, "all values of the image" if chosen_query is None else f"query {chosen_query + 1}"
 
 
-def numbers(view: Studio, head: Head, sensitivity: Tensor) -> None:
-    """How much of the sensitivity lies where the detector sees a lane."""
-    confidence = view.detector.confidence(view.outputs(), head.name)[0]
-    area = float((torch.broadcast_to(confidence, sensitivity.shape) > 0.5).float().mean())
-    first, second = st.columns(2)
+def measured(view: Studio, head: Head) -> str:
+    """Which queries the map is of, where there are too many."""
+    queries = grain_of(view, head).queries
+    return f"Of so many queries the {queries} most confident were measured." if queries else ""
+
+
+def waiting(view: Studio, head: Head, step: float) -> None:
+    """How far the map is; once it is there, the page is drawn with it."""
+
+    @st.fragment(run_every=POLL)
+    def poll() -> None:
+        found = elements_of(view, head, step)
+        if isinstance(found, Tensor):
+            st.rerun()
+        st.progress(found, f"Measuring the element map: {style.percent(found)}")
+
+    poll()
+
+
+def confidence(view: Studio, head: Head) -> None:
+    """The confidence that belongs to the head, to hold beside the element map."""
+    st.markdown("**Confidence**", help="Where the detector sees lanes: the foreground, in the place of a label.")
+    drawn = confidence_picture(view.canvas, view.detector, view.outputs(), head.name)
+    picture(drawn, key="confidence", alt="Confidence over the road")
+    style.note("Dark 0, bright 1. Foreground: over 50 %.")
+
+
+def numbers(view: Studio, head: Head, found: Tensor | float) -> None:
+    """How much of the sensitivity lies where the detector sees a lane, and how much would by chance."""
+    sure = view.detector.confidence(view.outputs(), head.name)[0]
+    area = foreground_area(view.outputs()[head.name].shape[1:], sure)
+    share = foreground_share(found, sure) if isinstance(found, Tensor) else None
+    st.markdown("**Where the sensitivity lies**")
+    first, second, third = st.columns(3)
     first.metric(
-        "Sensitivity on foreground", style.percent(foreground_share(sensitivity, confidence)),
-        help="Share of all sensitivity that lies on elements with a confidence over 50 %.",
+        "On foreground", "…" if share is None else style.percent(share),
+        help="Share of the sensitivity of all elements that lies on those with a confidence over 50 %.",
     )  # fmt: skip
-    second.metric("Foreground elements", style.percent(area, 1), help="Share of elements with a confidence over 50 %.")
+    second.metric("By chance", style.percent(area, 1), help="Share of the elements that are foreground.")
+    focus = "…" if share is None else f"{share / area:.1f} ×" if area else "none"
+    third.metric("Focus", focus, help="The first over the second: 1 × would mean that the foreground matters no more.")
 
 
-def effect(view: Studio, head: Head, noise: Noise, seed: int, mask: Tensor | None, where: str) -> None:
+def effect(view: Studio, head: Head, moved: Moved, where: str) -> None:
     """What noise on the selection does to the lanes."""
     st.markdown(f"**Noise on {head.name}**: {where}")
-    if mask is None:
-        st.image(road.jpeg(road.draw_lanes(view.canvas, view.lanes())), width="stretch", alt="Lanes without noise")
-        st.info("Click or brush the map to put noise there.", icon=":material/touch_app:")
-        return
-    moved = with_noise(view, head.name, noise, seed, mask)
     drawn = road.draw_moved(view.canvas, moved.before, moved.after, moved.distortion)
-    st.image(road.jpeg(drawn), width="stretch", alt="Lanes before and after noise on the selection")
+    picture(drawn, key="noise on pixels", alt="Lanes before and after noise on the selection")
     style.moved_legend("with noise")
+
+
+def distortions(moved: Moved) -> None:
+    """The distortion that the noise causes, and its parts."""
     parts = {name: float(value[0]) for name, value in moved.distortion.parts().items()}
+    st.markdown("**What the noise causes**")
     for column, (name, value) in zip(st.columns(4), ({"distortion": sum(parts.values())} | parts).items(), strict=True):
         column.metric(name.capitalize(), f"{value:.2f}")
 
@@ -117,31 +177,28 @@ def effect(view: Studio, head: Head, noise: Noise, seed: int, mask: Tensor | Non
 def explore(view: Studio) -> None:
     """Everything on the page; only this is rerun when something is picked."""
     try:
-        head, level, seed = controls(view)
-        sensitivity = elements_of(view, head.name, level)
-        left, right = st.columns(2, gap="medium")
-        with left:
-            st.markdown(f"**Element map of {head.name}**")
-            choose = choose_on_road if head.layout == "grid" else choose_cell
-            mask, where = choose(view, head, sensitivity)
-            numbers(view, head, sensitivity)
-        with right:
-            effect(view, head, Noise("gaussian", level), seed, mask, where)
-            if head.layout == "grid":
+        head, step, seed, slider = controls(view)
+        level = chosen(TEXTS, TEXTS[DEFAULT], "p_level")
+        found, on_road = elements_of(view, head, step), head.layout == "grid"
+        (first, second), (third, fourth) = st.columns(2, gap="medium"), st.columns(2, gap="medium")
+        with first:
+            mask, where = element_map(view, head, found)
+            if not isinstance(found, Tensor):
+                waiting(view, head, step)
+        moved = with_noise(view, head.name, Noise("gaussian", LEVELS[level]), [seed], NOWHERE if mask is None else mask)
+        with third if on_road else second:
+            effect(view, head, moved, where)
+        with slider:  # the picture is there: the slider may send its next value
+            level_slider("Noise level", TEXTS, level, "p_level", LEVEL_HELP)
+        with fourth if on_road else second:
+            numbers(view, head, found)
+            distortions(moved)
+        if on_road:
+            with second:
                 confidence(view, head)
     except InputError as error:
-        st.error(str(error))
+        st.error(str(error), icon=":material/error:")
 
 
-def confidence(view: Studio, head: Head) -> None:
-    """The confidence that belongs to the head, to hold beside the element map."""
-    with st.expander("Confidence of this head", icon=":material/visibility:"):
-        heat = on_frame(confidence_map(view.detector, view.outputs(), head.name), view.detector)
-        st.image(road.jpeg(road.heat_over(view.canvas, heat, top=1.0)), width="stretch", alt="Confidence over the road")
-
-
-style.page(
-    "Pixels",
-    "Move each element of a head alone and see which ones the lanes hang on.",
-)
+style.page("Pixels", "Move each element of a head alone and see which ones the lanes hang on.")
 explore(studio())

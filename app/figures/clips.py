@@ -8,9 +8,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
 
+from app.figures.captions import captioned
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
 
@@ -21,14 +20,7 @@ GAP = 4  # pixels between the two pictures
 def beside(left: Image, right: Image, left_label: str, right_label: str) -> Image:
     """Two pictures of one size, side by side, each with its label in the upper corner."""
     gap = np.zeros((left.shape[0], GAP, 3), np.uint8)
-    pen = Pillow.fromarray(np.concatenate([left, gap, right], 1))
-    draw, size = ImageDraw.Draw(pen, "RGBA"), max(12, left.shape[1] // 44)
-    font = ImageFont.load_default(size)
-    for x, label in ((size / 2, left_label), (left.shape[1] + GAP + size / 2, right_label)):
-        box = draw.textbbox((x + size / 2, size), label, font=font)
-        draw.rounded_rectangle((x, size / 2, box[2] + size / 2, box[3] + size / 2), size / 3, (12, 18, 28, 205))
-        draw.text((x + size / 2, size), label, font=font, fill=(255, 255, 255, 255))
-    return np.asarray(pen)
+    return np.concatenate([captioned(left, left_label), gap, captioned(right, right_label)], 1)
 
 
 def webm(frames: Iterable[Image], rate: int = RATE) -> bytes:

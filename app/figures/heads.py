@@ -35,10 +35,10 @@ def head_picture(image: Image, detector: Detector, outputs: Outputs, head: Head)
     A confidence is shown as it is, and so are semantics that are scores themselves; others as their magnitude,
     weighted by the confidence that says where they are used.
     """
-    confidence = confidence_map(detector, outputs, head.name)
     if _is_score(head):
-        return heat_over(image, on_frame(confidence, detector), top=1.0)
-    return heat_over(image, on_frame(magnitude(outputs[head.name][0]) * confidence, detector), colours="magma")
+        return confidence_picture(image, detector, outputs, head.name)
+    weighted = magnitude(outputs[head.name][0]) * confidence_map(detector, outputs, head.name)
+    return heat_over(image, weighted, colours="magma", cut=detector.preprocessing.top)
 
 
 def _is_score(head: Head) -> bool:
@@ -55,11 +55,9 @@ def head_scale(detector: Detector, outputs: Outputs, head: Head) -> str:
     return f"Length of ({channels}) times its confidence. Brightest: {weighted.max():.1f} {head.units[0]}s."
 
 
-def on_frame(values: np.ndarray, detector: Detector) -> np.ndarray:
-    """Pad a map of the network's input to the whole image where the top was cut off."""
-    top = detector.preprocessing.top
-    missing = round(top / (1 - top) * values.shape[0]) if top else 0
-    return np.pad(values, ((missing, 0), (0, 0)))
+def confidence_picture(image: Image, detector: Detector, outputs: Outputs, name: str) -> Image:
+    """The confidence that belongs to a grid head, over the road: dark 0, bright 1."""
+    return heat_over(image, confidence_map(detector, outputs, name), top=1.0, cut=detector.preprocessing.top)
 
 
 def query_table(detector: Detector, outputs: Outputs, head: Head) -> str:

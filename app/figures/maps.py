@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from app.figures.charts import Figure, plain
-from app.figures.heads import on_frame
 from app.figures.road import colour_map, heat_over
 from sfcore.detectors.base import Detector, Head, Image
 from sfcore.sensitivity.elements import Box, box_mask
@@ -19,45 +18,63 @@ _SCALE = [[i / 8, "rgb({},{},{})".format(*colour_map(np.array(0.03 + 0.97 * i / 
 
 
 def element_picture(image: Image, detector: Detector, sensitivity: Tensor) -> Image:
-    """The element map of a grid head over the road; channels are added."""
-    return heat_over(image, on_frame(sensitivity.sum(0).cpu().numpy(), detector), colours="inferno")
+    """The element map of a grid head over the road; channels are added.
+
+    Brightness grows with the root of the distortion, up to :func:`brightest`: a few cells can outweigh all others.
+    """
+    share = cell_sums(sensitivity) / max(brightest(sensitivity), 1e-9)
+    cut = detector.preprocessing.top
+    return heat_over(image, np.sqrt(share), colours="inferno", top=1.0, cut=cut, cells=True)
 
 
-def element_cells(head: Head, sensitivity: Tensor, chosen: int | None = None) -> Figure:
+def cell_sums(sensitivity: Tensor) -> np.ndarray:
+    """(H, W): the distortions of each cell's channels, added."""
+    return sensitivity.sum(0).cpu().numpy()
+
+
+def brightest(sensitivity: Tensor) -> float:
+    """The distortion that is drawn brightest: all but 2 % of the sensitive cells stay under it."""
+    sums = cell_sums(sensitivity)
+    return float(np.quantile(sums[sums > 0], 0.98)) if (sums > 0).any() else 0.0
+
+
+def element_cells(head: Head, sensitivity: Tensor, confidence: Tensor, chosen: int | None = None) -> Figure:
     """The element map of a query or image head as cells: one row a query, one column a channel.
 
-    Of many queries the most sensitive are shown, and the chosen one.
+    The most sensitive query comes first. Of many the first are shown, and the chosen one after them.
+
+    Args:
+        confidence: of each query, (Q,), written beside its name.
     """
     values = sensitivity.reshape(-1, sensitivity.shape[-1]).cpu().numpy()
-    shown = np.argsort(-values.sum(1), kind="stable")[:MOST_ROWS]
-    shown = np.union1d(shown, [] if chosen is None else [chosen]).astype(int)
-    rows = ["image"] if head.layout == "image" else [f"query {i + 1}" for i in shown]
+    shown = np.argsort(-np.nansum(values, 1), kind="stable")[:MOST_ROWS].tolist()
+    if chosen is not None and chosen not in shown:
+        shown.append(chosen)
+    rows = [f"query {i + 1} · {100 * float(confidence[i]):.0f} %" for i in shown]
     values = values[shown]
     wide = len(head.channels) > MOST_COLUMNS  # too narrow cells for numbers
-    text = [["" if wide else f"{v:.2f}" for v in row] for row in values]
     figure = go.Figure(
         go.Heatmap(
             z=values,
             x=list(head.channels),
-            y=rows,
-            text=text,
+            y=rows if head.layout == "query" else ["image"],
+            text=[["" if wide or np.isnan(v) else f"{v:.2f}" for v in row] for row in values],
             texttemplate="%{text}",
             colorscale=_SCALE,
             zmin=0,
-            xgap=2,
+            xgap=0 if wide else 2,
             ygap=2,
+            showscale=wide,
             colorbar={"title": {"text": "distortion"}, "thickness": 12},
             hovertemplate="%{y}, %{x}: distortion %{z:.3f}<extra></extra>",
         )
     )
-    plain(figure, 90 + 34 * len(rows))
+    plain(figure, 90 + 34 * len(shown))
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(showgrid=False, side="top")
     if chosen is not None:
-        row = int(np.searchsorted(shown, chosen))
-        figure.add_shape(
-            type="rect", x0=-0.5, x1=len(head.channels) - 0.5, y0=row - 0.5, y1=row + 0.5, line={"width": 3}
-        )
+        row, right = shown.index(chosen), len(head.channels) - 0.5
+        figure.add_shape(type="rect", x0=-0.5, x1=right, y0=row - 0.5, y1=row + 0.5, line={"width": 3})
     return figure
 
 

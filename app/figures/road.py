@@ -103,16 +103,18 @@ def draw_lanes(image: Image, lanes: Lanes, index: int = 0, colour: str = FULL, t
     return picture
 
 
-def draw_moved(image: Image, reference: Lanes, other: Lanes, moved: Distortion, index: int = 0) -> Image:
+def draw_moved(
+    image: Image, reference: Lanes, other: Lanes, moved: Distortion, index: int = 0, tolerance: float = TOLERANCE
+) -> Image:
     """Two lane sets: the reference as a broad translucent band, the other as a line coloured by what happened.
 
-    Stretches that are missing from ``other`` are dotted along the reference.
+    Stretches that are missing from ``other`` are dotted along the reference. For ``tolerance`` see :func:`stretches`.
     """
     unit = image.shape[1] / WIDTH
     base = reference[index if len(reference) > 1 else 0].resized(image.shape[:2]).polylines(0)
     picture = _band(image, base, rgb(FULL), 14 * unit)
     scale = np.array([image.shape[1] / other.size[1], image.shape[0] / other.size[0]])
-    pieces = stretches(reference, other, moved, index)
+    pieces = stretches(reference, other, moved, index, tolerance)
     for kind in ("in place", "misalignment", "bend", "spike"):
         colour = rgb(PARTS.get(kind, MOVED))
         chosen = [s for s in pieces if s.kind == kind]
@@ -154,23 +156,40 @@ def name_lanes(image: Image, lanes: Lanes, index: int = 0) -> Image:
     return np.asarray(pen)
 
 
-def heat_over(image: Image, values: np.ndarray, colours: str = "viridis", top: float | None = None) -> Image:
+def heat_over(
+    image: Image,
+    values: np.ndarray,
+    colours: str = "viridis",
+    top: float | None = None,
+    cut: float = 0.0,
+    cells: bool = False,
+) -> Image:
     """A heat map over the darkened road: the higher the value, the more opaque.
 
     Args:
-        values: (h, w), any size; stretched over the whole image. Not finite counts as 0.
+        values: (h, w), any size; stretched over the image. Not finite counts as 0.
         colours: name of a Matplotlib colour map.
         top: the value drawn brightest; the largest when None.
+        cut: share of the image's height, from the top, that the values say nothing about.
+        cells: draw each value as a rectangle instead of blending it with its neighbours.
     """
     height, width = image.shape[:2]
+    sky = round(cut * height)
     clean = np.nan_to_num(np.asarray(values, np.float32), posinf=0.0, neginf=0.0)
     top = float(clean.max()) if top is None else top
     share = np.clip(clean / top, 0, 1) if top > 0 else np.zeros_like(clean)
-    share = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
-    painted = colour_map(share, colours)
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB).astype(np.float32) * 0.55
-    alpha = (0.9 * np.sqrt(share))[..., None]
-    return (grey * (1 - alpha) + painted * alpha).astype(np.uint8)
+    method = cv2.INTER_NEAREST if cells else cv2.INTER_LINEAR
+    level = cv2.resize((share * 255).astype(np.uint8), (width, height - sky), interpolation=method)
+    level = np.pad(level, ((sky, 0), (0, 0)))
+    alpha = 0.9 * np.sqrt(np.arange(256, dtype=np.float32) / 255)[:, None]
+    painted = _table(colours) * alpha
+    return (dimmed(image) * (1 - alpha)[level] + painted[level]).astype(np.uint8)
+
+
+def dimmed(image: Image) -> Image:
+    """The road in dark grey, as the ground of heat maps."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) * np.float32(0.55)
+    return cv2.cvtColor(grey.astype(np.uint8), cv2.COLOR_GRAY2RGB)
 
 
 def colour_map(share: np.ndarray, colours: str = "viridis") -> np.ndarray:

@@ -96,8 +96,17 @@ def selection_timeline(selected: Sequence[tuple[int, int, tuple[str, ...]]], ord
     return figure
 
 
-def k_lambda(cells: Mapping[tuple[int, float], float], title: str, best_is_low: bool = True) -> Figure:
-    """A value for each pair of k and λ that was run, as a map; pairs not run stay empty."""
+def k_lambda(
+    cells: Mapping[tuple[int, float], float],
+    title: str,
+    best_is_low: bool = True,
+    runs: Mapping[tuple[int, float], str] | None = None,
+) -> Figure:
+    """A value for each pair of k and λ that was run, as a map; pairs not run stay empty.
+
+    Args:
+        runs: the name of the run that a click on each pair answers with, as its ``customdata``.
+    """
     ks = sorted({k for k, _ in cells})
     lams = sorted({lam for _, lam in cells})
     values = [[cells.get((k, lam)) for lam in lams] for k in ks]
@@ -110,16 +119,32 @@ def k_lambda(cells: Mapping[tuple[int, float], float], title: str, best_is_low: 
             hovertemplate="%{y}, %{x}: %{z:.3f}<extra></extra>",
         )
     )  # fmt: skip
-    plain(figure, 110 + 56 * len(ks))
+    if runs:
+        _clickable(figure, cells, runs)
+    plain(figure, 110 + 56 * len(ks), showlegend=False)
     figure.update_xaxes(showgrid=False)
     figure.update_yaxes(showgrid=False)
     return figure
 
 
+def _clickable(figure: Figure, cells: Mapping[tuple[int, float], float], runs: Mapping[tuple[int, float], str]) -> None:
+    """Unseen markers over the cells, because a click on a heat map selects nothing."""
+    figure.add_scatter(
+        x=[f"λ = {lam:g}" for _, lam in runs],
+        y=[f"k = {k}" for k, _ in runs],
+        mode="markers",
+        marker={"symbol": "square", "size": 44, "opacity": 0},
+        customdata=list(runs.values()),
+        text=[f"{cells[pair]:.3f}" for pair in runs],
+        hovertemplate="%{y}, %{x}: %{text}<br>click to open %{customdata}<extra></extra>",
+    )
+
+
 def _log_axis(figure: Figure, values: np.ndarray, unit: str = "") -> None:
-    """A logarithmic axis labelled at 1, 2 and 5 of each decade, however short it is."""
-    decades = range(int(np.floor(np.log10(values.min()))), int(np.ceil(np.log10(values.max()))) + 1)
-    ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+    """A logarithmic axis labelled at round numbers, more of them where it is short."""
+    low, high = np.log10(values.min()), np.log10(values.max())
+    digits = (1, 2, 5) if high - low > 1 else (1, 1.5, 2, 3, 4, 5, 7)
+    ticks = [digit * 10.0**decade for decade in range(int(np.floor(low)), int(np.ceil(high)) + 1) for digit in digits]
     figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}{unit}" for tick in ticks])
 
 

@@ -119,11 +119,21 @@ def test_an_image_head_with_a_confidence_for_each_channel_has_a_row_for_each() -
     assert "2 %" in table and "50 %" in table and "98 %" in table
 
 
-def test_of_many_queries_the_sensitive_ones_and_the_chosen_one_are_drawn() -> None:
+def test_of_many_queries_the_sensitive_come_first_and_the_chosen_one_is_framed() -> None:
     detector, _ = anchors()
     sensitivity = torch.zeros(40, 30)
     sensitivity[20:] = torch.arange(20.0)[:, None]
-    figure = maps.element_cells(detector.head("offset"), sensitivity, chosen=3)
-    rows = [f"query {i + 1}" for i in (3, *range(26, 40))]
-    assert list(figure.data[0].y) == rows
-    assert figure.layout.shapes[0].y0 == -0.5  # the chosen one's frame is around its row
+    sensitivity[5] = float("nan")  # not measured
+    figure = maps.element_cells(detector.head("offset"), sensitivity, torch.arange(40) / 50, chosen=3)
+    assert list(figure.data[0].y) == [f"query {i + 1} · {2 * i} %" for i in (*range(39, 25, -1), 3)]
+    assert figure.layout.shapes[0].y0 == maps.MOST_ROWS - 0.5
+
+
+def test_one_cell_that_outweighs_all_others_does_not_hide_them() -> None:
+    sensitivity = torch.full((1, 10, 20), 0.1)
+    sensitivity[0, 0, 0], sensitivity[0, 9] = 100.0, 0.0
+    assert maps.brightest(sensitivity) == pytest.approx(0.1)
+    assert maps.brightest(sensitivity * 0) == 0.0
+    picture = maps.element_picture(np.zeros((200, 200, 3), np.uint8), Grid(), sensitivity)
+    assert picture[:100].max() == 0  # the network sees the lower half
+    assert picture[150, 100].max() > 200 and picture[199, 100].max() == 0

@@ -1,0 +1,24 @@
+"""A picture with a line of text in its upper corner."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from sfcore.detectors.base import Image
+
+
+def captioned(image: Image, text: str, lines: int = 44) -> Image:
+    """A copy of the picture with the text on a dark label.
+
+    Args:
+        lines: how many lines of text would be as wide as the picture; fewer are larger.
+    """
+    pen = Pillow.fromarray(image)
+    draw, size = ImageDraw.Draw(pen, "RGBA"), max(12, image.shape[1] // lines)
+    font, corner = ImageFont.load_default(size), (size, size)
+    box = draw.textbbox(corner, text, font=font)
+    draw.rounded_rectangle((size / 2, size / 2, box[2] + size / 2, box[3] + size / 2), size / 3, (12, 18, 28, 205))
+    draw.text(corner, text, font=font, fill=(255, 255, 255, 255))
+    return np.asarray(pen)

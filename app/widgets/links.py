@@ -1,0 +1,21 @@
+"""What our own components hold, kept in the page's link, as ``bind="query-params"`` does for Streamlit's widgets."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+
+def keep(name: str, text: str | None) -> None:
+    """Remember a choice for this visitor and put it in the link; None forgets it."""
+    st.session_state[name] = text
+    if text is None:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != text:
+        st.query_params[name] = text
+
+
+def recall(name: str) -> str | None:
+    """What the link says, or else what the visitor chose when last on this page."""
+    text = st.query_params.get(name) or st.session_state.get(name)
+    keep(name, text)
+    return text
