@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import streamlit as st
-
 from app.figures.runs import Points
 from sfcore.runs import RunFolder
 
@@ -23,7 +21,8 @@ class Story:
         phase: what is being done, in words.
         done, total: progress within the phase.
         seconds_left: of the phase; None while unknown.
-        loss, held_back: objective of each step; distortion on the held-back images where it was measured.
+        loss: objective of each step.
+        held_back: distortion on the held-back images where it was measured, that of the calibrated model first.
         noise: noise level of each head where it was measured.
         selected: (first iteration, last iteration, heads tuned on).
     """
@@ -40,6 +39,8 @@ class Story:
 
 def events(run: RunFolder) -> Sequence[Event]:
     """All events of a run; what was read before is kept with the session, so only new lines are parsed."""
+    import streamlit as st  # only pages have a session; reports read a run's events without one
+
     kept, offset = st.session_state.get(f"events {run.path}", ([], 0))
     new, after = run.events(offset)
     kept = new if after < offset or offset == 0 else kept + new
@@ -59,7 +60,7 @@ def story(found: Sequence[Event]) -> Story:
     heads = sorted({head for e in steps for head in e.get("noise") or {}})
     return Story(
         phase, done, total, _seconds_left(found, phase, done, total),
-        _series(steps, "loss"), _series(steps, "held_back"),
+        _series(steps, "loss"), _held_back(steps),
         {head: _noise(steps, head) for head in heads},
         _stretches(steps),
     )  # fmt: skip
@@ -71,6 +72,13 @@ def _points(pairs: Sequence[tuple[float, float]]) -> Points:
 
 def _series(steps: Sequence[Event], name: str) -> Points:
     return _points([(e["iteration"], e[name]) for e in steps if e.get(name) is not None])
+
+
+def _held_back(steps: Sequence[Event]) -> Points:
+    """Checks, and before them the calibrated model as iteration 0."""
+    first = next((e["calibrated"] for e in steps if e.get("calibrated") is not None), None)
+    places, values = _series(steps, "held_back")
+    return (places, values) if first is None else ([0, *places], [first, *values])
 
 
 def _noise(steps: Sequence[Event], head: str) -> Points:

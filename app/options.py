@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from app import style
+from app.efforts import PUBLISHED, described, efforts, preset, usual
+from app.session import forget_unknown
+from sfcore.detectors.registry import entry
+from sfcore.quant.methods import methods
 from sfcore.quant.objectives import OBJECTIVES
 from sfcore.quant.recipe import GRANULARITIES, LEARNABLE, OF_THE_NET, SCHEDULES, SELECTIONS, Recipe
+from sfcore.quant.scheme import Scheme
+from sfcore.resources import sample_data
+from sfcore.runs import RunFolder
 
 MAIN = ("k", "lam", "iterations", "batch", "learning_rate")  # shown at once; the others behind "More options"
 LABELS = {
     "k": "Heads, k", "lam": "Confidence, λ", "learn": "What is learned", "reselect_every": "Reselect every",
     "rounding": "Weight of rounding", "first_exponent": "First β", "last_exponent": "Last β",
 }  # fmt: skip
+OPTIONAL = ("step_rate", "reach")  # may be None, which 0 stands for: as numbers they are greater
+ELSEWHERE = "images elsewhere"  # where the session keeps why a run's images are not chosen
 CHOICES = {"granularity": GRANULARITIES, "selection": SELECTIONS, "schedule": SCHEDULES}
 
 
@@ -38,14 +50,91 @@ def _sentence(said: str) -> str:
 
 def draw(method: type[Recipe], heads: int) -> dict[str, Any]:
     """Controls for every option of a method; returns those that differ from its defaults."""
-    defaults = method()
-    if not defaults.iterations:
+    if not method().iterations:
         return {}
+    shown = start_values(method, effort_control(method, heads), heads)
     names = offered(method)
-    values = _grid(method, [name for name in MAIN if name in names], heads)
+    values = _grid(method, [name for name in MAIN if name in names], shown, heads)
     with st.expander("More options", icon=":material/tune:"):
-        values |= _grid(method, [name for name in names if name not in MAIN], heads)
-    return {name: value for name, value in values.items() if value != _shown(defaults, name, heads)}
+        values |= _grid(method, [name for name in names if name not in MAIN], shown, heads)
+    published = start_values(method, PUBLISHED, heads)
+    return {name: value for name, value in values.items() if value != published[name]}
+
+
+def effort_control(method: type[Recipe], heads: int) -> str:
+    """How much work the run may be; choosing fills in steps, batch and rates."""
+    known = efforts(method)
+    forget_unknown("t_effort", known)
+    effort = st.selectbox(
+        "Effort", known, index=known.index(usual(method)), key="t_effort", bind="query-params", on_change=refill,
+        args=(heads,),
+        help="Published runs take hours without a GPU. Quick look: minutes, to see which way it goes. Thorough: what "
+        "a CPU can do over lunch. Each fills in steps, batch and rates that go together; change them as you like.",
+    )  # fmt: skip
+    style.note(described(method, effort))
+    return effort
+
+
+def refill(heads: int) -> None:
+    """Put every option to what the chosen method and effort begin with; for use as a callback."""
+    method = methods()[st.session_state["t_method"]]
+    effort = st.session_state.get("t_effort")
+    effort = effort if effort in efforts(method) else usual(method)
+    st.session_state["t_effort"] = effort
+    fill(start_values(method, effort, heads))
+
+
+def fill(values: Mapping[str, Any]) -> None:
+    """Put options to values, as their controls hold them; before they are drawn, or in a callback."""
+    for name, value in values.items():
+        if name == "heads":
+            value = ", ".join(value)
+        st.session_state[f"t_{name}"] = list(value) if name == "learn" else 0.0 if value is None else value
+
+
+def start_values(method: type[Recipe], effort: str, heads: int) -> dict[str, Any]:
+    """All options of a method with an effort; k, which may be left to the number of heads, as a number."""
+    config = method()
+    own = {spec.name: getattr(config, spec.name) for spec in fields(method) if spec.init}
+    return own | {"k": config.heads_to_select(heads)} | preset(method, effort)
+
+
+def fill_from(run: RunFolder) -> None:
+    """Put all controls of the Tune page, and the sidebar, to what a run was asked; for use as a callback.
+
+    What the sidebar cannot name, such as several folders of images, stays as it is there; the Tune page says so.
+    """
+    spec = run.spec
+    scheme, method = Scheme.parse(spec.scheme), methods()[spec.method]
+    _fill_sidebar(spec.detector, spec.weights, spec.images)
+    heads = len(entry(spec.detector).build().heads)
+    settings = {name: getattr(spec.settings(), name) for name in start_values(method, PUBLISHED, heads)}
+    settings["k"] = spec.settings().heads_to_select(heads)
+    fits = (each for each in efforts(method) if preset(method, each).items() <= settings.items())
+    st.session_state.update({
+        "t_bits": str(replace(scheme, per_tensor=False, affine=False)), "t_tensor": scheme.per_tensor,
+        "t_affine": scheme.affine, "t_weights": spec.weight_calibrator, "t_activations": spec.activation_calibrator,
+        "t_corrected": spec.bias_correction, "t_method": spec.method, "t_effort": next(fits), "t_seed": spec.seed,
+        "t_device": spec.device,
+    })  # fmt: skip
+    if count := spec.limit or run.record().get("images"):
+        st.session_state.update({"t_limit": count, "limit": count})
+    fill(settings)
+
+
+def _fill_sidebar(detector: str, weights: str | None, images: tuple[str, ...]) -> None:
+    """Choose a run's detector, weights and images, the last where they are one source."""
+    st.session_state.update({"detector": detector, "detector before": detector, "weights": weights or ""})
+    st.session_state.pop(ELSEWHERE, None)
+    if images == (str(sample_data() / "scenes"),):
+        st.session_state["images"] = "Samples"
+    elif len(images) == 1:
+        st.session_state.update({"images": "Folder", "folder": images[0]})
+    else:
+        st.session_state[ELSEWHERE] = (
+            f"The run took {len(images)} sources of images, {Path(images[0]).name} first. The sidebar holds one: "
+            "choose it there."
+        )
 
 
 def offered(method: type[Recipe]) -> list[str]:
@@ -70,19 +159,14 @@ def offered(method: type[Recipe]) -> list[str]:
     return [name for name in names if name not in idle]
 
 
-def _shown(defaults: Recipe, name: str, heads: int) -> Any:
-    """The default as the control shows it: k, which may be left to the number of heads, as a number."""
-    return defaults.heads_to_select(heads) if name == "k" else getattr(defaults, name)
-
-
-def _grid(method: type[Recipe], names: list[str], heads: int) -> dict[str, Any]:
+def _grid(method: type[Recipe], names: list[str], shown: Mapping[str, Any], heads: int) -> dict[str, Any]:
     """Controls two by two, each pair a row of its own so that labels and fields line up."""
     texts, values = help_texts(method), {}
     for first in range(0, len(names), 2):
         columns = st.columns(2, gap="small", vertical_alignment="bottom")
         for name, column in zip(names[first : first + 2], columns, strict=False):
             with column:
-                values[name] = _control(name, _shown(method(), name, heads), texts.get(name, ""), heads)
+                values[name] = _control(name, shown[name], texts.get(name, ""), heads)
     return values
 
 
@@ -96,10 +180,13 @@ def _control(name: str, default: Any, text: str, heads: int) -> Any:
     if isinstance(default, bool):
         return st.checkbox(label, default, **key)
     if isinstance(default, int):
-        return st.number_input(label, 0 if default == 0 else 1, heads if name == "k" else 1_000_000, default, **key)
-    if default is None or isinstance(default, float):
-        step = default / 5 if default else 0.1
-        return st.number_input(label, 0.0, 1e6, default, step, format="%g", placeholder="none", **key)
+        most = heads if name == "k" else 1_000_000
+        return st.number_input(label, 0 if name == "rendered" else 1, most, default, **key)
+    if name in OPTIONAL:
+        key["help"] = f"{text} 0 stands for None."
+        return st.number_input(label, 0.0, 1e6, default or 0.0, (default or 0.1) / 5, format="%g", **key) or None
+    if isinstance(default, float):
+        return st.number_input(label, 0.0, 1e6, default, (default or 0.5) / 5, format="%g", **key)
     if name == "heads":
         return tuple(
             part.strip() for part in st.text_input(label, ", ".join(default), **key).split(",") if part.strip()

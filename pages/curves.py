@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from app import results, style
-from app.figures.curves import noise_score
-from app.session import Studio, outputs_of_all, remembered, studio
+from app import results, show, style
+from app.figures.curves import noise_score, side_by_side
+from app.session import DetectorChoice, Studio, forget_unknown, outputs_of_all, remembered, studio
+from sfcore.detectors.registry import entries
 from sfcore.errors import InputError
+from sfcore.runs import RunFolder
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 from sfcore.sensitivity.noise import NoiseKind
+from sfcore.sensitivity.selection import fast_scores, select
+
+Standing = Mapping[str, Mapping[str, float]]  # noise level of each head, by model
+Selected = Mapping[str, Sequence[str]]  # heads, by model
+MOST_OTHERS = 5  # detectors beside the chosen one
 
 KINDS: dict[str, NoiseKind] = {"Gaussian": "gaussian", "Uniform": "uniform"}
 
@@ -62,14 +68,12 @@ def measure(view: Studio, settings: CurveSettings) -> Curves:
     return remembered(("curves", view.choice, view.images, settings), draw_curves)
 
 
-def table(curves: Curves) -> bytes:
-    """The curves as CSV."""
-    with tempfile.TemporaryDirectory() as folder:
-        curves.save(Path(folder))
-        return (Path(folder) / "curves.csv").read_bytes()
+def table(curves: Curves) -> pd.DataFrame:
+    """All that was measured: one row a head and level."""
+    return pd.DataFrame([row for curve in curves.curves.values() for row in curve.rows()])
 
 
-def facts(curves: Curves, standing: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+def facts(curves: Curves, standing: Standing) -> pd.DataFrame:
     """One row a head: distortion at three noise levels, and where the quantized models stand."""
     rows = []
     for name, curve in curves.curves.items():
@@ -88,36 +92,106 @@ def formats(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def show(view: Studio, curves: Curves) -> None:
-    """The picture, the table, the file."""
-    left, right = st.columns([1, 2.4], gap="medium", vertical_alignment="bottom")
+def how(view: Studio) -> tuple[bool, bool, RunFolder | None]:
+    """Whether axes are logarithmic, whether single images are drawn, and the run whose models are marked."""
+    left, middle, right = st.columns([1, 1, 3], gap="medium", vertical_alignment="bottom")
     axes = left.segmented_control(
         "Axes", ["Log", "Linear"], default="Log", required=True, key="axes", bind="query-params",
         help="Log shows small noise, linear shows where lanes break.",
+    )  # fmt: skip
+    points = middle.toggle(
+        "Single images", False, key="points", bind="query-params",
+        help="Each image's mean distortion at each level as a faint point.",
     )  # fmt: skip
     with right:
         run = results.choose(view, "c_run", optional=True)
         if run is None and not results.runs(view.choice.name):
             style.note("Tune this detector once, and the noise of the quantized model is marked on each curve.")
+    return axes == "Log", points, run
+
+
+def chosen_heads(run: RunFolder, curves: Curves, standing: Standing) -> Selected:
+    """The heads that would be selected where the models of a run stand, as k is moved."""
+    left, right = st.columns([1, 2], gap="medium")
+    with left:
+        k = choose_k(run, len(curves.curves))
+    scores = {model: fast_scores(curves, levels) for model, levels in standing.items()}
+    selected = {model: select(scores[model], k) for model in standing}
+    with right:
+        words(standing, scores, selected, k)
+    return selected
+
+
+def choose_k(run: RunFolder, heads: int) -> int:
+    """How many heads are to be selected; the run's own number at first."""
+    if heads == 1:
+        return 1
+    usual = results.settings(run).get("k") or run.spec.settings().heads_to_select(heads)
+    return st.slider(
+        "Heads selected, k", 1, heads, usual, key="c_k", bind="query-params",
+        help="Sensitivity Aware Selection reads each head's distortion off its curve, at the noise level that the "
+        "quantized model has there at present, and takes the k heads with the most.",
+    )  # fmt: skip
+
+
+def words(standing: Standing, scores: Mapping[str, Mapping[str, float]], selected: Selected, k: int) -> None:
+    """What is selected, said in words."""
+    for model, heads in selected.items():
+        taken = ", ".join(
+            f"**{head}** (distortion {scores[model][head]:.2f} at {style.level_text(standing[model][head])})"
+            for head in heads
+        )
+        st.markdown(f"At the noise of the **{model}** model, k = {k} selects {taken}.")
+
+
+def show_chosen(view: Studio, curves: Curves) -> bool:
+    """The picture and the table of the chosen detector; returns whether axes are logarithmic."""
+    logarithmic, points, run = how(view)
     used = [view.images[i] for i in curves.meta["images"]]
-    standing: dict[str, dict[str, float]] = {}
+    standing: Standing = {}
+    selected: Selected = {}
     if run:
-        standing = {m: results.noise_levels(view, run, m, used) for m in results.models_of(run)}
-    st.plotly_chart(noise_score(curves, axes == "Log", standing), key="curves", alt="Noise-score curves of all heads")
+        standing = {model: results.noise_levels(view, run, model, used) for model in results.models_of(run)}
+        selected = chosen_heads(run, curves, standing)
+    names = [path.name for path in used] if points else None
+    figure = noise_score(curves, logarithmic, standing, selected, names)
+    show.chart(figure, key="curves", alt="Noise–score curves of all heads", table=table(curves))
+    rings = " Ring: selected at that model's noise." if run else ""
     style.note(
-        "Line: mean distortion of an image's lanes. Band: 5 % to 95 % of images and draws. "
-        "The steeper a head's curve, the less noise it bears. Click a name to hide its line."
+        "Line: mean distortion of an image's lanes. Band: 5 % to 95 % of images and draws. The steeper a head's curve, "
+        f"the less noise it bears.{rings} Click a name to hide its line."
     )
     frame = facts(curves, standing)
     st.dataframe(frame, column_config=formats(frame))
-    st.download_button(
-        "Download as CSV", table(curves), f"curves-{view.choice.name}.csv", "text/csv", icon=":material/download:"
-    )
+    return logarithmic
+
+
+def show_others(view: Studio, curves: Curves, settings: CurveSettings, logarithmic: bool) -> None:
+    """Other detectors, measured in the same way on the same images."""
+    names = [each.name for each in entries() if each.score and each.name != view.choice.name]
+    st.subheader("Beside other detectors", anchor=False)
+    forget_unknown("c_others", names)
+    chosen = st.multiselect(
+        "Detectors", names, key="c_others", bind="query-params", placeholder="none", max_selections=MOST_OTHERS,
+        help="Those that work with nothing to configure. They are measured on the same images, with the same settings.",
+    )  # fmt: skip
+    if not chosen:
+        style.note("Choose some to see whose heads bear least noise; all are drawn on one scale.")
+        return
+    each = {view.choice.name: curves}
+    for name in chosen:
+        other = replace(view, choice=DetectorChoice.of(name, None, view.choice.device))
+        each[name] = measure(other, settings)
+    tables = [table(found).assign(detector=name) for name, found in each.items()]
+    figure = side_by_side(each, logarithmic)
+    show.chart(figure, key="detectors", alt=f"Noise–score curves of {', '.join(each)}", table=pd.concat(tables))
 
 
 view = studio()
 style.page("Curves", "How far the lanes move as noise grows on each head. This decides which heads a run tunes on.")
 try:
-    show(view, measure(view, controls(view)))
+    settings = controls(view)
+    curves = measure(view, settings)
+    show_others(view, curves, settings, show_chosen(view, curves))
 except InputError as error:
     st.error(str(error))

@@ -7,6 +7,7 @@ from dataclasses import fields
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.efforts import PUBLISHED
 from app.options import help_texts, offered
 from sfcore.quant.methods import methods
 
@@ -40,7 +41,9 @@ def test_options_appear_with_what_makes_them_count() -> None:
 
         st.session_state["chosen"] = options.draw(methods()["netwise"], 4)
 
-    app = AppTest.from_function(page).run()
+    app = AppTest.from_function(page)
+    app.session_state["t_effort"] = PUBLISHED
+    app.run()
     assert not [control for control in app.number_input if control.key == "t_k"]
     app.selectbox(key="t_selection").set_value("random").run()
     assert app.number_input(key="t_k").value == 2
@@ -59,7 +62,9 @@ def test_only_what_differs_from_the_defaults_is_written_down() -> None:
 
         st.session_state["chosen"] = options.draw(methods()["selective-focus"], 4)
 
-    app = AppTest.from_function(page).run()
+    app = AppTest.from_function(page)
+    app.session_state["t_effort"] = PUBLISHED
+    app.run()
     assert not app.exception and app.session_state["chosen"] == {}
     app.number_input(key="t_k").set_value(3).run()
     app.number_input(key="t_lam").set_value(5.0).run()

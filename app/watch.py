@@ -1,0 +1,216 @@
+"""A run on the Tune page: how far it is, what can be done with it, its charts and its lanes."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import live, results, show, style
+from app.figures import road
+from app.figures import runs as pictures
+from app.figures.runs import Points
+from app.options import fill_from
+from app.session import forget_unknown
+from sfcore.distortion import distortion
+from sfcore.errors import InputError
+from sfcore.runs import RunFolder, ahead, launch, stop
+from sfcore.runs.preview import Preview, read
+
+STATUS = {
+    "queued": ("Queued", "gray"), "running": ("Running", "blue"), "stopped": ("Stopped", "orange"),
+    "done": ("Done", "green"), "failed": ("Failed", "red"),
+}  # fmt: skip
+EVERY = "2s"  # a run that goes on is drawn anew
+
+
+def watch() -> None:
+    """The chosen run, redrawn while it goes on."""
+    found = {run.name: run for run in results.runs()}
+    if not found:
+        st.info(
+            "No runs yet. Choose bits and a method, then start one; its progress appears here.", icon=":material/tune:"
+        )
+        return
+    forget_unknown("run", list(found))
+    name = st.selectbox("Run", list(found), key="run", bind="query-params", help="Newest first.")
+    every = EVERY if found[name].is_alive() else None
+
+    @st.fragment(run_every=every)
+    def present() -> None:
+        try:
+            alive = draw(found[name])
+        except InputError as error:
+            st.error(str(error))
+            return
+        if every and not alive:
+            st.rerun()
+
+    present()
+
+
+def draw(run: RunFolder) -> bool:
+    """Everything about a run; returns whether it goes on."""
+    alive = header(run)
+    told = live.story(live.events(run))
+    progress(run, told, alive)
+    outcome(run)
+    lanes(run, alive)
+    if told.loss[0]:
+        charts(told, results.heads_of(run.spec.detector))
+    elif alive and told.total:
+        style.note("Losses appear with the first step of tuning.")
+    return alive
+
+
+def header(run: RunFolder) -> bool:
+    """Status and what can be done; returns whether the run goes on."""
+    alive = run.is_alive()  # before its status, which a run that ends now has written down by then
+    status = run.status
+    word, colour = STATUS[status]
+    st.markdown(f":{colour}-badge[{word}] {summary(run)}")
+    with st.container(horizontal=True, gap="small"):
+        if alive:
+            stop_button(run, status == "queued")
+        elif status != "done":
+            resume_button(run)
+        if st.button(
+            "Duplicate", icon=":material/content_copy:", key="duplicate", on_click=fill_from, args=(run,),
+            help="Fills all controls with this run's settings: change some, then start.",
+        ):  # fmt: skip
+            st.rerun()  # the controls are outside this fragment
+        if results.figures(run):
+            st.page_link("../pages/compare.py", label="Compare its lanes", icon=":material/compare:")
+    if error := run.record().get("error"):
+        st.error(error)
+    return alive
+
+
+def stop_button(run: RunFolder, waiting: bool) -> None:
+    """Ask a run to stop, or to leave the queue."""
+    text = "Leaves the queue." if waiting else "Stops after the present step."
+    if st.button("Stop", icon=":material/stop:", help=f"{text} It can be resumed."):
+        stop(run)
+        st.toast("The run leaves the queue." if waiting else "The run stops after its present step.")
+
+
+def resume_button(run: RunFolder) -> None:
+    """Go on with a run that was stopped, or that failed."""
+    text = "Goes on from the last checkpoint, after the runs that are in the queue."
+    if st.button("Resume", icon=":material/play_arrow:", help=text):
+        launch(run)
+        st.rerun()
+
+
+def summary(run: RunFolder) -> str:
+    """What the run was asked to do, in one line."""
+    spec, chosen = run.spec, results.settings(run)
+    parts = [spec.detector, spec.scheme, spec.method]
+    parts += [f"{sign} {chosen[name]:g}" for name, sign in (("k", "k"), ("lam", "λ")) if chosen.get(name)]
+    if count := run.record().get("images"):
+        parts.append(f"{count:,} images")
+    return " · ".join(parts)
+
+
+def progress(run: RunFolder, told: live.Story, alive: bool) -> None:
+    """How far the run is, or what it waits for."""
+    if not alive:
+        return
+    before = ahead(run) if run.status == "queued" else []
+    if before:
+        names = ", ".join(each.name for each in before)
+        runs = "a run" if len(before) == 1 else f"{len(before)} runs"
+        st.progress(0.0, f"Number {len(before) + 1} in the queue, after {runs} on the same device: {names}")
+    elif not told.total or run.status == "queued":
+        st.progress(0.0, "Starting")
+    else:
+        left = f", {style.duration(told.seconds_left)} left" if told.seconds_left is not None else ""
+        share = min(told.done / told.total, 1.0)
+        st.progress(share, f"{told.phase.capitalize()}: {told.done:,} of {told.total:,}{left}")
+
+
+def outcome(run: RunFolder) -> None:
+    """The run's own result, once it has one."""
+    found = results.figures(run)
+    if not found:
+        return
+    columns = st.columns(4)
+    for place, (key, label, digits) in enumerate((("f1", "F1", 3), ("distortion", "Distortion", 2))):
+        for offset, name in enumerate(("calibrated", "tuned")):
+            value = found.get(name, {}).get(key)
+            columns[2 * place + offset].metric(f"{label}, {name}", "none" if value is None else f"{value:.{digits}f}")
+    style.note("On the run's held-back images. Judge it on other roads and cameras, on the Compare page.")
+
+
+def lanes(run: RunFolder, alive: bool) -> None:
+    """One held-back frame as its lanes improve: the present ones, or with a slider once the run rests."""
+    found = read(run)
+    if found is None:
+        return
+    st.markdown(
+        "**Lanes of one held-back frame**",
+        help="The frame with most lanes among those that the run is not tuned on. Its lanes are written down before "
+        "the first iteration and whenever the held-back images are checked.",
+    )
+    at = moment(found, alive)
+    now = found.lanes[found.iterations.index(at)]
+    moved = distortion(found.full, now)
+    picture = road.draw_moved(road.canvas(found.image), found.full, now, moved)
+    name = "calibrated, before any tuning" if at == 0 else f"after {at:,} iterations"
+    show.picture(picture, key="lanes", alt=f"The frame with the full-precision lanes and those {name}")
+    style.moved_legend("quantized")
+    style.note(f"{name.capitalize()}: distortion {float(moved.score[0]):.2f} on this frame.")
+
+
+def moment(found: Preview, alive: bool) -> int:
+    """The iteration whose lanes are shown."""
+    times = list(found.iterations)
+    if alive or len(times) == 1:
+        return times[-1]
+    if st.session_state.get("iteration", times[-1]) not in times:  # chosen for another run
+        del st.session_state["iteration"]
+    return st.select_slider(
+        "Iteration", times, times[-1], key="iteration", bind="query-params",
+        help="0 is the calibrated model. The state with the least distortion on all held-back images is kept.",
+    )  # fmt: skip
+
+
+def charts(told: live.Story, order: list[str]) -> None:
+    """Losses, noise levels and selection, two by two."""
+    drawn = [
+        (
+            "Loss",
+            "What is minimised, on each iteration's images.",
+            pictures.losses(told.loss),
+            "Loss over iterations",
+            columns(told.loss, "loss"),
+        )
+    ]
+    if told.held_back[0]:
+        drawn.append((
+            "Distortion on held-back images", "Mean per image. The state with the least is kept.",
+            pictures.held_back(told.held_back), "Distortion over iterations", columns(told.held_back, "distortion"),
+        ))  # fmt: skip
+    if told.noise:
+        table = pd.concat([columns(points, "noise").assign(head=head) for head, points in told.noise.items()])
+        drawn.append((
+            "Noise level of each head", "RMS error of the head's output over the head's own RMS, on the step's images.",
+            pictures.noise_over_time(told.noise, order), "Noise levels over iterations", table,
+        ))  # fmt: skip
+    if any(len(heads) < len(order) for _, _, heads in told.selected):
+        rows = [(first, last, ", ".join(heads)) for first, last, heads in told.selected]
+        drawn.append((
+            "Heads tuned on", "The most sensitive heads are selected anew every so often.",
+            pictures.selection_timeline(told.selected, order), "Selected heads over iterations",
+            pd.DataFrame(rows, columns=["from", "to", "heads"]),
+        ))  # fmt: skip
+    for first in range(0, len(drawn), 2):
+        pairs = zip(drawn[first : first + 2], st.columns(2, gap="medium"), strict=False)
+        for (title, text, figure, alt, table), column in pairs:
+            with column:
+                st.markdown(f"**{title}**", help=text)
+                show.chart(figure, key=title, alt=alt, table=table)
+
+
+def columns(points: Points, name: str) -> pd.DataFrame:
+    """A series as a table."""
+    return pd.DataFrame({"iteration": points[0], name: points[1]})
