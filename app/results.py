@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,8 +16,9 @@ from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.lanes import Lanes
-from sfcore.runs import RunFolder, default_root, list_runs
+from sfcore.runs import RunFolder, default_root, list_runs, trash
 from sfcore.runs.results import FILES, ModelName, load_model, models_of
+from sfcore.runs.trash import Deleted
 from sfcore.sensitivity.noise import relative_noise
 
 
@@ -132,19 +132,25 @@ def settings(run: RunFolder) -> dict[str, Any]:
     """The options of a run's method, defaults included where the method is known here; k only if heads are selected."""
     try:
         recipe = run.spec.settings()
-        k = None if recipe.selection == "none" else recipe.heads_to_select(len(heads_of(run.spec.detector)))
+        unused = recipe.selection in ("none", "fixed")
+        k = None if unused else recipe.heads_to_select(len(heads_of(run.spec.detector)))
         return asdict(recipe) | {"k": k}
     except InputError:
         return dict(run.spec.options)
 
 
-def delete(name: str) -> None:
-    """Remove a run with all its files.
+def delete(name: str) -> Deleted:
+    """Move a run to the trash, from where it can be restored for a day.
 
     Raises:
         InputError: it is going on, or it is no run.
     """
-    run = RunFolder.open(default_root() / Path(name).name)
-    if run.is_alive():
-        raise InputError(f"the run {run.name} is going on: stop it on the Tune page first")
-    shutil.rmtree(run.path)
+    return trash.delete(RunFolder.open(default_root() / Path(name).name))
+
+
+def put_in_sidebar(run: RunFolder) -> None:
+    """Choose the run and its detector with its weights for all pages; for use as a callback."""
+    spec = run.spec
+    st.session_state["run"] = run.name
+    if st.session_state.get("detector") != spec.detector or (spec.weights or "") != st.session_state.get("weights", ""):
+        st.session_state.update({"detector": spec.detector, "weights": spec.weights or ""})

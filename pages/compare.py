@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from app import results, sources, style
-from app.comparison import Comparison, Contender, Verdict, compare, contenders, labelled_lanes
+from app import reporting, results, show, sources, style
+from app.comparison import Contender, compare, contenders
 from app.figures import charts, clips, road, scores
 from app.figures.colours import LABEL, PARTS
-from app.figures.labels import draw_labels
 from app.session import Studio, forget_unknown, studio, written
-from app.widgets.blink import blink
+from app.verdicts import Comparison, Verdict, draw, labelled_lanes, series
 from app.widgets.compare_slider import compare_slider
 from app.widgets.frame_strip import Tile, frame_strip
+from app.widgets.player import blink
 from sfcore.datasets.dataset import Frame, spread
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
-from sfcore.evaluation.metric import Score, nothing_to_find
+from sfcore.evaluation.metric import nothing_to_find
 from sfcore.runs import RunFolder
 
 VIEWS = ("Slider", "Side by side", "Blink", "Clip")
 ORDERS = ("distortion", "labels")
 MOST_TILES = 60  # frames in the strip
 LONGEST, CLIP_WIDTH = 60, 720  # frames of a clip; pixels of each of its two pictures
-PLOT = {"displayModeBar": False}
 AGREEMENT = {
     "Agreement": st.column_config.NumberColumn(
         format="%.3f", help="F1 with the full-precision lanes in place of labels, at IoU 0.5; 1 is the same lanes."
@@ -126,21 +126,17 @@ def bars(models: Sequence[Contender], found: Comparison) -> None:
             "Figure", (first.labels.headline, "f1"), default=first.labels.headline, required=True, key="figure",
             bind="query-params", format_func=title, label_visibility="collapsed",
         )  # fmt: skip
-    shown = models if found.labelled else models[1:]
-    each = {model.name: found.verdicts[model.name].scores() for model in shown}
-    series = [scores.Series(m.name, m.colour, meaningful(each[m.name], figure), m.second) for m in shown]
-    st.plotly_chart(
-        scores.by_scenario(series, f"{title(figure)}, against {'labels' if found.labelled else 'full precision'}"),
-        config=PLOT, key="bars", alt=f"{title(figure)} of each model, in total and by scenario",
+    bars = series(models, found, figure)
+    named = f"{title(figure)}, against {'labels' if found.labelled else 'full precision'}"
+    show.chart(
+        scores.by_scenario(bars, named), key="by-scenario",
+        alt=f"{title(figure)} of each model, in total and by scenario",
+        table=pd.DataFrame({each.name: each.values for each in bars}).rename_axis("scenario").reset_index(),
     )  # fmt: skip
-    for scenario in (name for name, score in each[shown[0].name].items() if nothing_to_find(score)):
-        counts = ", ".join(f"{each[model.name][scenario]['fp']:g} by {model.name}" for model in shown)
+    each = {one.name: found.verdicts[one.name].scores() for one in bars}
+    for scenario in (name for name, score in each[bars[0].name].items() if nothing_to_find(score)):
+        counts = ", ".join(f"{score[scenario]['fp']:g} by {name}" for name, score in each.items())
         style.note(f"{scenario} has no lanes to find. Lanes found there all the same: {counts}.")
-
-
-def meaningful(groups: dict[str, Score], figure: str) -> dict[str, float | None]:
-    """One figure of each group, None where there was nothing to find."""
-    return {name: None if nothing_to_find(score) else score[figure] for name, score in groups.items()}
 
 
 def problems(found: Comparison) -> None:
@@ -207,13 +203,9 @@ def tile_text(verdict: Verdict, frame: Frame, order: str) -> str:
 
 def drawn(view: Studio, model: Contender, frame: Frame, canvas: Image, labels: bool) -> Image:
     """One model's lanes on one frame, against the full-precision ones."""
-    moved = model.moved(view, frame.image)
-    if model.which == "full":
-        picture = road.draw_lanes(canvas, moved.after)
-    else:
-        picture = road.draw_moved(canvas, moved.before, moved.after, moved.distortion)
     lanes = labelled_lanes(view.dataset, frame) if labels else []
-    return draw_labels(picture, lanes, view.dataset.size(frame)) if lanes else picture
+    size = view.dataset.size(frame) if lanes else (0, 0)
+    return draw(canvas, model, view.lanes(frame.image), model.lanes(view, frame.image), lanes, size)
 
 
 def film(view: Studio, chosen: Look, frame: Frame) -> None:
@@ -252,13 +244,16 @@ def picture(view: Studio, chosen: Look, frame: Frame) -> None:
     if chosen.view == "Clip":
         return film(view, chosen, frame)
     canvas = results.canvas(frame.image)
-    left, right = (road.jpeg(drawn(view, model, frame, canvas, chosen.labels)) for model in chosen.sides)
+    both = [drawn(view, model, frame, canvas, chosen.labels) for model in chosen.sides]
+    left, right = map(road.jpeg, both)
     names = chosen.left.name, chosen.right.name
-    if chosen.view == "Side by side":
-        for column, jpeg, name in zip(st.columns(2, gap="small"), (left, right), names, strict=True):
-            column.image(jpeg, name, width="stretch", alt=f"Lanes of {name} on {frame.name}")
-    else:
-        {"Slider": compare_slider, "Blink": blink}[chosen.view](left, right, *names, key=chosen.view)
+    with st.container(gap=None):
+        if chosen.view == "Side by side":
+            for column, jpeg, name in zip(st.columns(2, gap="small"), (left, right), names, strict=True):
+                column.image(jpeg, name, width="stretch", alt=f"Lanes of {name} on {frame.name}")
+        else:
+            {"Slider": compare_slider, "Blink": blink}[chosen.view](left, right, *names, key=chosen.view)
+        show.saved(dict(zip(names, both, strict=True)), f"lanes {Path(frame.name).stem}")
 
 
 def frame_numbers(view: Studio, models: Sequence[Contender], found: Comparison, frame: Frame) -> None:
@@ -268,7 +263,10 @@ def frame_numbers(view: Studio, models: Sequence[Contender], found: Comparison, 
     parts = [model.moved(view, frame.image).distortion.parts() for model in models[1:]]
     each = {part: [float(values[part][0]) for values in parts] for part in PARTS}
     figure = charts.split_bars([model.name for model in models[1:]], each)
-    st.plotly_chart(figure, config=PLOT, key="frame parts", alt="Distortion by part")
+    show.chart(
+        figure, key="frame-parts", alt="Distortion of this frame by part",
+        table=pd.DataFrame(each, index=[model.name for model in models[1:]]).rename_axis("model").reset_index(),
+    )  # fmt: skip
     values = {name: verdict.of_frame(frame.name) for name, verdict in found.verdicts.items()}
     known = [f"{name} {value:.2f}" for name, value in values.items() if value is not None]
     labels = found.verdicts[models[0].name].labels
@@ -298,7 +296,7 @@ def look(view: Studio, models: Sequence[Contender], found: Comparison) -> None:
 
 view = studio()
 style.page("Compare", "Full precision against quantized, before and after tuning, on any frame.")
-first, other, number = st.columns([2, 2, 1], gap="medium")
+first, other, number, last = st.columns([4, 4, 2, 1.6], gap="medium", vertical_alignment="bottom")
 with first:
     run = results.choose(view, "run")
 if run is None:
@@ -312,6 +310,9 @@ with other:
     second = results.choose(view, "against", optional=True, label="Run 2", besides=run)
 with number:
     frames = frames_to_compare(view)
+with last:
+    if st.button("Report", icon=":material/description:", width="stretch", help="All of this in one HTML file."):
+        reporting.ask([one for one in (run, second) if one], frames)
 models = contenders(run, second)
 found = compare(view, models, frames)
 table(found)

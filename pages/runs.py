@@ -1,23 +1,29 @@
-"""Runs: everything that was tuned, what came out, and the map over k and λ."""
+"""Runs: everything that was tuned, what came out, the map over k and λ, and sweeps that fill it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from app import results, style
+from app import options, reporting, results, show, sources, style, sweeps
 from app.figures.runs import k_lambda
 from sfcore.errors import InputError
-from sfcore.runs import RunFolder
+from sfcore.runs import RunFolder, default_root, stop
+from sfcore.runs.labels import Labels, labels, write_labels
+from sfcore.runs.trash import KEPT_SECONDS, Deleted, empty, restore, trash
 
 ORDER = [
-    *("Run", "Status", "Bits", "k", "λ", "F1 calibrated", "F1 tuned", "Distortion calibrated", "Distortion tuned"),
-    *("Took", "Created", "Detector", "Method"),
+    *("Run", "Status", "Tags", "Bits", "k", "λ", "F1 calibrated", "F1 tuned", "Distortion calibrated"),
+    *("Distortion tuned", "Note", "Took", "Created", "Detector", "Method"),
 ]
 COLUMNS = {
-    "Run": st.column_config.TextColumn(width="medium"),
+    "Run": st.column_config.TextColumn(width=290),
+    "Tags": st.column_config.ListColumn(width=130),
+    "Note": st.column_config.TextColumn(width="medium"),
     "Created": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
     "λ": st.column_config.NumberColumn(format="%g"),
     "F1 calibrated": st.column_config.NumberColumn(format="%.3f", help="On the run's held-back images, at IoU 0.5."),
@@ -26,17 +32,20 @@ COLUMNS = {
     "Distortion tuned": st.column_config.NumberColumn(format="%.2f", help="Mean per held-back image."),
 }
 STATUS = {"done": "✓ done", "running": "▶ running", "stopped": "❚❚ stopped", "failed": "✕ failed", "queued": "… queued"}
+MAPPED = {"Distortion tuned": ("distortion", True), "F1 tuned": ("F1", False)}  # column: title, whether low is good
+USUAL_LAMBDAS = ("0.5", "1", "2", "5", "10")
 
 
 def row(run: RunFolder) -> dict[str, object]:
     """One run as a row of the table."""
-    record, spec = run.record(), run.spec
+    record, spec, written = run.record(), run.spec, labels(run)
     settings = results.settings(run)
     started, ended = record.get("started"), record.get("ended")
     found = results.figures(run)
     return {
         "Run": run.name,
         "Status": STATUS[run.status],
+        "Tags": list(written.tags),
         "Detector": spec.detector,
         "Bits": spec.scheme,
         "Method": spec.method,
@@ -46,56 +55,204 @@ def row(run: RunFolder) -> dict[str, object]:
         "F1 tuned": found.get("tuned", {}).get("f1"),
         "Distortion calibrated": found.get("calibrated", {}).get("distortion"),
         "Distortion tuned": found.get("tuned", {}).get("distortion"),
+        "Note": written.note,
         "Took": "" if started is None or ended is None else style.duration(ended - started),
         "Created": pd.Timestamp(record.get("created", time.time()), unit="s"),
     }
 
 
 def filters(frame: pd.DataFrame) -> pd.DataFrame:
-    """Narrow the table by detector, bits and method."""
-    for column, name in zip(st.columns(4), ("Detector", "Bits", "Method", "Status"), strict=True):
-        chosen = column.multiselect(
-            name, sorted(frame[name].unique()), key=f"f_{name.lower()}", bind="query-params", placeholder="all"
-        )
-        if chosen:
-            frame = frame[frame[name].isin(chosen)]
+    """Narrow the table by text, tags, detector, bits, method and status."""
+    search, *columns = st.columns([1.5, 1, 1, 1, 1, 1])
+    text = search.text_input(
+        "Search", key="f_text", bind="query-params", placeholder="name, tag, note, …", icon=":material/search:",
+        help="All words must occur in the run's name, tags, note, detector, bits, method or status.",
+    )  # fmt: skip
+    words = text.lower().split()
+    lines = (" ".join(map(str, each)).lower() for each in frame.itertuples(index=False))
+    frame = frame[[all(word in line for word in words) for line in lines]]
+    for column, name in zip(columns, ("Tags", "Detector", "Bits", "Method", "Status"), strict=True):
+        each = frame[name].explode().dropna()  # a run may have several tags
+        if chosen := choose(column, name, each.unique()):
+            frame = frame.loc[each[each.isin(chosen)].index.unique()]
     return frame
+
+
+def choose(column: DeltaGenerator, name: str, values: Sequence[str]) -> list[str]:
+    """Which values of a column to show; none for all."""
+    key = f"f_{name.lower()}"
+    kept = [value for value in st.session_state.get(key, []) if value not in values]
+    options = sorted([*values, *kept])  # what is chosen stays on offer though nothing that is left has it
+    return column.multiselect(name, options, key=key, bind="query-params", placeholder="all")
 
 
 @st.dialog("Delete runs")
 def confirm(names: list[str]) -> None:
     """Ask before anything is removed."""
-    st.write(f"Delete {len(names)} run{'s' if len(names) > 1 else ''} with their models for good?")
-    st.code("\n".join(names), language=None)
+    st.write(f"Delete {sources.count(len(names), 'run')}, models included? For a day that can be undone.")
+    st.write("\n".join(f"- {name}" for name in names))
     cancel, delete = st.columns(2)
     if cancel.button("Keep", width="stretch"):
         st.rerun()
     if delete.button("Delete", type="primary", width="stretch"):
         try:
             for name in names:
-                results.delete(name)
+                deleted().append(results.delete(name))
             st.rerun()
         except InputError as error:
             st.error(str(error))
 
 
-def actions(chosen: list[str]) -> None:
+def deleted() -> list[Deleted]:
+    """What this visitor deleted and has not restored."""
+    kept: list[Deleted] = st.session_state.setdefault("deleted runs", [])
+    kept[:] = [run for run in kept if run.place.is_dir()]
+    return kept
+
+
+def undo_bar() -> None:
+    """What was deleted, with the way back."""
+    empty(default_root(), KEPT_SECONDS)
+    mine, all_runs = deleted(), trash(default_root())
+    if not all_runs:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+        said = f"{sources.count(len(mine), 'run')} deleted" if mine else ""
+        others = len(all_runs) - len(mine)
+        more = f"{others} {'more ' if mine else ''}in the trash" if others else ""
+        st.markdown(":material/delete: " + " · ".join(filter(None, (said, more))), width="content")
+        if mine and st.button("Undo", icon=":material/undo:", help="Put back what you deleted."):
+            put_back(mine)
+        if others and not mine and st.button("Restore", icon=":material/undo:", help="Put all of them back."):
+            put_back(all_runs)
+        if st.button("Empty the trash", type="tertiary", help="Removes these runs for good. A day later that is done."):
+            empty(default_root())
+            st.rerun()
+
+
+def put_back(gone: Sequence[Deleted]) -> None:
+    """Restore runs, as many as can be."""
+    try:
+        for run in gone:
+            restore(run)
+        st.rerun()
+    except InputError as error:
+        st.error(str(error))
+
+
+@st.dialog("Tags and note")
+def write_on(runs: Sequence[RunFolder], known: Sequence[str]) -> None:
+    """Edit what is written on runs: a note on one, the tags that they share on several."""
+    before = [labels(run) for run in runs]
+    shared = set.intersection(*(set(each.tags) for each in before))
+    tags = st.multiselect(
+        "Tags", sorted({*known, *shared}), sorted(shared), accept_new_options=True, placeholder="type a new one",
+        help="A few words to find runs by. Of several runs, these are the tags that all of them have.",
+    )  # fmt: skip
+    note = st.text_area("Note", before[0].note, placeholder="What this run is about") if len(runs) == 1 else None
+    if st.button("Save", type="primary", width="stretch"):
+        try:
+            for run, old in zip(runs, before, strict=True):
+                kept = {*old.tags} - shared | {*tags}
+                write_labels(run, Labels.of(kept, old.note if note is None else note))
+            st.rerun()
+        except InputError as error:
+            st.error(str(error))
+
+
+@st.dialog("Sweep over k and λ", width="medium")
+def start_sweep(pattern: RunFolder) -> None:
+    """Choose the values of k and λ and queue a run for each pair."""
+    spec = pattern.spec
+    st.write(f"Repeats **{pattern.name}** ({spec.detector} · {spec.scheme} · {spec.method}) for each pair of values.")
+    try:
+        possible = sweeps.axes(spec)
+        heads, now = len(results.heads_of(spec.detector)), results.settings(pattern)
+        ks = st.multiselect(
+            "k, heads tuned on", range(1, heads + 1), [] if possible.k else range(1, heads + 1),
+            disabled=bool(possible.k), placeholder=possible.k or f"as in the run: {now.get('k')}",
+        )  # fmt: skip
+        lams = st.multiselect(
+            "λ, weight of the confidence", USUAL_LAMBDAS, [] if possible.lam else ["1", "5"], accept_new_options=True,
+            disabled=bool(possible.lam), placeholder=possible.lam or f"as in the run: {now.get('lam'):g}",
+            help="Type any other number.",
+        )  # fmt: skip
+        specs = sweeps.variants(spec, ks, sweeps.numbers(lams))
+        style.note(f"{sources.count(len(specs), 'run')}, one after the other{expected(pattern, len(specs))}.")
+        if st.button("Start the sweep", type="primary", icon=":material/grid_view:", width="stretch"):
+            sweeps.begin(pattern, specs)
+            st.rerun()
+    except InputError as error:
+        st.error(str(error))
+
+
+def expected(pattern: RunFolder, count: int) -> str:
+    """How long so many runs will take, by how long the pattern took."""
+    record = pattern.record()
+    if pattern.status != "done" or not record.get("started"):
+        return ""
+    seconds = record["ended"] - record["started"]
+    return f"; the pattern took {style.duration(seconds)}, so about {style.duration(count * seconds)} in all"
+
+
+def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence[str]) -> None:
     """What can be done with the selected rows."""
-    open_one, delete, rest = st.columns([1, 1, 3], vertical_alignment="center")
-    if open_one.button(
-        "Compare", icon=":material/compare:", disabled=len(chosen) != 1, width="stretch", help="See its lanes."
-    ):
-        st.session_state["run"] = chosen[0]
-        st.switch_page("../pages/compare.py")
-    if delete.button(
-        "Delete", icon=":material/delete:", disabled=not chosen, width="stretch", help="Asks before it deletes."
-    ):
-        confirm(chosen)
-    with rest:
-        style.note("Select rows at their left edge." if not chosen else f"{len(chosen)} selected.")
+    runs = [found[name] for name in chosen]
+    one, some, pair = len(runs) == 1, bool(runs), len(runs) in (1, 2)
+    style.note(f"{len(chosen)} selected." if chosen else "Select one or several runs at their left edge.")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button(
+            "Compare", icon=":material/compare:", disabled=not pair, on_click=lambda: open_runs(runs),
+            help="See the lanes of one run, or of two against each other.",
+        ):  # fmt: skip
+            st.switch_page("../pages/compare.py")
+        if st.button(
+            "Open", icon=":material/tune:", disabled=not one, on_click=lambda: open_runs(runs),
+            help="How it went, on the Tune page.",
+        ):  # fmt: skip
+            st.switch_page("../pages/tune.py")
+        if st.button(
+            "Duplicate", icon=":material/content_copy:", disabled=not one, on_click=lambda: options.fill_from(runs[0]),
+            help="Fills the Tune page with its settings, to be changed and started again.",
+        ):  # fmt: skip
+            st.switch_page("../pages/tune.py")
+        if st.button("Tags and note", icon=":material/label:", disabled=not some, help="Write something on runs."):
+            write_on(runs, known_tags)
+        if st.button(
+            "Sweep", icon=":material/grid_view:", disabled=not one, help="Repeat a run with other values of k and λ."
+        ):
+            start_sweep(runs[0])
+        if st.button(
+            "Report", icon=":material/description:", disabled=not pair,
+            help="One HTML file of a run, or of two compared, that opens anywhere without this app.",
+        ):  # fmt: skip
+            reporting.ask(runs)
+        if st.button("Delete", icon=":material/delete:", disabled=not some, help="Asks before it deletes."):
+            confirm(chosen)
 
 
-def sweep(frame: pd.DataFrame) -> None:
+def open_runs(runs: Sequence[RunFolder]) -> None:
+    """Choose one or two runs for the other pages; a callback, as the sidebar is drawn before this page."""
+    results.put_in_sidebar(runs[0])
+    st.session_state["against"] = runs[1].name if len(runs) > 1 else "none"
+
+
+@st.fragment(run_every="3s")
+def going_on(runs: Sequence[RunFolder]) -> None:
+    """How far each sweep is that has not ended."""
+    for tag, each in sweeps.sweeps(runs).items():
+        done = sum(run.status in ("done", "failed") for run in each)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.progress(done / len(each), f"{tag}: {sweeps.state(each)}")
+            if st.button("Stop", icon=":material/stop:", key=f"stop {tag}", help="All of them; they can be resumed."):
+                for run in each:
+                    if run.is_alive():
+                        stop(run)
+            if st.button("Refresh", icon=":material/refresh:", key=f"look {tag}", help="Read the table anew."):
+                st.rerun()
+
+
+def sweep_map(frame: pd.DataFrame) -> None:
     """The map over k and λ, for a detector, bits and method that were run with several of them."""
     known = frame.dropna(subset=["k", "λ", "Distortion tuned"])
     groups = {
@@ -106,27 +263,63 @@ def sweep(frame: pd.DataFrame) -> None:
     st.subheader("k × λ", anchor=False)
     if not groups:
         st.info(
-            "Run one method on one detector with several values of k or λ, and their results stand here as a map.",
+            "Select a finished run above and start a sweep: one method with several values of k or λ. The results "
+            "stand here as a map.",
             icon=":material/grid_view:",
         )
         return
-    name = st.selectbox("Runs of", list(groups), key="sweep", bind="query-params", help="Detector, bits and method.")
-    means = groups[name].groupby(["k", "λ"])["Distortion tuned"].mean()
-    cells = {(int(k), float(lam)): float(value) for (k, lam), value in means.items()}
-    st.plotly_chart(k_lambda(cells, "distortion"), config={"displayModeBar": False}, alt="Distortion over k and λ")
-    style.note("Mean distortion of the tuned models on their held-back images; lower is better.")
+    which, what = st.columns([2, 1], vertical_alignment="bottom")
+    with which:
+        name = st.selectbox(
+            "Runs of", list(groups), key="sweep", bind="query-params", help="Detector, bits and method."
+        )
+    with what:
+        column = st.segmented_control(
+            "Figure", list(MAPPED), default=next(iter(MAPPED)), required=True, key="mapped", bind="query-params"
+        )
+    title, low_is_good = MAPPED[column]
+    cells = groups[name].groupby(["k", "λ"])
+    values = {(int(k), float(lam)): float(value) for (k, lam), value in cells[column].mean().items()}
+    newest = {(int(k), float(lam)): str(run) for (k, lam), run in cells["Run"].first().items()}
+    table = cells[["F1 tuned", "Distortion tuned"]].mean().assign(runs=cells.size()).reset_index()
+    show.chart(
+        k_lambda(values, title, low_is_good, newest), key="k-lambda", alt=f"{title} over k and λ", table=table,
+        clicked=open_clicked,
+    )  # fmt: skip
+    better = "lower" if low_is_good else "higher"
+    style.note(
+        f"Mean {title} of the tuned models on their held-back images; {better} is better. Click on a field to see the "
+        "lanes of its newest run."
+    )
 
 
+def open_clicked() -> None:
+    """Choose the clicked run for the Compare page."""
+    name = show.clicked_point("k-lambda")
+    if name:
+        results.put_in_sidebar(RunFolder.open(default_root() / name))
+        st.session_state["opened from map"] = True
+
+
+if st.session_state.pop("opened from map", False):
+    st.switch_page("../pages/compare.py")
 style.page("Runs", "Everything that was tuned on this machine.")
-found = results.runs()
+with st.container():  # a place of its own, so that nothing else moves into it
+    undo_bar()
+found = {run.name: run for run in results.runs()}
 if not found:
     st.info("No runs yet. Start one on the Tune page.", icon=":material/tune:")
     st.page_link("../pages/tune.py", label="Go to Tune", icon=":material/arrow_forward:")
     st.stop()
-frame = filters(pd.DataFrame([row(run) for run in found]))
+everything = pd.DataFrame([row(run) for run in found.values()])
+with st.container():
+    if sweeps.sweeps(list(found.values())):
+        going_on(list(found.values()))
+frame = filters(everything)
 event = st.dataframe(
     frame, column_config=COLUMNS, column_order=ORDER, hide_index=True, on_select="rerun", selection_mode="multi-row",
-    key="table",
+    key=f"table of {' '.join(frame['Run'])}",  # Streamlit remembers rows by their number, whatever run has it now
 )  # fmt: skip
-actions([frame.iloc[i]["Run"] for i in event.selection.rows])
-sweep(frame)
+chosen = [frame.iloc[place]["Run"] for place in event.selection.rows]
+actions(found, chosen, everything["Tags"].explode().dropna().unique())
+sweep_map(frame)

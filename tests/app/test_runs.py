@@ -1,0 +1,167 @@
+"""Runs: what people write on them, deleting and undoing, sweeps, and the map that opens a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import expect
+from streamlit.testing.v1 import AppTest
+
+from app import results, sweeps
+from benchmarks.browser import CHROMIUM, chromium, serving
+from sfcore.errors import InputError
+from sfcore.runs import RunFolder, RunSpec, list_runs
+from sfcore.runs.labels import Labels, labels, write_labels
+from sfcore.runs.trash import empty, restore, trash
+from tests.app.conftest import Visit, errors
+
+
+def another(run: RunFolder, name: str, **options: float) -> RunFolder:
+    """The run again under another name and with other options."""
+    path = run.path.with_name(name)
+    shutil.copytree(run.path, path)
+    record = json.loads((path / "run.json").read_text())
+    record["spec"]["options"] |= options
+    record["created"] -= 60  # the newest run is what the Compare page shows of itself
+    (path / "run.json").write_text(json.dumps(record))
+    return RunFolder.open(path)
+
+
+def table(app: AppTest) -> pd.DataFrame:
+    assert errors(app) == []
+    return app.dataframe[0].value
+
+
+def click(app: AppTest, label: str) -> AppTest:
+    return next(button for button in app.button if button.label == label).click().run()
+
+
+def test_what_people_write_survives_the_worker(run: RunFolder) -> None:
+    stale = run.record()
+    write_labels(run, Labels.of(["  night ", "good", "night", ""], " two\nlines "))
+    run._write_record(stale | {"status": "done"})  # as a worker does that read run.json before
+    assert labels(run) == Labels(("good", "night"), "two\nlines")
+    (run.path / "labels.json").write_text('{"tags": [1')
+    assert labels(run) == Labels()
+    with pytest.raises(InputError, match="41 characters"):
+        Labels.of(["x" * 41], "")
+
+
+def test_runs_are_found_by_words_and_tags(visit: Visit, run: RunFolder) -> None:
+    write_labels(another(run, "second"), Labels(("night",), "seen in fog"))
+    assert set(table(visit("runs"))["Run"]) == {"first", "second"}
+    assert list(table(visit("runs", f_text="FOG w4a4"))["Run"]) == ["second"]
+    assert list(table(visit("runs", f_tags="night"))["Run"]) == ["second"]
+    assert table(visit("runs", f_text="fog first")).empty
+
+
+def test_a_deleted_run_comes_back_and_its_name_is_free_meanwhile(run: RunFolder) -> None:
+    (run.path / "lock").touch()  # a worker leaves it, and deleting takes it
+    files = {path.name: path.read_bytes() for path in run.path.iterdir()}
+    gone = results.delete(run.name)
+    assert list_runs(run.path.parent) == [] and [each.name for each in trash(run.path.parent)] == ["first"]
+    newer = RunFolder.create(run.path, RunSpec("lstr-tiny", (), "W8A8", "netwise"))
+    with pytest.raises(InputError, match="another run first"):
+        restore(gone)
+    results.delete(newer.name)
+    assert restore(gone).path == run.path
+    assert {path.name: path.read_bytes() for path in run.path.iterdir()} == files
+    assert labels(run) == Labels() and len(trash(run.path.parent)) == 1
+
+
+def test_the_trash_is_emptied_after_its_time(run: RunFolder) -> None:
+    gone = results.delete(run.name)
+    empty(run.path.parent, kept_seconds=60)
+    assert gone.place.is_dir()
+    empty(run.path.parent)
+    assert trash(run.path.parent) == []
+    with pytest.raises(InputError, match="no longer in the trash"):
+        restore(gone)
+
+
+def test_the_page_offers_the_way_back(visit: Visit, run: RunFolder) -> None:
+    another(run, "second")
+    gone = results.delete(run.name)
+    stranger = visit("runs")
+    assert "1 in the trash" in stranger.markdown[0].value
+    app = visit("runs")
+    app.session_state["deleted runs"] = [gone]
+    app.run()
+    assert "1 run deleted" in app.markdown[0].value
+    app = click(app, "Undo")
+    assert set(table(app)["Run"]) == {"first", "second"} and "Undo" not in [button.label for button in app.button]
+    results.delete(run.name)
+    app = click(app.run(), "Empty the trash")
+    assert trash(run.path.parent) == [] and list(table(app)["Run"]) == ["second"]
+
+
+def test_a_sweep_is_every_pair_of_values() -> None:
+    spec = RunSpec("ganet-tiny", (), "W4A4", "selective-focus", options={"iterations": 9, "lam": 3.0})
+    found = sweeps.variants(spec, [1, 2, 1], sweeps.numbers(["0,5", "5"]))
+    assert [(each.options["k"], each.options["lam"]) for each in found] == [(1, 0.5), (1, 5), (2, 0.5), (2, 5)]
+    assert {each.options["iterations"] for each in found} == {9}
+    assert [each.options for each in sweeps.variants(spec, [], [])] == [spec.options]
+    with pytest.raises(InputError, match="λ = none"):
+        sweeps.numbers(["none"])
+    with pytest.raises(InputError, match="at most 64"):
+        sweeps.variants(spec, range(1, 10), range(1, 10))
+
+
+def test_only_values_that_change_something_can_be_swept() -> None:
+    def axes(method: str, **options: str) -> tuple[bool, bool]:
+        found = sweeps.axes(RunSpec("ganet-tiny", (), "W4A4", method, options=options))
+        return found.k is None, found.lam is None
+
+    assert axes("selective-focus") == (True, True)
+    assert axes("netwise") == (False, False)
+    assert axes("netwise", selection="random") == (True, False)
+    assert axes("brecq") == axes("calibrate") == (False, False)
+
+
+def test_a_sweep_is_queued_with_a_tag_of_its_own(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    queued: list[RunFolder] = []
+    monkeypatch.setattr(sweeps, "launch", queued.append)
+    own = run.path / "images"  # as uploads lie
+    own.mkdir()
+    shutil.copy(run.spec.image_set().files[0], own / "0.jpg")
+    spec = RunSpec.from_dict(run.spec.to_dict() | {"images": [str(own)]})
+    tag = sweeps.begin(run, sweeps.variants(spec, [1, 2], [5.0]))
+    assert [one.spec.options["k"] for one in queued] == [1, 2]
+    assert {labels(one).tags for one in queued} == {(tag,)}
+    results.delete(run.name)
+    assert all(one.spec.image_set().files[0].is_file() for one in queued)
+    with queued[0].lock():
+        assert {key: len(runs) for key, runs in sweeps.sweeps(queued).items()} == {tag: 2}
+    assert sweeps.sweeps(queued) == {} and sweeps.state(queued) == "2 queued"
+
+
+def test_two_runs_make_a_map(visit: Visit, run: RunFolder) -> None:
+    another(run, "second", k=1)
+    app = visit("runs", mapped="F1 tuned")
+    assert errors(app) == [] and "Mean F1" in " ".join(element.proto.body for element in app.get("html"))
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}: install the package chromium")
+def test_a_click_on_the_map_opens_the_run_and_its_chart_is_saved(run: RunFolder) -> None:
+    for k, lam in ((1, 1.0), (1, 5.0), (2, 1.0)):
+        another(run, f"k{k}-lam{lam:g}", k=k, lam=lam)
+    with serving(run.path.parent) as url, chromium() as browser:
+        page = browser.new_context(viewport={"width": 1280, "height": 1400}, accept_downloads=True).new_page()
+        page.set_default_timeout(40_000)
+        page.goto(f"{url}/runs")
+        page.locator(".js-plotly-plot .hm").wait_for()
+        for kind, beginning in (("SVG", b"<svg"), ("PNG", b"\x89PNG"), ("CSV", b"k,")):
+            with page.expect_download() as download:
+                page.get_by_role("button", name=f"Save as {kind}").click()
+            assert Path(download.value.path()).read_bytes().startswith(beginning)
+            assert download.value.suggested_filename == f"k-lambda.{kind.lower()}"
+        box = page.locator(".js-plotly-plot .hm image").bounding_box()
+        assert box
+        page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] * 3 / 4)  # k = 1, λ = 1
+        expect(page.locator("h1")).to_have_text("Compare")
+        expect(page.locator("[data-testid=stMain] [data-testid=stSelectbox] input").first).to_have_value("k1-lam1")
