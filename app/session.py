@@ -5,8 +5,8 @@ Cached models are shared by all visitors: nothing here or in a page changes one.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import pickle
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import torch
 
 from app.figures import road
 from app.style import Bar
+from app.uploads import Uploads
 from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import content_hash, read_image
 from sfcore.detectors.base import Detector, Image, Outputs
@@ -27,8 +28,7 @@ from sfcore.lanes import Lanes
 
 T = TypeVar("T")
 
-MOST_REMEMBERED = 256  # results of long measurements
-MOST_UPLOADS = 100  # images a visitor may give at once
+MOST_REMEMBERED = 256 * 2**20  # bytes of results of long measurements; app/.streamlit bounds Streamlit's caches
 KEY, PROBLEM = "studio", "problem"  # where the session keeps its Studio, or why there is none
 
 
@@ -200,9 +200,33 @@ def outputs_of_all(view: Studio, images: Sequence[Path], label: str = "Running t
     return {name: torch.cat([outputs[name] for outputs in each]) for name in each[0]}
 
 
+class _Memory:
+    """Results by key, the latest used last, together no larger than MOST_REMEMBERED bytes."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Any:
+        """The result, or None."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def keep(self, key: Hashable, result: Any) -> None:
+        """Add a result; those not used for longest make room."""
+        size = len(pickle.dumps(result))
+        with self._lock:
+            self._kept[key] = (result, size)
+            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > MOST_REMEMBERED:
+                self._kept.popitem(last=False)
+
+
 @st.cache_resource(show_spinner=False)
-def _memory() -> OrderedDict[Hashable, Any]:
-    return OrderedDict()
+def _memory() -> _Memory:
+    return _Memory()
 
 
 def remembered(key: Hashable, make: Callable[[], T]) -> T:
@@ -210,12 +234,11 @@ def remembered(key: Hashable, make: Callable[[], T]) -> T:
 
     The result is shared, so nobody may change it.
     """
-    memory = _memory()
-    if key not in memory:
-        memory[key] = make()
-        while len(memory) > MOST_REMEMBERED:
-            memory.popitem(last=False)
-    return memory[key]
+    found = _memory().get(key)
+    if found is None:
+        found = make()
+        _memory().keep(key, found)
+    return found
 
 
 def forget_unknown(key: str, names: Sequence[str]) -> None:
@@ -225,21 +248,10 @@ def forget_unknown(key: str, names: Sequence[str]) -> None:
         del st.session_state[key]
 
 
-def upload_folder() -> Path:
-    """A folder for this visitor's uploads; it is removed with the session."""
-    if "upload_folder" not in st.session_state:
-        st.session_state["upload_folder"] = tempfile.TemporaryDirectory(prefix="sfcore-uploads-")
-    return Path(st.session_state["upload_folder"].name)
-
-
-def keep_upload(upload: Any, subfolder: str) -> Path:
-    """Write an uploaded file into the visitor's folder under its own last name, once."""
-    target = upload_folder() / subfolder / f"{upload.file_id}" / Path(upload.name).name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as file:
-            shutil.copyfileobj(upload, file)
-    return target
+@st.cache_resource(scope="session", on_release=Uploads.close, show_spinner=False)
+def uploads() -> Uploads:
+    """This visitor's uploads; they go when the page closes, and return from the uploader if it was only cut off."""
+    return Uploads()
 
 
 def image_hash(path: Path) -> str:

@@ -12,18 +12,17 @@ import torch
 from app import sources
 from app.session import (
     KEY,
-    MOST_UPLOADS,
     PROBLEM,
     DetectorChoice,
     Studio,
     first_detector,
     forget_unknown,
     image_of,
-    keep_upload,
     load_detector,
-    upload_folder,
+    uploads,
     written,
 )
+from app.uploads import IMAGE_MB, IMAGES_MB, MOST_IMAGES, refuse
 from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import FORMATS
 from sfcore.detectors.registry import Entry, entries, entry
@@ -37,7 +36,7 @@ MOST_PROBLEMS = 3  # of a dataset's lists that are named
 def draw() -> None:
     """Draw the sidebar and leave this visitor's Studio in the session; without one, pages stay empty."""
     st.session_state.pop(KEY, None)
-    with st.sidebar:
+    with st.sidebar, st.container(key="sf-controls"):
         try:
             choice = _detector()
             found = _images()
@@ -97,8 +96,10 @@ def _weights(detector: Entry) -> tuple[Path | None, bool]:
         upload = st.file_uploader(
             "or upload it", type=["safetensors", "pkl", "pth", "pt"], key=f"upload-{detector.name}"
         )
-    if upload is not None:
-        return keep_upload(upload, "weights"), True
+    kept = uploads().weights(upload)
+    if kept is not None:
+        return kept, True
+    refuse(path)
     return (Path(path.strip()).expanduser() if path.strip() else None), False
 
 
@@ -132,8 +133,9 @@ def _images() -> _Images:
         width="stretch",
     )
     if source == "Upload":
-        dataset = sources.loose(upload_folder(), _uploads())
+        dataset = sources.loose(uploads().folder, _uploads())
         return _Images(dataset, tuple(dataset.frames), uploaded=True)
+    uploads().images([])
     if source == "Folder":
         return _folder()
     folder = str(sample_data() / "scenes")
@@ -147,22 +149,15 @@ def _uploads() -> list[Path]:
         type=[suffix.lstrip(".") for suffix in FORMATS],
         accept_multiple_files=True,
         key="uploads",
-        help=f"Up to {MOST_UPLOADS} images. They stay on this machine and are removed with your session.",
+        max_upload_size=IMAGE_MB,
+        help=f"Up to {MOST_IMAGES} images, {IMAGES_MB} MB together. They stay on this machine, only you see them, and "
+        "they are removed when you take them back or close the page.",
     )
-    if not files:
-        raise InputError("no images yet: upload some road images, or choose Samples")
-    if len(files) > MOST_UPLOADS:
-        raise InputError(f"{len(files)} images are too many: upload at most {MOST_UPLOADS}, or use Folder")
-    kept, problems = [], []
-    for file in files:
-        path = keep_upload(file, "images")
-        try:
-            image_of(path, path.stat().st_mtime)
-            kept.append(path)
-        except InputError as error:
-            problems.append(str(error).replace(str(path), file.name))
+    kept, problems = uploads().images(files)
     for problem in problems:
         st.error(problem, icon=":material/broken_image:")
+    if not files:
+        raise InputError("no images yet: upload some road images, or choose Samples")
     if not kept:
         raise InputError("none of the uploads is an image that can be read: upload others")
     return kept
@@ -180,6 +175,7 @@ def _folder() -> _Images:
     if not given:
         raise InputError("no folder yet: give the path of images, of a dataset or of a video, or choose Samples")
     path = str(Path(given).expanduser())
+    refuse(path)
     try:
         stamp = sources.changed(path)
         split = _split(sources.splits(path, stamp))

@@ -78,11 +78,14 @@ def find_images(sources: Sequence[Path | str], limit: int | None = None) -> list
     return list(image_set(sources, limit).files)
 
 
-def read_image(path: Path) -> Image:
+def read_image(path: Path, most_pixels: int = MAX_PIXELS) -> Image:
     """An image file as (height, width, 3) uint8 RGB; grey, transparent and 16-bit images are converted.
 
     The header is checked before anything is decoded, so an oversized image costs no memory. Frames of a video are
     read fastest in rising order.
+
+    Args:
+        most_pixels: a larger image file is refused.
 
     Raises:
         InputError: the file is missing, empty, truncated, no image, of another format, or too large.
@@ -90,7 +93,7 @@ def read_image(path: Path) -> Image:
     frame = videos.frame_of(path)
     if frame:
         return videos.read_frame(*frame)
-    form = _check_header(path)
+    form = _check_header(path, most_pixels)
     data = path.read_bytes()
     if not _complete(data, form, path):
         raise InputError(f"{path} is truncated: copy or export it again")
@@ -188,7 +191,7 @@ def evenly(things: Sequence[T], count: int) -> list[T]:
     return [things[i * len(things) // count] for i in range(count)]
 
 
-def _check_header(path: Path) -> str:
+def _check_header(path: Path, most_pixels: int) -> str:
     """The format of an image file, from its first bytes alone."""
     if not path.is_file():
         raise InputError(f"there is no image {path}: check the path")
@@ -200,11 +203,11 @@ def _check_header(path: Path) -> str:
             with PIL.Image.open(path, formats=sorted(set(FORMATS.values()))) as header:
                 (width, height), form = header.size, str(header.format)
     except PIL.Image.DecompressionBombError:
-        width, height, form = MAX_PIXELS, 2, ""  # Pillow's own limit is higher than ours
+        width, height, form = MAX_PIXELS + 1, 1, ""  # Pillow's own limit is higher than ours
     except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{path} is no image: it must be one of {', '.join(FORMATS)}") from error
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{path} has more than {MAX_PIXELS // 10**6} megapixels: scale it down first")
+    if width * height > most_pixels:
+        raise InputError(f"{path} has more than {most_pixels // 10**6} megapixels: scale it down first")
     return form
 
 

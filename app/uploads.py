@@ -1,0 +1,152 @@
+"""Files that visitors upload: checked, bounded, each visitor's apart, and gone when they are no longer used.
+
+All of a server's uploads lie in one folder of its own, readable by nobody else, with a locked file in it. The operating
+system lets go of the lock when the server ends, however it ends; the next one removes the folders that nobody holds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from sfcore.datasets.images import read_image
+from sfcore.errors import InputError
+
+MOST_IMAGES = 100  # that a visitor may give at once
+IMAGE_MB, IMAGES_MB = 20, 300  # of one image, and of all of a visitor's together
+MEGAPIXELS = 25  # of one image; decoded, it takes three bytes a pixel
+PREFIX = "sfcore-uploads-"
+_LOCK = "held"
+
+
+class Upload(Protocol):
+    """What Streamlit's uploader gives."""
+
+    name: str
+    size: int
+    file_id: str
+
+    def getbuffer(self) -> memoryview: ...
+
+
+class Uploads:
+    """One visitor's uploads."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(dir=server_folder())
+        self._refused: dict[str, str] = {}
+
+    @property
+    def folder(self) -> Path:
+        return Path(self._folder.name)
+
+    def close(self) -> None:
+        """Remove all of them."""
+        self._folder.cleanup()
+
+    def images(self, files: Sequence[Upload]) -> tuple[list[Path], list[str]]:
+        """Keep these images and no others; returns where they lie, and what is wrong with the rest.
+
+        Raises:
+            InputError: there are too many, or they are too large together.
+        """
+        self._keep_only("images", files)
+        if len(files) > MOST_IMAGES:
+            raise InputError(f"{len(files)} images are too many: upload at most {MOST_IMAGES}, or use Folder")
+        megabytes = sum(file.size for file in files) / 2**20
+        if megabytes > IMAGES_MB:
+            raise InputError(f"the images take {megabytes:.0f} MB: upload at most {IMAGES_MB} MB, or use Folder")
+        kept = []
+        for file in files:
+            try:
+                kept.append(self._image(file))
+            except InputError as error:
+                self._refused[file.file_id] = str(error)
+        return kept, [self._refused[file.file_id] for file in files if file.file_id in self._refused]
+
+    def weights(self, file: Upload | None) -> Path | None:
+        """Keep this checkpoint and no other."""
+        self._keep_only("weights", [file] if file else [])
+        return self._written("weights", file) if file else None
+
+    def _image(self, file: Upload) -> Path:
+        """The image's file; it is decoded once, when it comes, so that what lies there can be read."""
+        if file.file_id in self._refused:
+            raise InputError(self._refused[file.file_id])
+        if file.size > IMAGE_MB * 2**20:
+            raise InputError(f"{file.name} takes {file.size / 2**20:.0f} MB: scale it down to at most {IMAGE_MB} MB")
+        known = self._path("images", file).exists()
+        path = self._written("images", file)
+        try:
+            if not known:
+                read_image(path, MEGAPIXELS * 10**6)
+        except InputError as error:
+            shutil.rmtree(path.parent)
+            raise InputError(str(error).replace(str(path), file.name)) from error
+        return path
+
+    def _path(self, kind: str, file: Upload) -> Path:
+        return self.folder / kind / file.file_id / Path(file.name).name[-60:]
+
+    def _written(self, kind: str, file: Upload) -> Path:
+        path = self._path(kind, file)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.getbuffer())
+        return path
+
+    def _keep_only(self, kind: str, files: Sequence[Upload]) -> None:
+        """Remove what the visitor has taken back."""
+        kept = {file.file_id for file in files}
+        for path in (self.folder / kind).glob("*"):
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def refuse(path: str) -> None:
+    """Uploads are for those who made them: no path that a visitor types leads to them.
+
+    Raises:
+        InputError: the path does.
+    """
+    if any(part.startswith(PREFIX) for part in Path(path).resolve().parts):
+        raise InputError(f"{path} holds what visitors have uploaded: choose another path")
+
+
+@cache
+def server_folder() -> Path:
+    """Where this server keeps uploads; made at the first call, removed when the server ends."""
+    sweep()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    _hold(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def sweep() -> None:
+    """Remove what servers have left that ended without a word."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{_LOCK}"):
+        try:
+            with lock.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent, ignore_errors=True)
+        except OSError:  # held by a server that lives, or another person's
+            continue
+
+
+def _hold(folder: Path) -> None:
+    """Lock the folder until this process ends; the file gets its name only when it is locked."""
+    file = (folder / "new").open("wb")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    os.rename(folder / "new", folder / _LOCK)
+    _held.append(file)
+
+
+_held: list[BinaryIO] = []
