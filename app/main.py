@@ -12,10 +12,13 @@ if str(HERE.parent) not in sys.path:  # Streamlit puts only this file's own fold
 import streamlit as st  # noqa: E402
 
 from app import sidebar, style  # noqa: E402
+from app.widgets import projector  # noqa: E402
+from app.widgets.copy_link import copy_link  # noqa: E402
 from sfcore.errors import InputError  # noqa: E402
 
 PAGES = {
     "overview": ("Overview", ":material/home:"),
+    "tour": ("Tour", ":material/route:"),
     "heads": ("Heads", ":material/blur_on:"),
     "pixels": ("Pixels", ":material/grid_on:"),
     "curves": ("Curves", ":material/show_chart:"),
@@ -33,8 +36,13 @@ page = st.navigation(
         for file, (title, symbol) in PAGES.items()
     ]
 )
-style.apply()
+style.apply(projector.on())
 sidebar.draw()
+with st.container(key="sf-projecting") if projector.on() else st.sidebar:
+    projector.button()
+if not projector.on():
+    with st.sidebar:
+        copy_link()
 try:
     page.run()
 except InputError as error:

@@ -1,53 +1,30 @@
-"""The app's look beyond its theme: a few rules of CSS, page titles, legends, and number formats."""
+"""The app's look beyond its theme: its rules of CSS, page titles, legends, and number formats."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
 from app.figures.colours import FULL, MOVED, PARTS
 
 PATIENCE = 0.4  # seconds before a progress bar is worth showing
-
-_CSS = """
-<style>
-  .stMainBlockContainer.block-container { padding: 3.2rem 2.6rem 3rem; max-width: 1760px; }
-  [data-testid="stSidebarHeader"] { height: 3.6rem; margin-bottom: 0.4rem; }
-  .sf-lead { opacity: 0.75; font-size: 1.02rem; margin: -0.5rem 0 0.4rem; max-width: 62rem; }
-  .sf-legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.1rem; font-size: 0.86rem; align-items: center; }
-  .sf-legend span.key { display: inline-flex; align-items: center; gap: 0.4rem; white-space: nowrap; }
-  .sf-legend i { display: inline-block; width: 1.35rem; height: 0.32rem; border-radius: 0.2rem; }
-  .sf-legend i.band { height: 0.62rem; opacity: 0.7; }
-  .sf-legend i.dots { background: none !important; border-top: 0.32rem dotted; height: 0; border-radius: 0; }
-  .sf-legend i.dash { height: 0.2rem; border-radius: 0; box-shadow: 0 0 0 0.1rem #0c121c;
-    background: repeating-linear-gradient(90deg, currentColor 0 0.35rem, #0c121c 0 0.5rem) !important; }
-  .sf-head { display: flex; align-items: baseline; gap: 0.55rem; flex-wrap: wrap; }
-  .sf-head b { font-size: 1.02rem; }
-  .sf-chip { font-size: 0.74rem; padding: 0.05rem 0.5rem; border-radius: 1rem;
-    border: 1px solid rgba(138,147,163,.55); }
-  .sf-note { font-size: 0.86rem; opacity: 0.72; }
-  table.sf-heads { width: 100%; border-collapse: collapse; font-size: 0.84rem; font-variant-numeric: tabular-nums; }
-  table.sf-heads th { text-align: right; font-weight: 600; opacity: 0.7; padding: 0.2rem 0.4rem; border: none; }
-  table.sf-heads td { text-align: right; padding: 0.2rem 0.4rem; border: none;
-    border-top: 1px solid rgba(138,147,163,.25); }
-  table.sf-heads th:first-child, table.sf-heads td:first-child, table.sf-heads .bar { text-align: left; }
-  .sf-wide { overflow-x: auto; }
-  table.sf-heads tr.faint { opacity: 0.45; }
-  table.sf-heads .track { display: inline-block; width: 4.2rem; height: 0.45rem; border-radius: 0.25rem;
-    background: rgba(138,147,163,.28); margin-right: 0.45rem; overflow: hidden; vertical-align: 0.05rem; }
-  table.sf-heads .fill { display: block; height: 100%; background: #56B4E9; }
-  [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
-  [data-testid="stImage"] img { border-radius: 0.5rem; }
-</style>
-"""
+STATIC = Path(__file__).with_name("static")
 
 
-def apply() -> None:
-    """Put the app's own rules on the page."""
-    st.html(_CSS)
+def apply(projected: bool) -> None:
+    """Put the app's own rules on the page, and those for a projector after them."""
+    st.html(STATIC / "style.css")
+    if projected:
+        st.html(STATIC / "projector.css")
+
+
+def hide_controls() -> None:
+    """For a page that the sidebar's choices say nothing about: they stay as they are, out of sight."""
+    st.html("<style>.st-key-sf-controls { display: none; }</style>")
 
 
 def page(title: str, lead: str) -> None:
@@ -92,6 +69,16 @@ def chips(title: str, labels: Sequence[str], colour: str | None = None) -> None:
 def note(text: str) -> None:
     """A quiet line of text."""
     st.html(f'<div class="sf-note">{escape(text)}</div>')
+
+
+def figure(number: str, label: str) -> None:
+    """The one number that matters, large, and what it is."""
+    st.html(f'<div class="sf-figure"><b>{escape(number)}</b><span>{escape(label)}</span></div>')
+
+
+def text(sentences: str) -> None:
+    """Sentences to be read from some distance."""
+    st.html(f'<p class="sf-text">{escape(sentences)}</p>')
 
 
 class Bar:

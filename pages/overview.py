@@ -8,7 +8,19 @@ from app import style
 from app.figures import heads, road
 from app.figures.colours import FULL, head_colour
 from app.session import Studio, studio
+from app.show import picture
 from sfcore.detectors.base import Head
+
+ACROSS = {1: 1, 2: 2, 4: 2}  # heads in a row by how many there are; otherwise three
+
+
+def invitation() -> None:
+    """To the tour, for those who are here for the first time."""
+    with st.container(border=True, key="sf-invitation"):
+        words, way = st.columns([4, 1], vertical_alignment="center")
+        words.markdown("**New here?** Six pictures tell what quantization does to lanes and how they are mended.")
+        if way.button("Take the tour", icon=":material/route:", type="primary", width="stretch"):
+            st.switch_page("../pages/tour.py")
 
 
 def numbers(view: Studio) -> None:
@@ -33,12 +45,12 @@ def card(view: Studio, head: Head, place: int) -> None:
             [head.role, f"{len(head.channels)} channels" if len(head.channels) > 1 else "1 channel"],
             head_colour(place),
         )
-        style.note(head.description)
         if head.layout == "grid":
-            picture = heads.head_picture(road.canvas(view.picture, 800), detector, outputs, head)
-            st.image(road.jpeg(picture), width="stretch", alt=f"Output of the head {head.name} over the road")
-            style.note(heads.head_scale(detector, outputs, head))
+            drawn = heads.head_picture(road.canvas(view.picture, 800), detector, outputs, head)
+            picture(drawn, key=f"head {head.name}", alt=f"Output of the head {head.name} over the road")
+            style.note(f"{head.description} {heads.head_scale(detector, outputs, head)}")
         else:
+            style.note(head.description)
             st.html(heads.query_table(detector, outputs, head))
 
 
@@ -47,18 +59,20 @@ style.page(
     "Overview",
     "See what quantization does to a lane detector, find the head that suffers most, and mend it without labels.",
 )
+invitation()
 left, right = st.columns([4, 1], gap="medium")
 with left:
-    picture = road.name_lanes(road.draw_lanes(view.canvas, view.lanes()), view.lanes())
-    st.image(road.jpeg(picture, 90), width="stretch", alt="The road with the lanes that the detector finds")
+    lanes = road.name_lanes(road.draw_lanes(view.canvas, view.lanes()), view.lanes())
+    picture(lanes, key="lanes", alt="The road with the lanes that the detector finds")
     style.legend(("lanes of the full-precision detector", FULL, "line"))
 with right:
     numbers(view)
 
 table = view.detector.heads
 st.subheader(f"The {len(table)} heads of {view.choice.name} on this image", anchor=False)
-for first in range(0, len(table), 2):
-    for place, column in enumerate(st.columns(2, gap="medium"), first):
+across = ACROSS.get(len(table), 3)
+for first in range(0, len(table), across):
+    for place, column in enumerate(st.columns(across, gap="medium"), first):
         if place < len(table):
             with column:
                 card(view, table[place], place)

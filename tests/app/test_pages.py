@@ -26,40 +26,6 @@ def test_overview_finds_lanes_on_the_sample_road(visit: Visit) -> None:
     assert any("heads" in title.value for title in app.subheader)
 
 
-def test_more_noise_means_more_distortion(visit: Visit) -> None:
-    app = visit("heads")
-    app.select_slider(key="level").set_value(0.001).run()
-    little = float(metric(app, "Lane Distortion Score"))
-    app.select_slider(key="level").set_value(1.0).run()
-    assert float(metric(app, "Lane Distortion Score")) > little
-
-
-def test_another_seed_is_another_draw(visit: Visit) -> None:
-    app = visit("heads", level="20 %")
-    first = metric(app, "Lane Distortion Score")
-    app.number_input(key="seed").set_value(1).run()
-    assert metric(app, "Lane Distortion Score") != first
-
-
-def test_a_link_shows_the_same_picture(visit: Visit) -> None:
-    app = visit("heads", level="20 %", seed="3")
-    assert app.select_slider(key="level").value == 0.2
-    assert metric(app, "Lane Distortion Score") == metric(
-        visit("heads", level="20 %", seed="3"), "Lane Distortion Score"
-    )
-
-
-def test_a_level_that_does_not_exist_falls_back_to_the_default(visit: Visit) -> None:
-    app = visit("heads", level="7000 %")
-    assert errors(app) == [] and app.select_slider(key="level").value < 1
-
-
-def test_replay_without_a_run_says_what_to_do(visit: Visit) -> None:
-    app = visit("heads")
-    app.selectbox(key="kind").set_value("Quantization error").run()
-    assert "Tune page" in errors(app)[0]
-
-
 def test_a_wrong_folder_is_explained_and_undone(visit: Visit) -> None:
     app = visit(images="Folder", folder="/no/such/folder")
     assert "/no/such/folder" in errors(app)[0] and not app.exception
@@ -88,11 +54,6 @@ def test_lstr_works_on_every_page_that_looks_into_heads(visit: Visit, lstr_weigh
     for page in ("overview", "heads", "pixels", "curves"):
         app = visit(page, detector="lstr-r18s", weights=str(lstr_weights), c_images="2", c_reruns="2")
         assert errors(app) == [], page
-
-
-def test_pixels_measures_the_share_of_the_foreground(visit: Visit) -> None:
-    app = visit("pixels")
-    assert metric(app, "Sensitivity on foreground").endswith("%")
 
 
 def test_methods_come_from_the_registry(visit: Visit) -> None:
