@@ -12,6 +12,7 @@ import torch
 
 from app.figures import road
 from app.session import Studio, canvas_of, forget_unknown, image_hash, image_of, written
+from app.widgets.links import keep, recall
 from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
@@ -86,10 +87,24 @@ def choose(
         usable.pop(besides.name, None)
     if not usable:
         return None
-    names = ["none", *usable] if optional else list(usable)
+    text = "Runs of this detector, newest first."
+    if not optional:
+        return usable[pick(label, list(usable), key, text)]
+    names = ["none", *usable]
     forget_unknown(key, names)
-    name = st.selectbox(label, names, key=key, bind="query-params", help="Runs of this detector, newest first.")
-    return usable.get(name)
+    return usable.get(st.selectbox(label, names, key=key, bind="query-params", help=text))
+
+
+def pick(label: str, names: Sequence[str], key: str, text: str) -> str:
+    """A choice among runs: the one that was chosen last on any page, or else the newest.
+
+    It is in the link though nobody chose it, unlike a widget's default: tomorrow another run is the newest.
+    """
+    place = f"{key} choice"
+    held = recall(key)
+    keep(key, held if held in names else names[0])
+    st.session_state[place] = st.session_state[key]
+    return st.selectbox(label, names, key=place, help=text, on_change=lambda: keep(key, st.session_state[place]))
 
 
 def seen_in_calibration(run: RunFolder, frames: Sequence[Path]) -> int | None:
@@ -151,6 +166,6 @@ def delete(name: str) -> Deleted:
 def put_in_sidebar(run: RunFolder) -> None:
     """Choose the run and its detector with its weights for all pages; for use as a callback."""
     spec = run.spec
-    st.session_state["run"] = run.name
+    keep("run", run.name)
     if st.session_state.get("detector") != spec.detector or (spec.weights or "") != st.session_state.get("weights", ""):
         st.session_state.update({"detector": spec.detector, "weights": spec.weights or ""})

@@ -10,7 +10,7 @@ from app.figures import road
 from app.figures import runs as pictures
 from app.figures.runs import Points
 from app.options import fill_from
-from app.session import forget_unknown
+from app.widgets.links import open_page
 from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, ahead, launch, stop
@@ -31,8 +31,7 @@ def watch() -> None:
             "No runs yet. Choose bits and a method, then start one; its progress appears here.", icon=":material/tune:"
         )
         return
-    forget_unknown("run", list(found))
-    name = st.selectbox("Run", list(found), key="run", bind="query-params", help="Newest first.")
+    name = results.pick("Run", list(found), "run", "Newest first.")
     every = EVERY if found[name].is_alive() else None
 
     @st.fragment(run_every=every)
@@ -68,7 +67,7 @@ def header(run: RunFolder) -> bool:
     status = run.status
     word, colour = STATUS[status]
     st.markdown(f":{colour}-badge[{word}] {summary(run)}")
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if alive:
             stop_button(run, status == "queued")
         elif status != "done":
@@ -78,8 +77,11 @@ def header(run: RunFolder) -> bool:
             help="Fills all controls with this run's settings: change some, then start.",
         ):  # fmt: skip
             st.rerun()  # the controls are outside this fragment
-        if results.figures(run):
-            st.page_link("../pages/compare.py", label="Compare its lanes", icon=":material/compare:")
+        if results.figures(run) and st.button(
+            "Compare", icon=":material/compare:", on_click=results.put_in_sidebar, args=(run,),
+            help="Its lanes against the full-precision ones, frame by frame.",
+        ):  # fmt: skip
+            open_page("compare")
     if error := run.record().get("error"):
         st.error(error)
     return alive
@@ -133,7 +135,7 @@ def outcome(run: RunFolder) -> None:
     found = results.figures(run)
     if not found:
         return
-    columns = st.columns(4)
+    columns = st.columns([1, 1, 1.3, 1.3])  # by the length of their labels
     for place, (key, label, digits) in enumerate((("f1", "F1", 3), ("distortion", "Distortion", 2))):
         for offset, name in enumerate(("calibrated", "tuned")):
             value = found.get(name, {}).get(key)

@@ -79,17 +79,18 @@ def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
     known = results.seen_in_calibration(run, [frame.image for frame in frames])
     if known is None:
         style.note(
-            f"The calibration images of {run.name} are no longer where they were: whether it has seen these frames is "
-            "not known."
+            f"The run {run.name} was tuned on images that are not on this machine; whether these frames are among them "
+            "is not known."
         )
     elif known == 0:
         style.note(
-            f"None of these {len(frames)} frames was used to calibrate or tune {run.name}: its numbers are honest here."
+            f"None of these {len(frames)} frames was used to calibrate or tune the run {run.name}: its numbers are "
+            "honest here."
         )
     else:
         st.warning(
-            f"{known} of these {len(frames)} frames were used to calibrate and tune {run.name}. Numbers on them "
-            "flatter it: choose images of other roads and cameras in the sidebar.",
+            f"{known} of these {len(frames)} frames were used to calibrate and tune the run {run.name}. Numbers on "
+            "them flatter it: choose images of other roads and cameras in the sidebar.",
             icon=":material/info:",
         )
 
@@ -120,6 +121,7 @@ def bars(models: Sequence[Contender], found: Comparison) -> None:
     first = found.verdicts[models[0].name]
     if not first.scenarios:
         return
+    st.subheader("Scenario by scenario", anchor=False)
     figure = "f1"
     if first.labels and first.labels.headline != "f1":
         figure = st.segmented_control(
@@ -316,8 +318,8 @@ with last:
 models = contenders(run, second)
 found = compare(view, models, frames)
 table(found)
-bars(models, found)
-problems(found)
 for each in filter(None, (run, second)):
     known_images(each, found.frames)
+problems(found)
 look(view, models, found)
+bars(models, found)

@@ -17,7 +17,6 @@ from app.show import chart, picture
 from app.widgets.level_slider import chosen, level_slider
 from app.widgets.player import Shot, player
 from sfcore.errors import InputError
-from sfcore.runs import RunFolder
 from sfcore.sensitivity.noise import Noise, NoiseKind
 
 KINDS: dict[str, NoiseKind] = {"Gaussian": "gaussian", "Uniform": "uniform", "Quantization error": "replay"}
@@ -38,19 +37,14 @@ def controls(view: Studio) -> tuple[str, NoiseKind, int, DeltaGenerator]:
     )  # fmt: skip
     kind = second.selectbox(
         "Noise", list(KINDS), key="kind", bind="query-params",
-        help="Gaussian: normally distributed. Uniform: bounded, like rounding errors. Quantization error: what your "
-        "latest run's calibrated model leaves on this head, replayed at the chosen level.",
+        help="Gaussian: normally distributed. Uniform: bounded, like rounding errors. Quantization error: what a "
+        "run's calibrated model leaves on this head, replayed at the chosen level.",
     )  # fmt: skip
     seed = fourth.number_input(
         "Seed", 0, 9999, 0, key="seed", bind="query-params",
         help="Another seed, another draw of the noise. Step through draws with − and +.",
     )  # fmt: skip
     return head, KINDS[kind], int(seed), third.container()
-
-
-def calibrated_run(view: Studio) -> RunFolder | None:
-    """The newest run of this detector with a calibrated model, whose quantization error can be replayed."""
-    return next((run for run in results.runs(view.choice.name) if "calibrated" in results.models_of(run)), None)
 
 
 def one_draw(view: Studio, moved: Moved) -> None:
@@ -122,7 +116,7 @@ def explore(view: Studio) -> None:
     try:
         head, kind, seed, place = controls(view)
         level = chosen(TEXTS, TEXTS[LEVELS.index(DEFAULT_LEVEL)], "level")
-        noise, run = Noise(kind, LEVELS[level]), calibrated_run(view) if kind == "replay" else None
+        noise, run = Noise(kind, LEVELS[level]), results.choose(view, "run") if kind == "replay" else None
         if kind == "replay" and run is None:
             return nothing_to_replay(view)
         errors = results.quantization_errors(view, run, view.images[:REPLAYED]) if run else None

@@ -9,6 +9,7 @@ from app.figures import heads, road
 from app.figures.colours import FULL, head_colour
 from app.session import Studio, studio
 from app.show import picture
+from app.widgets.links import open_page
 from sfcore.detectors.base import Head
 
 ACROSS = {1: 1, 2: 2, 4: 2}  # heads in a row by how many there are; otherwise three
@@ -20,7 +21,7 @@ def invitation() -> None:
         words, way = st.columns([4, 1], vertical_alignment="center")
         words.markdown("**New here?** Six pictures tell what quantization does to lanes and how they are mended.")
         if way.button("Take the tour", icon=":material/route:", type="primary", width="stretch"):
-            st.switch_page("../pages/tour.py")
+            open_page("tour")
 
 
 def numbers(view: Studio) -> None:

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import options, reporting, results, show, sources, style, sweeps
 from app.figures.runs import k_lambda
+from app.widgets.links import open_page
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, default_root, stop
 from sfcore.runs.labels import Labels, labels, write_labels
@@ -205,17 +206,17 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
             "Compare", icon=":material/compare:", disabled=not pair, on_click=lambda: open_runs(runs),
             help="See the lanes of one run, or of two against each other.",
         ):  # fmt: skip
-            st.switch_page("../pages/compare.py")
+            open_page("compare")
         if st.button(
             "Open", icon=":material/tune:", disabled=not one, on_click=lambda: open_runs(runs),
             help="How it went, on the Tune page.",
         ):  # fmt: skip
-            st.switch_page("../pages/tune.py")
+            open_page("tune")
         if st.button(
             "Duplicate", icon=":material/content_copy:", disabled=not one, on_click=lambda: options.fill_from(runs[0]),
             help="Fills the Tune page with its settings, to be changed and started again.",
         ):  # fmt: skip
-            st.switch_page("../pages/tune.py")
+            open_page("tune")
         if st.button("Tags and note", icon=":material/label:", disabled=not some, help="Write something on runs."):
             write_on(runs, known_tags)
         if st.button(
@@ -302,7 +303,7 @@ def open_clicked() -> None:
 
 
 if st.session_state.pop("opened from map", False):
-    st.switch_page("../pages/compare.py")
+    open_page("compare")
 style.page("Runs", "Everything that was tuned on this machine.")
 with st.container():  # a place of its own, so that nothing else moves into it
     undo_bar()

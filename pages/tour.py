@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from app import live, style
+from app import live, results, style
 from app.figures import curves, road, runs
 from app.show import chart
 from app.tour import LEVEL, STEP, Tour, adopt, how_few
 from app.widgets import projector
 from app.widgets.compare_slider import compare_slider
+from app.widgets.links import open_page
 
 CHART, PROJECTED_CHART = 430, 720  # pixels of height
 
@@ -126,7 +127,7 @@ def repaired(shown: Tour) -> Words:
         f"of the lanes of {after.images} roads are in place",
         "Drag the divider: the same 4 bits, the same road, lanes in place again. None of these roads was used to tune "
         "the network.",
-        "Compare frame by frame", "compare", {"run": shown.run.name}, needs_run=True,
+        "Compare frame by frame", "compare", needs_run=True,
     )  # fmt: skip
 
 
@@ -179,8 +180,15 @@ def beside(title: str, words: Words, shown: Tour) -> None:
     query = {"detector": shown.view.choice.name, "image": shown.view.image.name, **words.query}
     if not words.needs_run:
         st.page_link(f"../pages/{words.page}.py", label=words.link, icon=":material/arrow_outward:", query_params=query)
-    elif st.button(words.link, icon=":material/arrow_outward:", type="tertiary", on_click=adopt, args=(shown.run,)):
-        st.switch_page(f"../pages/{words.page}.py", query_params=query)
+    elif st.button(words.link, icon=":material/arrow_outward:", type="tertiary", on_click=take, args=(shown,)):
+        open_page(words.page)
+
+
+def take(shown: Tour) -> None:
+    """Adopt the run and choose it, with its detector and the road; for use as a callback."""
+    adopt(shown.run)
+    results.put_in_sidebar(shown.run)
+    st.session_state.update({"images": "Samples", "image": shown.view.image.name})
 
 
 shown = Tour.open()

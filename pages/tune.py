@@ -15,6 +15,7 @@ from app import options, style
 from app.forecast import forecast
 from app.session import Studio, outputs_of_all, studio
 from app.watch import watch
+from app.widgets.links import keep
 from sfcore.datasets.images import evenly
 from sfcore.errors import InputError
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
@@ -57,16 +58,21 @@ def settings(view: Studio) -> RunSpec:
         seed = st.number_input(
             "Seed", 0, 9999, 0, key="t_seed", bind="query-params", help="The same seed gives the same result."
         )
-    devices = ["auto", "cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-    device = st.segmented_control(
-        "Device", devices, default="auto", required=True, key="t_device", bind="query-params",
-        help="auto takes a GPU where there is one.",
-    )  # fmt: skip
     images = view.sources(int(limit))
     weights = str(view.choice.weights) if view.choice.weights else None
     return RunSpec(
         view.choice.name, images, str(scheme), name, weights, chosen, min(int(limit), len(view.images)), int(seed),
-        device, *how,
+        device(), *how,
+    )  # fmt: skip
+
+
+def device() -> str:
+    """Where the run works; asked only where there is a choice."""
+    if not torch.cuda.is_available():
+        return "auto"
+    return st.segmented_control(
+        "Device", ("auto", "cpu", "cuda"), default="auto", required=True, key="t_device", bind="query-params",
+        help="auto takes a GPU where there is one.",
     )  # fmt: skip
 
 
@@ -136,7 +142,7 @@ def begin(view: Studio, spec: RunSpec) -> None:
     spec.validate()
     run = RunFolder.create(path, spec)
     launch(run)
-    st.session_state["run"] = name
+    keep("run", name)
     if waiting := len(ahead(run)):
         st.toast(f"Queued {name}: number {waiting + 1} on this device", icon=":material/hourglass_top:")
     else:
@@ -145,7 +151,7 @@ def begin(view: Studio, spec: RunSpec) -> None:
 
 view = studio()
 style.page("Tune", "Quantize the detector, then tune it on unlabelled images. The run goes on when you close this tab.")
-left, right = st.columns([1, 1.9], gap="medium")
+left, right = st.columns([1.15, 1.85], gap="medium")
 with left, st.container(border=True):
     try:
         spec = settings(view)
@@ -153,8 +159,9 @@ with left, st.container(border=True):
         if elsewhere := st.session_state.get(options.ELSEWHERE):
             st.warning(elsewhere, icon=":material/folder_open:")
         forecast(spec)
-        if st.button("Start the run", type="primary", icon=":material/play_arrow:", width="stretch"):
-            begin(view, spec)
+        with st.container(key="sf-start"):  # it stays in sight, however long the choices are
+            if st.button("Start the run", type="primary", icon=":material/play_arrow:", width="stretch"):
+                begin(view, spec)
     except InputError as error:
         st.error(str(error))
 with right:

@@ -62,7 +62,7 @@ def side_by_side(detectors: Mapping[str, Curves], logarithmic: bool = True, acro
     legends = {}
     for place, curves in enumerate(detectors.values()):
         row, column = place // columns + 1, place % columns + 1
-        legend = f"legend{place + 1 if place else ''}"
+        legend = f"legend{place + 2}"  # the theme colours the first in another way than the others
         _heads(figure, curves, logarithmic, None, row=row, col=column, legend=legend)
         box = figure.get_subplot(row, column)
         legends[legend] = {

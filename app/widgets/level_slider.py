@@ -55,7 +55,7 @@ _CSS = """
 """
 
 _JS = """
-const PATIENCE = 1500;  // milliseconds after which an answer counts as lost
+const PATIENCE = 1500;  // milliseconds after which an answer counts as lost; twice as many each time, for a busy server
 
 export default function({ data, parentElement, setStateValue }) {
   const box = parentElement.querySelector('.sf-level'), range = box.querySelector('input');
@@ -75,9 +75,11 @@ export default function({ data, parentElement, setStateValue }) {
     wait();
     setStateValue('index', box.sent);
   };
-  const wait = () => { box.timer = setTimeout(() => { box.sent = null; send(); }, PATIENCE); };
+  const wait = () => {
+    box.timer = setTimeout(() => { box.patience *= 2; box.sent = null; send(); }, box.patience ??= PATIENCE);
+  };
   clearTimeout(box.timer);
-  if (data.index === box.sent) box.sent = null;
+  if (data.index === box.sent) { box.sent = null; box.patience = PATIENCE; }
   if (data.index === box.wanted) box.wanted = null;
   if (box.sent != null) wait();
   if (box.wanted == null) range.value = data.index;

@@ -19,3 +19,8 @@ def recall(name: str) -> str | None:
     text = st.query_params.get(name) or st.session_state.get(name)
     keep(name, text)
     return text
+
+
+def open_page(page: str) -> None:
+    """Switch to another page. Of its own accord Streamlit would refuse while the link holds a widget's value."""
+    st.switch_page(f"../pages/{page}.py", query_params={})

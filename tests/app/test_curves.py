@@ -50,7 +50,7 @@ def test_detectors_side_by_side_share_their_axes_and_have_their_own_legends() ->
     axes = [figure.layout[name] for name in figure.layout if name.startswith("yaxis")]
     assert len(axes) == 4 and all(axis.range == pytest.approx((0, 1.05 * 90)) for axis in axes)
     named = {trace.name: (trace.yaxis, trace.legend) for trace in figure.data if trace.name == "own"}
-    assert named == {"own": ("y2", "legend2")}
+    assert named == {"own": ("y2", "legend3")}
 
 
 @pytest.mark.parametrize("k", [1, 3])

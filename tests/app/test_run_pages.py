@@ -10,6 +10,7 @@ import pytest
 
 from app import results
 from sfcore.errors import InputError
+from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, list_runs
 from tests.app.conftest import Visit, errors, metric
 
@@ -68,7 +69,7 @@ def test_tune_starts_a_run_that_finishes_by_itself(visit: Visit, runs_folder: Pa
     next(button for button in app.button if button.label == "Start the run").click().run()
     assert errors(app) == []
     (started,) = list_runs(runs_folder)
-    assert started.spec.limit == 2 and started.name in app.selectbox(key="run").options
+    assert started.spec.limit == 2 and started.name in app.selectbox(key="run choice").options
     end = time.monotonic() + 120
     while started.is_alive() and time.monotonic() < end:
         time.sleep(0.5)
@@ -78,8 +79,36 @@ def test_tune_starts_a_run_that_finishes_by_itself(visit: Visit, runs_folder: Pa
 
 def test_a_run_that_is_gone_is_forgotten(visit: Visit, run: RunFolder) -> None:
     app = visit("tune", run=run.name)
-    assert app.selectbox(key="run").value == run.name
+    assert app.selectbox(key="run choice").value == run.name
     shutil.copytree(run.path, run.path.with_name("second"))
     results.delete(run.name)
     app.run()
-    assert errors(app) == [] and app.selectbox(key="run").value == "second"
+    assert errors(app) == [] and app.selectbox(key="run choice").value == "second"
+
+
+def test_the_run_chosen_on_one_page_is_that_of_the_others(visit: Visit, run: RunFolder) -> None:
+    older = run.path.with_name("older")
+    shutil.copytree(run.path, older)
+    RunFolder.open(older).update(created=0.0)
+    app = visit("tune")
+    assert app.selectbox(key="run choice").value == run.name
+    app.selectbox(key="run choice").set_value("older").run()
+    app.switch_page("../pages/compare.py").run()
+    assert errors(app) == [] and app.selectbox(key="run choice").value == "older"
+    app.switch_page("../pages/tune.py").run()
+    assert app.selectbox(key="run choice").value == "older"
+
+
+def test_a_link_to_a_run_that_is_gone_shows_the_newest(visit: Visit, run: RunFolder) -> None:
+    app = visit("tune", run="gone")
+    assert errors(app) == [] and app.selectbox(key="run choice").value == run.name
+
+
+def test_pages_lead_to_each_other_while_the_link_holds_what_was_chosen(visit: Visit, run: RunFolder) -> None:
+    app = visit(detector="lstr-tiny")
+    next(button for button in app.button if button.label == "Take the tour").click().run()
+    assert errors(app) == [] and app.segmented_control(key="step").value == "Broken"
+    app.segmented_control(key="step").set_value("Repaired").run()
+    next(button for button in app.button if button.label == "Compare frame by frame").click().run()
+    assert errors(app) == [] and app.selectbox(key="run choice").value == "tour"
+    assert app.selectbox(key="detector").value == RunFolder.open(sample_data() / "tour").spec.detector

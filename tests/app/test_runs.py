@@ -152,7 +152,7 @@ def test_a_click_on_the_map_opens_the_run_and_its_chart_is_saved(run: RunFolder)
         another(run, f"k{k}-lam{lam:g}", k=k, lam=lam)
     with serving(run.path.parent) as url, chromium() as browser:
         page = browser.new_context(viewport={"width": 1280, "height": 1400}, accept_downloads=True).new_page()
-        page.set_default_timeout(40_000)
+        page.set_default_timeout(180_000)
         page.goto(f"{url}/runs")
         page.locator(".js-plotly-plot .hm").wait_for()
         for kind, beginning in (("SVG", b"<svg"), ("PNG", b"\x89PNG"), ("CSV", b"k,")):
@@ -165,3 +165,6 @@ def test_a_click_on_the_map_opens_the_run_and_its_chart_is_saved(run: RunFolder)
         page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] * 3 / 4)  # k = 1, λ = 1
         expect(page.locator("h1")).to_have_text("Compare")
         expect(page.locator("[data-testid=stMain] [data-testid=stSelectbox] input").first).to_have_value("k1-lam1")
+        page.wait_for_url("**/compare?*run=k1-lam1*")
+        page.goto(f"{url}/tune")
+        page.wait_for_url("**/tune?*run=first*")  # nobody chose the newest, and tomorrow it is another

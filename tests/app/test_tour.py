@@ -89,11 +89,11 @@ def test_arrow_keys_walk_the_tour_on_a_projector_and_nothing_is_asked_of_the_int
     asked: list[str] = []
     with serving(tmp_path) as url, chromium() as browser:
         page = browser.new_page(viewport={"width": 1920, "height": 1080})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(180_000)
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{url}/tour")
         main, chosen = page.get_by_test_id("stMain"), page.locator(".st-key-step [data-selected=true]")
-        expect(chosen).to_have_text(STEPS[0], timeout=60_000)
+        expect(chosen).to_have_text(STEPS[0], timeout=180_000)
         page.get_by_role("button", name="Projector view").click()
         page.wait_for_url("**projector=true*")
         expect(page.get_by_test_id("stSidebar")).to_be_hidden()
@@ -102,14 +102,14 @@ def test_arrow_keys_walk_the_tour_on_a_projector_and_nothing_is_asked_of_the_int
             before = title.inner_text()
             page.wait_for_timeout(500)  # keys that come while the page is drawn anew are lost
             page.keyboard.press("ArrowRight")
-            expect(chosen).to_have_text(step, timeout=60_000)
-            expect(title).not_to_have_text(before, timeout=60_000)
+            expect(chosen).to_have_text(step, timeout=180_000)
+            expect(title).not_to_have_text(before, timeout=180_000)
             assert main.evaluate("(m) => m.scrollHeight <= m.clientHeight"), step
         page.locator(".sf-compare input").focus()
         page.keyboard.press("ArrowLeft")  # moves the divider, not the tour
         page.wait_for_timeout(500)
         expect(chosen).to_have_text(STEPS[-1])
         page.keyboard.press("Escape")
-        expect(page.get_by_test_id("stSidebar")).to_be_visible(timeout=60_000)
+        expect(page.get_by_test_id("stSidebar")).to_be_visible(timeout=180_000)
         assert "projector" not in page.url
     assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
