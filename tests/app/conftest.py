@@ -17,15 +17,16 @@ from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60  # seconds for a script run on a busy machine
+PATIENCE = 180  # seconds for a script run on a busy machine
 
 Visit = Callable[..., AppTest]
 
 
 @pytest.fixture
 def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder where the app keeps its runs."""
+    """An empty folder where the app keeps its runs; its caches are empty too."""
     monkeypatch.setenv("SFCORE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("SFCORE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "runs"
 
 

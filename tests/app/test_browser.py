@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from benchmarks.browser import CHROMIUM, PICTURE, chromium, serving
+from benchmarks.browser import CHROMIUM, PAGES, PICTURE, chromium, serving
 from sfcore.resources import sample_data
+from tests.app.conftest import PATIENCE
 
 pytestmark = [
     pytest.mark.browser,
@@ -23,28 +24,46 @@ Open = Callable[[str], Page]
 
 
 @pytest.fixture(scope="module")
-def visit(tmp_path_factory: pytest.TempPathFactory, _quantized: Path) -> Iterator[Open]:
-    """Open a page of the app, with one finished run at hand."""
-    runs = tmp_path_factory.mktemp("browser-runs")
-    shutil.copytree(_quantized, runs / "first")
+def runs(tmp_path_factory: pytest.TempPathFactory, _quantized: Path) -> Path:
+    """The server's folder of runs, with a finished one."""
+    folder = tmp_path_factory.mktemp("browser-runs")
+    shutil.copytree(_quantized, folder / "first")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def visit(runs: Path) -> Iterator[Open]:
+    """Open a page of the app as a new visitor."""
+    expect.set_options(timeout=PATIENCE * SECONDS)
     with serving(runs) as url, chromium() as browser:
-        context = browser.new_context(viewport={"width": 1280, "height": 1000})
+        context = browser.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
+        context.set_default_timeout(PATIENCE * SECONDS)
 
         def open_page(path: str) -> Page:
             page = context.new_page()
-            page.set_default_timeout(40 * SECONDS)
             page.goto(f"{url}/{path}")
             page.wait_for_selector("h1, h3")
             return page
 
         yield open_page
+    expect.set_options(timeout=5 * SECONDS)
 
 
-def test_first_visit_shows_a_road(visit: Open) -> None:
+def test_each_page_comes_without_an_error_and_asks_nothing_of_the_internet(visit: Open) -> None:
     page = visit("")
+    home, asked = page.url, list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
     page.wait_for_function(f"() => document.querySelector('{PICTURE}')?.naturalWidth > 600")
-    expect(page.locator("h1")).to_have_text("Overview")
-    assert page.locator("[data-testid=stException]").count() == 0
+    for name in PAGES:
+        page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
+        if name != "Tour":  # its title is that of the step
+            expect(page.locator("[data-testid=stMain] h1")).to_have_text(name)
+        expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
+        wrong = page.locator("[data-testid=stException], [data-testid=stAlertContentError]")
+        assert wrong.all_inner_texts() == [], name
+    assert len(asked) > 10
+    assert [address for address in asked if not address.startswith((home, "data:", "blob:"))] == []
 
 
 def test_the_noise_slider_moves_lanes_and_address(visit: Open) -> None:
@@ -53,9 +72,40 @@ def test_the_noise_slider_moves_lanes_and_address(visit: Open) -> None:
     picture = page.locator(PICTURE).first.get_attribute("src")
     page.get_by_role("slider").first.focus()
     page.keyboard.press("End")
-    expect(page.locator(SCORE)).not_to_have_text(before, timeout=20 * SECONDS)
+    expect(page.locator(SCORE)).not_to_have_text(before)
     expect(page.locator(PICTURE).first).not_to_have_attribute("src", picture or "")
     page.wait_for_url("**level=100*")
+
+
+def test_the_picture_follows_while_the_slider_is_dragged(visit: Open) -> None:
+    page = visit("heads?level=0.1+%25")
+    score, slider = page.locator(SCORE), page.locator(".sf-level input")
+    before = score.inner_text()
+    box = slider.bounding_box()
+    assert box
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 5, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.9 * box["width"], y, steps=4)
+    expect(score).not_to_have_text(before)  # the button is still down
+    page.mouse.move(box["x"] + box["width"] - 2, y, steps=2)
+    page.mouse.up()
+    page.wait_for_url("**level=100*")
+
+
+def test_draws_play_and_are_stepped_through_by_keys(visit: Open) -> None:
+    page = visit("heads?draws=16+draws&seed=3&level=20+%25")
+    label, play = page.locator(".sf-player .label"), page.locator(".sf-player .play")
+    expect(label).to_contain_text("seed 4")
+    play.click()
+    page.keyboard.press("Home")
+    expect(label).to_contain_text("seed 3: distortion")
+    page.keyboard.press("ArrowRight")
+    expect(label).to_contain_text("seed 4: distortion")
+    page.locator(".sf-player .bars button").last.click()
+    expect(label).to_contain_text("seed 18: distortion")
+    page.wait_for_timeout(0.6 * SECONDS)
+    expect(label).to_contain_text("seed 18: distortion")
 
 
 def test_the_comparison_slider_is_dragged_and_driven_by_keys(visit: Open) -> None:
@@ -81,10 +131,10 @@ def test_the_comparison_slider_is_dragged_and_driven_by_keys(visit: Open) -> Non
 
 def test_two_pictures_blink_until_they_are_paused(visit: Open) -> None:
     page = visit("compare?frames=2&view=Blink")
-    label, button = page.locator(".sf-blink .label"), page.locator(".sf-blink button")
+    label, button = page.locator(".sf-player .label"), page.locator(".sf-player .play")
     button.wait_for()
-    expect(label).to_have_text("tuned", timeout=5 * SECONDS)
-    expect(label).to_have_text("calibrated", timeout=5 * SECONDS)
+    expect(label).to_have_text("tuned")
+    expect(label).to_have_text("calibrated")
     button.click()
     shown = label.inner_text()
     page.wait_for_timeout(1.5 * SECONDS)
@@ -98,10 +148,10 @@ def test_nothing_blinks_for_those_who_want_less_motion(visit: Open) -> None:
     page = visit("compare?frames=2&view=Blink")
     page.emulate_media(reduced_motion="reduce")
     page.reload()
-    page.locator(".sf-blink button").wait_for()
-    expect(page.locator(".sf-blink button")).to_contain_text("▶")
+    page.locator(".sf-player .play").wait_for()
+    expect(page.locator(".sf-player .play")).to_contain_text("▶")
     page.wait_for_timeout(1.5 * SECONDS)
-    assert page.locator(".sf-blink .label").inner_text() == "calibrated"
+    assert page.locator(".sf-player .label").inner_text() == "calibrated"
 
 
 def test_a_clip_plays(visit: Open) -> None:
@@ -130,6 +180,19 @@ def test_a_picked_pixel_puts_noise_there(visit: Open) -> None:
     picker.click(position={"x": 200, "y": 170})
     expect(page.get_by_text("1 cell, at", exact=False)).to_be_visible()
     expect(page.locator("[data-testid=stMetric]:has-text('Misalignment')")).to_be_visible()
+
+
+def test_a_pixel_is_picked_and_let_go_by_keys(visit: Open) -> None:
+    page = visit("pixels?head=kpts")
+    picker = page.locator(".sf-picker")
+    picker.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 cell, at 51 %, 70 %", exact=False)).to_be_visible()
+    page.wait_for_url("**box=0.5125*")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("click or brush the map", exact=False)).to_be_visible()
+    assert "box" not in page.url
 
 
 def test_a_brushed_rectangle_takes_many_cells(visit: Open) -> None:
