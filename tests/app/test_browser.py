@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.browser import CHROMIUM, PAGES, PICTURE, chromium, serving
 from sfcore.resources import sample_data
+from sfcore.runs import RunFolder, list_runs
 from tests.app.conftest import PATIENCE
 
 pytestmark = [
@@ -18,7 +21,12 @@ pytestmark = [
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}: install the package chromium"),
 ]
 SECONDS = 1000  # Playwright counts milliseconds
+TUNING = {  # a few seconds' work
+    "t_bits": "W8A8", "t_method": "Selective Focus", "t_iterations": "2", "t_batch": "1", "t_check_every": "1",
+    "t_limit": "4",
+}  # fmt: skip
 SCORE = "[data-testid=stMetric]:has-text('Lane Distortion Score') [data-testid=stMetricValue]"
+SOURCES = "[data-testid=stSidebar] [data-testid=stButtonGroup]"
 
 Open = Callable[[str], Page]
 
@@ -47,6 +55,18 @@ def visit(runs: Path) -> Iterator[Open]:
 
         yield open_page
     expect.set_options(timeout=5 * SECONDS)
+
+
+def finished(runs: Path, count: int) -> list[RunFolder]:
+    """All runs, the newest first, once there are so many and all of them are done."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = list_runs(runs)
+        if len(found) == count and not any(run.is_alive() for run in found):
+            assert [run.status for run in found] == ["done"] * count, [run.record().get("error") for run in found]
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"after {PATIENCE} s: {[(run.name, run.status) for run in list_runs(runs)]}")
 
 
 def test_each_page_comes_without_an_error_and_asks_nothing_of_the_internet(visit: Open) -> None:
@@ -218,3 +238,94 @@ def test_uploads_are_shown_and_broken_ones_named(visit: Open, tmp_path: Path) ->
     expect(page.locator("[data-testid=stSidebar]").get_by_text("broken.png is no image")).to_be_visible()
     page.wait_for_selector(PICTURE)
     expect(page.locator("h1")).to_have_text("Overview")
+
+
+def test_two_visitors_do_not_see_each_others_noise_and_uploads(visit: Open, tmp_path: Path) -> None:
+    mine, theirs = visit("heads?level=1.0+%25"), visit("heads?level=1.0+%25")
+    before = theirs.locator(SCORE).inner_text()
+    mine.bring_to_front()
+    mine.locator(".sf-level input").focus()
+    mine.keyboard.press("End")
+    expect(mine.locator(SCORE)).not_to_have_text(before)
+    shutil.copy(sample_data() / "scenes" / "00-curve.jpg", tmp_path / "secret.jpg")
+    for page in (theirs, mine):
+        page.bring_to_front()  # a tab behind another is not drawn, and cannot be clicked
+        page.locator(SOURCES).get_by_text("Upload", exact=True).click()
+        expect(page.get_by_text("no images yet").first).to_be_visible()
+    mine.locator("[data-testid=stSidebar] input[type=file]").last.set_input_files(tmp_path / "secret.jpg")
+    expect(mine.locator(SCORE)).to_be_visible()
+    theirs.bring_to_front()
+    theirs.reload()
+    expect(theirs.get_by_text("no images yet").first).to_be_visible()
+    assert theirs.get_by_text("secret").count() == 0
+    theirs.locator(SOURCES).get_by_text("Samples", exact=True).click()
+    expect(theirs.locator(SCORE)).to_have_text(before)
+
+
+@pytest.mark.slow
+def test_a_run_outlives_its_tab_is_swept_and_mapped_and_its_report_opens_offline(
+    visit: Open, runs: Path, tmp_path: Path
+) -> None:
+    page = visit(f"tune?{urlencode(TUNING)}")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.get_by_text("Started", exact=False).first).to_be_visible()
+    page.close()
+    tuned = finished(runs, 2)[0]
+    _see_it_done(visit(f"tune?run={tuned.name}"))
+    _sweep(visit("runs"))
+    swept = finished(runs, 4)[:2]
+    assert {run.spec.options["lam"] for run in swept} == {1.0, 5.0}
+    page = visit("runs")
+    _open_from_map(page, {run.name for run in swept} | {tuned.name})
+    _read_offline(page, tmp_path / "report.html")
+
+
+def _see_it_done(page: Page) -> None:
+    expect(page.get_by_text("Done", exact=True).first).to_be_visible()
+    expect(page.locator("[data-testid=stMetric]:has-text('F1, tuned')")).to_be_visible()
+    page.close()
+
+
+def _sweep(page: Page) -> None:
+    """Two runs after the newest one, which differ in λ."""
+    table = page.get_by_test_id("stDataFrame").first
+    table.locator("canvas").first.wait_for()
+    table.click(position={"x": 16, "y": 52})  # the box at the left edge of the first row
+    page.get_by_role("button", name="Sweep").click()
+    dialog = page.get_by_role("dialog")
+    chosen = dialog.get_by_test_id("stMultiSelect").first
+    chosen.get_by_role("button", name="Clear all").click()
+    expect(dialog.get_by_text("2 runs", exact=False)).to_be_visible()
+    dialog.get_by_role("button", name="Start the sweep").click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_text("queued", exact=False).first).to_be_visible()
+    page.close()
+
+
+def _open_from_map(page: Page, names: set[str]) -> None:
+    box = page.locator(".js-plotly-plot .hm image")
+    box.wait_for()
+    box.scroll_into_view_if_needed()
+    place = box.bounding_box()
+    assert place
+    page.mouse.click(place["x"] + place["width"] / 6, place["y"] + place["height"] / 2)  # the first of three
+    expect(page.locator("h1")).to_have_text("Compare")
+    shown = page.locator("[data-testid=stMain] [data-testid=stSelectbox] input").first
+    expect(shown).not_to_have_value("")
+    assert shown.input_value() in names
+
+
+def _read_offline(page: Page, file: Path) -> None:
+    """Make the report of what is compared, and read it where there is no network."""
+    page.get_by_role("button", name="Report").click()
+    page.get_by_role("button", name="Make the report").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the report").click()
+    download.value.save_as(file)
+    assert page.context.browser
+    offline = page.context.browser.new_context(offline=True).new_page()
+    offline.goto(file.as_uri())
+    offline.locator(".js-plotly-plot").last.wait_for(timeout=PATIENCE * SECONDS)
+    assert offline.locator(".js-plotly-plot").count() > 3
+    assert offline.locator(".slider img.right").first.evaluate("(i) => i.naturalWidth") > 300
+    offline.context.close()
