@@ -43,7 +43,7 @@ def test_the_wheel_brings_app_pages_and_sample_data(installed: Path) -> None:
         assert (bundle / part).exists()
     names = {path.name for path in installed.rglob("*")}
     assert not names & {"__pycache__", ".venv", "tests", ".git"}
-    assert sum(path.stat().st_size for path in installed.rglob("*")) < 20e6
+    assert sum(path.stat().st_size for path in installed.rglob("*")) < 30e6  # scenes, weights and the run of the tour
 
 
 def test_an_installed_package_finds_what_it_brought(installed: Path, elsewhere: Path) -> None:
