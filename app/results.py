@@ -11,7 +11,7 @@ import streamlit as st
 import torch
 
 from app.figures import road
-from app.session import Studio, canvas_of, forget_unknown, image_hash, image_of, written
+from app.session import Studio, canvas_of, forget_unknown, image_of, written
 from app.widgets.links import keep, recall
 from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import entry
@@ -105,15 +105,6 @@ def pick(label: str, names: Sequence[str], key: str, text: str) -> str:
     keep(key, held if held in names else names[0])
     st.session_state[place] = st.session_state[key]
     return st.selectbox(label, names, key=place, help=text, on_change=lambda: keep(key, st.session_state[place]))
-
-
-def seen_in_calibration(run: RunFolder, frames: Sequence[Path]) -> int | None:
-    """How many frames are among the images that the run was calibrated on, by content; None when unknown."""
-    try:
-        hashes = {image_hash(path) for path in run.spec.image_set().files}
-    except (InputError, OSError):
-        return None
-    return sum(image_hash(frame) in hashes for frame in frames)
 
 
 def canvas(frame: Path) -> Image:

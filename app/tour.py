@@ -93,8 +93,8 @@ class Tour:
         """(1, H, W) the distortion that moving each cell of a grid head alone causes."""
         outputs = self.view.outputs()
         grain = Grain.within(self.view.detector.head(head), outputs[head].shape[1:], MOST_CELLS)
-        measure = lambda: element_map(self.view.detector, outputs, head, STEP, grain=grain)  # noqa: E731
-        return remembered(("tour", *self.view.key, head), measure)
+        key = ("tour", *self.view.key, head)
+        return remembered(key, lambda: element_map(self.view.detector, outputs, head, STEP, grain=grain))
 
     def cell_picture(self, head: str) -> Image:
         """The cells over the road."""

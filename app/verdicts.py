@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from app.figures import road
 from app.figures.colours import CALIBRATED, FULL, MOVED
@@ -49,6 +50,24 @@ class Model:
     def colour(self) -> str:
         """What it has everywhere in the app."""
         return COLOURS[self.which]
+
+
+def title(figure: str) -> str:
+    """A figure's name as people write it: F1, TP, Accuracy."""
+    return figure.upper() if len(figure) < 3 else figure.capitalize()
+
+
+def seen_in_calibration(run: RunFolder, files: Sequence[Path], digest: Callable[[Path], str]) -> int | None:
+    """How many files are among the images that a run was calibrated on, by content; None when unknown.
+
+    Args:
+        digest: a hash of one image file's content.
+    """
+    try:
+        known = {digest(path) for path in run.spec.image_set().files}
+    except (InputError, OSError):
+        return None
+    return sum(digest(file) in known for file in files)
 
 
 def compared(run: RunFolder, second: RunFolder | None = None) -> list[Model]:

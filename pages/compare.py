@@ -14,8 +14,8 @@ from app import reporting, results, show, sources, style
 from app.comparison import Contender, compare, contenders
 from app.figures import charts, clips, road, scores
 from app.figures.colours import LABEL, PARTS
-from app.session import Studio, forget_unknown, studio, written
-from app.verdicts import Comparison, Verdict, draw, labelled_lanes, series
+from app.session import Studio, forget_unknown, image_hash, studio, written
+from app.verdicts import Comparison, Verdict, draw, labelled_lanes, seen_in_calibration, series, title
 from app.widgets.compare_slider import compare_slider
 from app.widgets.frame_strip import Tile, frame_strip
 from app.widgets.player import blink
@@ -76,7 +76,7 @@ def frames_to_compare(view: Studio) -> list[Frame]:
 
 def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
     """Say whether the run has seen the frames: on those, a tuned model looks better than it is."""
-    known = results.seen_in_calibration(run, [frame.image for frame in frames])
+    known = seen_in_calibration(run, [frame.image for frame in frames], image_hash)
     if known is None:
         style.note(
             f"The run {run.name} was tuned on images that are not on this machine; whether these frames are among them "
@@ -109,11 +109,6 @@ def table(found: Comparison) -> None:
         row |= {"Agreement": agreed.f1, "Distortion": agreed.distortion, "Shift (px)": agreed.shift_px}
         rows.append(row)
     st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True)
-
-
-def title(figure: str) -> str:
-    """A figure's name as people write it: F1, TP, Accuracy."""
-    return figure.upper() if len(figure) < 3 else figure.capitalize()
 
 
 def bars(models: Sequence[Contender], found: Comparison) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from app.verdicts import Comparison, Model, compared, judge
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, open_dataset, spread
-from sfcore.datasets.images import FORMATS, content_hash, find_images, image_batches, read_image, source_parts
+from sfcore.datasets.images import FORMATS, find_images, image_batches, read_image, source_parts
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
@@ -119,15 +119,6 @@ def held_back(run: RunFolder) -> Dataset:
     if not there:
         raise InputError(f"the images that {run.name} held back are not where they were: choose images for the report")
     return _loose(run.path, there)
-
-
-def seen_in_calibration(run: RunFolder, frames: Sequence[Frame]) -> int | None:
-    """How many frames are among the images that a run was calibrated on, by content; None when unknown."""
-    try:
-        known = {content_hash([path]) for path in run.spec.image_set().files}
-    except (InputError, OSError):
-        return None
-    return sum(content_hash([frame.image]) in known for frame in frames)
 
 
 def _loose(root: Path, files: Sequence[Path]) -> Dataset:

@@ -11,10 +11,10 @@ from app.figures import runs as run_figures
 from app.figures.colours import FULL, LABEL, MOVED, PARTS
 from app.live import story
 from app.report import page
-from app.report.evidence import Evidence, seen_in_calibration
-from app.verdicts import Model, draw, labelled_lanes, series
+from app.report.evidence import Evidence
+from app.verdicts import Model, draw, labelled_lanes, seen_in_calibration, series, title
 from sfcore.datasets.dataset import Frame
-from sfcore.datasets.images import read_image
+from sfcore.datasets.images import content_hash, read_image
 from sfcore.distortion import distortion
 from sfcore.runs import RunFolder
 from sfcore.sensitivity.curves import Curves
@@ -44,8 +44,9 @@ def _where(evidence: Evidence) -> str:
         said = f"On {count} that the run {evidence.runs[0].name} held back from calibration and tuning."
         return f"{said} Its best state was chosen on them: judge it on other roads and cameras, too."
     parts = [f"On {count} of {evidence.dataset.root.name}."]
+    files = [frame.image for frame in evidence.found.frames]
     for run in evidence.runs:
-        seen = seen_in_calibration(run, evidence.found.frames)
+        seen = seen_in_calibration(run, files, lambda file: content_hash([file]))
         if seen is None:
             parts.append(f"Whether the run {run.name} has seen them is not known: its images are gone.")
         elif seen:
@@ -65,7 +66,7 @@ def _cards(evidence: Evidence, first: Model, last: Model) -> list[tuple[str, str
     ]
     if before.labels and after.labels:
         name = before.labels.headline
-        rows.append((f"{_title(name)} against labels", before.labels.total[name], after.labels.total[name], 3))
+        rows.append((f"{title(name)} against labels", before.labels.total[name], after.labels.total[name], 3))
 
     def number(value: float, label: str, digits: int) -> str:
         return "none" if math.isnan(value) else f"{value:.{digits}f}" + (" px" if label == "Shift" else "")
@@ -81,7 +82,7 @@ def _models(evidence: Evidence) -> list[page.Row]:
     rows: list[page.Row] = []
     for name, verdict in evidence.found.verdicts.items():
         total = verdict.labels.total if verdict.labels else {}
-        labels = {f"{_title(figure)}, labels": value for figure, value in total.items()}
+        labels = {f"{title(figure)}, labels": value for figure, value in total.items()}
         agreed = verdict.agreement
         ours = {"F1": agreed.f1, "Distortion": agreed.distortion, "Shift (px)": agreed.shift_px}
         rows.append({"Model": name, **ours, **labels})
@@ -96,12 +97,12 @@ def scenarios(evidence: Evidence) -> str:
     labels = found.verdicts[evidence.models[0].name].labels
     figure = labels.headline if labels else "f1"
     bars = series(evidence.models, found, figure)
-    title = f"{_title(figure)}, against {'labels' if found.labelled else 'full precision'}"
+    named = f"{title(figure)}, against {'labels' if found.labelled else 'full precision'}"
     rows: list[page.Row] = [
         {"Scenario": scenario, **{each.name: each.values[scenario] for each in bars}} for scenario in bars[0].values
     ]
-    chart = page.chart(scores.by_scenario(bars, title, 300), title, f"{title}, of each model by scenario")
-    return page.section("By scenario", chart, page.table(rows, f"{title}, by scenario"))
+    chart = page.chart(scores.by_scenario(bars, named, 300), named, f"{named}, of each model by scenario")
+    return page.section("By scenario", chart, page.table(rows, f"{named}, by scenario"))
 
 
 def frames(evidence: Evidence) -> str:
@@ -205,8 +206,3 @@ def _tuning(run: RunFolder, heads: list[str], of: str) -> list[str]:
         figure = run_figures.selection_timeline(told.selected, heads)
         charts.append(page.chart(figure, f"Heads tuned on{of}", "Selected heads over iterations"))
     return charts
-
-
-def _title(figure: str) -> str:
-    """A figure's name as people write it: F1, TP, Accuracy."""
-    return figure.upper() if len(figure) < 3 else figure.capitalize()

@@ -58,16 +58,22 @@ def quantize(
         return model
     corrected = copy.deepcopy(model)
     correct_biases(corrected, _first_images(batches, BIAS_IMAGES))
-    images = _first_images(batches, JUDGED)
-    return min(corrected, model, key=lambda each: _harm(detector, each, images))
+    return _least_harmed(detector, (corrected, model), _first_images(batches, JUDGED))
 
 
 @torch.no_grad()
-def _harm(detector: Detector, quantized: Detector, images: Tensor) -> tuple[float, float]:
-    """Mean distortion of the images' lanes and, to choose where all lanes are lost, mean noise level of the heads."""
-    full, outputs = detector(images), quantized(images)
-    score = distortion(detector.decode(full), detector.decode(outputs)).score.double().mean()
-    return float(score), sum(relative_noise(outputs[name], full[name]) for name in full) / len(full)
+def _least_harmed(detector: Detector, models: Sequence[Detector], images: Tensor) -> Detector:
+    """The first of the models whose lanes of the images have the least mean distortion, and, to choose where all lanes
+    are lost, whose heads have the least mean noise level."""
+    full = detector(images)
+    reference = detector.decode(full)
+
+    def harm(model: Detector) -> tuple[float, float]:
+        outputs = model(images)
+        score = distortion(reference, detector.decode(outputs)).score.double().mean()
+        return float(score), sum(relative_noise(outputs[name], full[name]) for name in full) / len(full)
+
+    return min(models, key=harm)
 
 
 def _first_images(batches: Sequence[Tensor], most: int) -> Tensor:
