@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 180  # seconds for a script run on a busy machine
 
 Visit = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def _main_module() -> Iterator[None]:
+    """A visit makes the app's script ``__main__``; processes started by later tests would run it as their own."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture
