@@ -1,8 +1,8 @@
 """How fast the app feels, measured in a real browser: ``python -m benchmarks.browser``.
 
 Measures the time from the first request to the first picture, from a step of the noise slider to the new picture on the
-screen, alone and with ten sessions that all move theirs, and from a click on a page's name to the whole page. The app
-runs from this checkout on a free port, as ``sfcore app`` would start it.
+screen, alone and with ten sessions that all move theirs (see :mod:`benchmarks.sessions`), and from a click on a page's
+name to the whole page. The app runs from this checkout on a free port, as ``sfcore app`` would start it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.sessions import record, visitors
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder
 
@@ -79,14 +80,6 @@ STEP = (
   slider.dispatchEvent(new Event('input'));
 })"""
 )  # one step of the slider, and the milliseconds until the picture that it causes is loaded
-RESTLESS = (
-    """(seconds) => { setInterval(() => {"""
-    + FIND
-    + """
-  slider.value = 10 + Math.floor(Math.random() * 15);
-  slider.dispatchEvent(new Event('input'));
-}, 1000 * seconds); }"""
-)  # somebody who moves the slider again and again
 
 
 @contextmanager
@@ -165,18 +158,15 @@ def slider_moves(page: Page, moves: int) -> list[float]:
     return took
 
 
-def moves_among(browser: Browser, url: str, sessions: int, every: float, moves: int) -> list[float]:
-    """:func:`slider_moves` of one session while others move their sliders every so many seconds."""
-    others = [opened(browser, url) for _ in range(sessions - 1)]
-    page = opened(browser, url)
-    for other in others:
-        other.locator(SLIDER).wait_for()
-        other.evaluate(RESTLESS, every)
-    page.bring_to_front()
-    page.wait_for_timeout(2000 * every)
-    took = slider_moves(page, moves)
-    for each in (*others, page):
-        each.context.close()
+def moves_among(browser: Browser, url: str, others: int, every: float, moves: int) -> list[float]:
+    """:func:`slider_moves` of one browser while other visitors, without one, move their sliders too."""
+    recorded = record(browser, url, SLIDER, STEP)
+    with visitors(recorded, others, every):
+        page = opened(browser, url)
+        page.locator(SLIDER).wait_for()
+        page.wait_for_timeout(2000 * every)
+        took = slider_moves(page, moves)
+    page.context.close()
     return took
 
 
@@ -205,8 +195,8 @@ def measure(url: str, query: str, moves: int, sessions: int, every: float) -> di
         first = [round(seconds_to_first_picture(browser, f"{url}/?{query}"), 2) for _ in range(2)]
         pages, *later = page_changes(browser, url)
         heads = f"{url}/heads?{query}"
-        alone = moves_among(browser, heads, 1, 1.0, moves)
-        among = moves_among(browser, heads, sessions, every, moves)
+        alone = moves_among(browser, heads, 0, 1.0, moves)
+        among = moves_among(browser, heads, sessions - 1, every, moves)
     return {
         "first_picture_s": {"first visitor": first[0], "second visitor": first[1]},
         "slider_to_picture_ms": {"alone": summary(alone), f"{sessions} sessions": summary(among)},
