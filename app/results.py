@@ -22,11 +22,29 @@ from sfcore.runs.results import FILES, ModelName, load_model, models_of
 from sfcore.runs.trash import Deleted
 from sfcore.sensitivity.noise import relative_noise
 
+OWN = "own runs"  # names of the runs on uploads that this visitor may see
+IN_LINK = ("run", "against")
+
 
 def runs(detector: str | None = None) -> list[RunFolder]:
-    """All runs, newest first; those of one detector when it is named."""
-    found = list_runs(default_root())
+    """All runs that this visitor may see, newest first; those of one detector when it is named.
+
+    A run on uploads shows them, so it is seen by who started it, and by who was given its link.
+    """
+    own: set[str] = st.session_state.setdefault(OWN, set())
+    own.update(name for key in IN_LINK if (name := st.query_params.get(key)))
+    found = [run for run in list_runs(default_root()) if run.name in own or not on_uploads(run)]
     return [run for run in found if detector is None or run.spec.detector == detector]
+
+
+def on_uploads(run: RunFolder) -> bool:
+    """Whether its images or its checkpoint were uploaded: they lie in its own folder then."""
+    return any(run.keeps(source) for source in (*run.spec.images, run.spec.weights or ""))
+
+
+def claim(run: RunFolder) -> None:
+    """Let this visitor see a run that others do not."""
+    st.session_state.setdefault(OWN, set()).add(run.name)
 
 
 def stamp(run: RunFolder, which: ModelName) -> float:

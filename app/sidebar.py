@@ -151,7 +151,7 @@ def _uploads() -> list[Path]:
         key="uploads",
         max_upload_size=IMAGE_MB,
         help=f"Up to {MOST_IMAGES} images, {IMAGES_MB} MB together. They stay on this machine, only you see them, and "
-        "they are removed when you take them back or close the page.",
+        "they are removed when you take them back or close the page. A run keeps a copy; who has its link sees it too.",
     )
     kept, problems = uploads().images(files)
     for problem in problems:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app import results
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, RunSpec, launch
 from sfcore.runs.labels import Labels, labels, write_labels
@@ -80,18 +81,19 @@ def begin(pattern: RunFolder, specs: Sequence[RunSpec]) -> str:
     for spec in specs:
         values = [f"{name}{spec.options[name]:g}" for name in ("k", "lam") if name in spec.options]
         path = pattern.path.with_name("-".join([spec.detector, spec.scheme.lower(), spec.method, *values, when]))
-        run = RunFolder.create(path, _owned(spec, pattern.path, path))
+        run = RunFolder.create(path, _owned(spec, pattern, path))
         write_labels(run, Labels((PREFIX + when,)))
+        results.claim(run)
         launch(run)
     return PREFIX + when
 
 
-def _owned(spec: RunSpec, pattern: Path, path: Path) -> RunSpec:
+def _owned(spec: RunSpec, pattern: RunFolder, path: Path) -> RunSpec:
     """Images and weights that lie in the pattern's folder (uploads) are linked into the run's own, to outlive it."""
 
     def own(source: str) -> str:
         old = Path(source)
-        if pattern.resolve() not in old.resolve().parents:
+        if not pattern.keeps(source):
             return source
         path.mkdir(parents=True, exist_ok=True)
         copy = path / old.name

@@ -15,7 +15,7 @@ from app.widgets.links import open_page
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, default_root, stop
 from sfcore.runs.labels import Labels, labels, write_labels
-from sfcore.runs.trash import KEPT_SECONDS, Deleted, empty, restore, trash
+from sfcore.runs.trash import Deleted, empty, remove, restore, trash
 
 ORDER = [
     *("Run", "Status", "Tags", "Bits", "k", "λ", "F1 calibrated", "F1 tuned", "Distortion calibrated"),
@@ -113,7 +113,7 @@ def deleted() -> list[Deleted]:
 
 def undo_bar() -> None:
     """What was deleted, with the way back."""
-    empty(default_root(), KEPT_SECONDS)
+    empty(default_root())
     mine, all_runs = deleted(), trash(default_root())
     if not all_runs:
         return
@@ -126,8 +126,9 @@ def undo_bar() -> None:
             put_back(mine)
         if others and not mine and st.button("Restore", icon=":material/undo:", help="Put all of them back."):
             put_back(all_runs)
-        if st.button("Empty the trash", type="tertiary", help="Removes these runs for good. A day later that is done."):
-            empty(default_root())
+        if mine and st.button("Delete for good", type="tertiary", help="Now. A day after deletion it happens anyway."):
+            for run in mine:
+                remove(run)
             st.rerun()
 
 

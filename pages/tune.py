@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 import torch
 
-from app import options, style
+from app import options, results, style
 from app.forecast import forecast
 from app.session import Studio, outputs_of_all, studio
 from app.watch import watch
@@ -141,6 +141,7 @@ def begin(view: Studio, spec: RunSpec) -> None:
         spec = RunSpec(**{**spec.to_dict(), "images": tuple(spec.images), "weights": str(weights)})
     spec.validate()
     run = RunFolder.create(path, spec)
+    results.claim(run)
     launch(run)
     keep("run", name)
     if waiting := len(ahead(run)):

@@ -89,6 +89,10 @@ class RunFolder:
     def name(self) -> str:
         return self.path.name
 
+    def keeps(self, source: str) -> bool:
+        """Whether an image source or a checkpoint lies in this folder, as what a visitor of the app uploaded does."""
+        return self.path.resolve() in Path(source).resolve().parents
+
     @property
     def _run_json(self) -> Path:
         return self.path / turns.RECORD

@@ -73,8 +73,13 @@ def trash(root: Path) -> list[Deleted]:
     return [Deleted(path.parent, root) for path in found]
 
 
-def empty(root: Path, kept_seconds: float = 0) -> None:
-    """Remove for good what has been in the trash longer than ``kept_seconds``."""
+def remove(run: Deleted) -> None:
+    """Remove a deleted run for good."""
+    shutil.rmtree(run.place.parent, ignore_errors=True)
+
+
+def empty(root: Path, kept_seconds: float = KEPT_SECONDS) -> None:
+    """Remove for good what has been in the trash for so long."""
     now = time.time()
     for each in (root / FOLDER).glob("*"):
         if now - each.stat().st_mtime >= kept_seconds:

@@ -77,7 +77,7 @@ def test_the_trash_is_emptied_after_its_time(run: RunFolder) -> None:
     gone = results.delete(run.name)
     empty(run.path.parent, kept_seconds=60)
     assert gone.place.is_dir()
-    empty(run.path.parent)
+    empty(run.path.parent, kept_seconds=0)
     assert trash(run.path.parent) == []
     with pytest.raises(InputError, match="no longer in the trash"):
         restore(gone)
@@ -94,9 +94,24 @@ def test_the_page_offers_the_way_back(visit: Visit, run: RunFolder) -> None:
     assert "1 run deleted" in app.markdown[0].value
     app = click(app, "Undo")
     assert set(table(app)["Run"]) == {"first", "second"} and "Undo" not in [button.label for button in app.button]
-    results.delete(run.name)
-    app = click(app.run(), "Empty the trash")
-    assert trash(run.path.parent) == [] and list(table(app)["Run"]) == ["second"]
+    others = results.delete("second")
+    app.session_state["deleted runs"] = [results.delete(run.name)]
+    app = click(app.run(), "Delete for good")
+    assert trash(run.path.parent) == [others] and "1 in the trash" in app.markdown[0].value
+
+
+def test_a_run_on_uploads_is_seen_by_whom_it_concerns(visit: Visit, run: RunFolder) -> None:
+    held = another(run, "held").path / "images"
+    held.mkdir()
+    (held / "road.jpg").write_bytes(Path(run.spec.images[0], "00-curve.jpg").read_bytes())
+    record = json.loads((held.parent / "run.json").read_text())
+    record["spec"]["images"] = [str(held)]
+    (held.parent / "run.json").write_text(json.dumps(record))
+    assert set(table(visit("runs"))["Run"]) == {"first"}
+    stranger = visit("tune", run="first")
+    assert "held" not in next(box for box in stranger.selectbox if box.label == "Run").options
+    friend = visit(run="held").switch_page("../pages/runs.py").run()
+    assert set(table(friend)["Run"]) == {"first", "held"}
 
 
 def test_a_sweep_is_every_pair_of_values() -> None:
