@@ -7,7 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from app.widgets.links import keep, recall
 from app.widgets.pictures import uri
+
+PLACE, MIDDLE = "divider", 50.0
 
 _HTML = """
 <figure class="sf-compare">
@@ -36,7 +39,7 @@ _CSS = """
 """
 
 _JS = """
-export default function({ data, parentElement }) {
+export default function({ data, parentElement, setStateValue }) {
   const figure = parentElement.querySelector('.sf-compare');
   const range = figure.querySelector('input');
   const pick = (name) => figure.querySelector(name);
@@ -46,7 +49,9 @@ export default function({ data, parentElement }) {
   pick('img.left').alt = data.left_label; pick('img.right').alt = data.right_label;
   pick('.label.l').textContent = data.left_label; pick('.label.r').textContent = data.right_label;
   const move = () => figure.style.setProperty('--at', range.value + '%');
+  if (!range.matches(':focus')) range.value = data.at;
   range.oninput = move;
+  range.onchange = () => setStateValue('at', Number(range.value));
   move();
 }
 """
@@ -58,7 +63,19 @@ def _component() -> Any:
 
 
 def compare_slider(left: bytes, right: bytes, left_label: str, right_label: str, key: str) -> None:
-    """Show two JPEG pictures of one size; the divider's place stays with the visitor's browser."""
-    _component()(
-        data={"left": uri(left), "right": uri(right), "left_label": left_label, "right_label": right_label}, key=key
-    )
+    """Show two JPEG pictures of one size; the divider's place is in the link once it was moved."""
+
+    def moved() -> None:
+        keep(PLACE, f"{st.session_state[key]['at']:g}")
+
+    labels = {"left_label": left_label, "right_label": right_label}
+    data = {"left": uri(left), "right": uri(right), "at": _place(recall(PLACE))} | labels
+    _component()(data=data, key=key, on_at_change=moved)
+
+
+def _place(text: str | None) -> float:
+    """The divider's place from what a link says, whatever that is: percent from the left edge."""
+    try:
+        return min(max(float(text or MIDDLE), 0.0), 100.0)
+    except ValueError:
+        return MIDDLE

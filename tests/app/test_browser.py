@@ -147,6 +147,9 @@ def test_the_comparison_slider_is_dragged_and_driven_by_keys(visit: Open) -> Non
     for _ in range(4):
         page.keyboard.press("ArrowRight")
     assert figure.evaluate(place) == dragged + 2
+    page.wait_for_url(f"**divider={dragged + 2:g}*")
+    page.reload()
+    expect(figure.locator("input")).to_have_value(f"{dragged + 2:g}")
 
 
 def test_two_pictures_blink_until_they_are_paused(visit: Open) -> None:
