@@ -41,7 +41,6 @@ def row(run: RunFolder) -> dict[str, object]:
     """One run as a row of the table."""
     record, spec, written = run.record(), run.spec, labels(run)
     settings = results.settings(run)
-    started, ended = record.get("started"), record.get("ended")
     found = results.figures(run)
     return {
         "Run": run.name,
@@ -57,7 +56,7 @@ def row(run: RunFolder) -> dict[str, object]:
         "Distortion calibrated": found.get("calibrated", {}).get("distortion"),
         "Distortion tuned": found.get("tuned", {}).get("distortion"),
         "Note": written.note,
-        "Took": "" if started is None or ended is None else style.duration(ended - started),
+        "Took": style.duration(record["worked"]) if "worked" in record else "",
         "Created": pd.Timestamp(record.get("created", time.time()), unit="s"),
     }
 
@@ -191,9 +190,9 @@ def start_sweep(pattern: RunFolder) -> None:
 def expected(pattern: RunFolder, count: int) -> str:
     """How long so many runs will take, by how long the pattern took."""
     record = pattern.record()
-    if pattern.status != "done" or not record.get("started"):
+    if pattern.status != "done" or "worked" not in record:
         return ""
-    seconds = record["ended"] - record["started"]
+    seconds = record["worked"]
     return f"; the pattern took {style.duration(seconds)}, so about {style.duration(count * seconds)} in all"
 
 

@@ -123,7 +123,9 @@ def _leave(folder: RunFolder, status: Status, error: str | None) -> None:
     """Write down how the run ended; when even that cannot be written, a dead run counts as stopped."""
     with suppress(InputError):
         folder.append({"type": status, **({"error": error} if error else {})})
-        folder.update(status=status, ended=time.time(), error=error, memory=peak())
+        record, now = folder.record(), time.time()
+        worked = record.get("worked", 0.0) + now - record["started"]  # all its stretches, where it was resumed
+        folder.update(status=status, ended=now, worked=worked, error=error, memory=peak())
 
 
 def _described(error: BaseException) -> str | None:

@@ -72,7 +72,7 @@ def _quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
         heads = [detector.heads[0].name]
         run.append({"type": "step", "iteration": i, "iterations": 30, "loss": 1 / i, "noise": noise, "selected": heads})
     result = {model: {"f1": 0.5, "distortion": 3.0} for model in ("calibrated", "tuned")}
-    run.update(status="done", started=0.0, ended=90.0, result=result)
+    run.update(status="done", started=0.0, ended=90.0, worked=90.0, result=result)
     return run.path
 
 

@@ -79,8 +79,11 @@ def test_a_stopped_run_resumes_to_the_same_result(folder: RunFolder, expected: t
 
     assert worker.work(folder, assemble=assemble, watch=stop_at_ten) == "stopped"
     assert folder.status == "stopped" and steps(folder) == list(range(1, 11))
+    first = folder.record()["worked"]
     assert worker.work(folder, assemble=assemble) == "done"
     assert steps(folder) == list(range(1, STEPS + 1)) and torch.equal(result(folder), expected)
+    record = folder.record()
+    assert record["worked"] == pytest.approx(first + record["ended"] - record["started"])
 
 
 def test_ctrl_c_stops_after_the_present_step(folder: RunFolder, expected: torch.Tensor) -> None:
