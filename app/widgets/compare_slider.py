@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import streamlit as st
 
+from app.widgets.component import component
 from app.widgets.links import keep, recall
 from app.widgets.pictures import uri
 
@@ -57,11 +55,6 @@ export default function({ data, parentElement, setStateValue }) {
 """
 
 
-@cache
-def _component() -> Any:
-    return st.components.v2.component("sfcore.compare_slider", html=_HTML, css=_CSS, js=_JS)
-
-
 def compare_slider(left: bytes, right: bytes, left_label: str, right_label: str, key: str) -> None:
     """Show two JPEG pictures of one size; the divider's place is in the link once it was moved."""
 
@@ -70,7 +63,7 @@ def compare_slider(left: bytes, right: bytes, left_label: str, right_label: str,
 
     labels = {"left_label": left_label, "right_label": right_label}
     data = {"left": uri(left), "right": uri(right), "at": _place(recall(PLACE))} | labels
-    _component()(data=data, key=key, on_at_change=moved)
+    component("compare_slider", _HTML, _CSS, _JS)(data=data, key=key, on_at_change=moved)
 
 
 def _place(text: str | None) -> float:

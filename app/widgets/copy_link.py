@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-import streamlit as st
+from app.widgets.component import component
 
 _HTML = """
 <button class="sf-link" type="button">Copy the link to this view</button>
@@ -37,11 +34,6 @@ export default function({ parentElement }) {
 """
 
 
-@cache
-def _component() -> Any:
-    return st.components.v2.component("sfcore.copy_link", html=_HTML, css=_CSS, js=_JS)
-
-
 def copy_link() -> None:
     """The button; what was uploaded is of this session alone and not in the address."""
-    _component()(key="copy link")
+    component("copy_link", _HTML, _CSS, _JS)(key="copy link")

@@ -5,10 +5,7 @@ The chart's own SVG layers become one file, so nothing has to draw it a second t
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-import streamlit as st
+from app.widgets.component import component
 
 _HTML = """
 <div class="sf-files" role="group"></div>
@@ -68,11 +65,6 @@ export default function({ data, parentElement }) {
 """
 
 
-@cache
-def _component() -> Any:
-    return st.components.v2.component("sfcore.downloads", html=_HTML, css=_CSS, js=_JS)
-
-
 def downloads(name: str, alt: str, csv: str | None, key: str) -> None:
     """Links that save the Plotly chart of the same container.
 
@@ -81,4 +73,4 @@ def downloads(name: str, alt: str, csv: str | None, key: str) -> None:
         alt: what the chart shows.
         csv: its numbers.
     """
-    _component()(data={"name": name, "alt": alt, "csv": csv}, key=key)
+    component("downloads", _HTML, _CSS, _JS)(data={"name": name, "alt": alt, "csv": csv}, key=key)

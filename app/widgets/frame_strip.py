@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import streamlit as st
 
+from app.widgets.component import component
 from app.widgets.pictures import uri
 
 
@@ -78,11 +77,6 @@ export default function({ data, parentElement, setStateValue }) {
 """
 
 
-@cache
-def _component() -> Any:
-    return st.components.v2.component("sfcore.frame_strip", html="", css=_CSS, js=_JS)
-
-
 def frame_strip(frames: list[Tile], key: str, default: str | None = None) -> str:
     """Show the frames and return the name of the chosen one; the first (or ``default``) at the start."""
     names = [frame.name for frame in frames]
@@ -90,5 +84,7 @@ def frame_strip(frames: list[Tile], key: str, default: str | None = None) -> str
     chosen = (state.get("chosen") if state else None) or default
     chosen = chosen if chosen in names else names[0]
     data = [{"name": f.name, "label": f.label, "colour": f.colour, "picture": uri(f.picture)} for f in frames]
-    result = _component()(data={"frames": data, "chosen": chosen}, key=key, on_chosen_change=lambda: None)
+    result = component("frame_strip", "", _CSS, _JS)(
+        data={"frames": data, "chosen": chosen}, key=key, on_chosen_change=lambda: None
+    )
     return result.chosen if result.chosen in names else chosen

@@ -7,11 +7,10 @@ drawn with it, and sends the newest one then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 import streamlit as st
 
+from app.widgets.component import component
 from app.widgets.links import keep, recall
 
 _HTML = """
@@ -91,11 +90,6 @@ export default function({ data, parentElement, setStateValue }) {
 """
 
 
-@cache
-def _component() -> Any:
-    return st.components.v2.component("sfcore.level_slider", html=_HTML, css=_CSS, js=_JS)
-
-
 def chosen(texts: Sequence[str], default: str, key: str) -> int:
     """Which of the slider's texts is chosen; the link and the session keep it under ``key``."""
     text = recall(key)
@@ -109,4 +103,4 @@ def level_slider(label: str, texts: Sequence[str], index: int, key: str, help: s
         keep(key, texts[st.session_state[f"{key} slider"]["index"]])
 
     data = {"label": label, "help": help, "texts": list(texts), "index": index}
-    _component()(data=data, key=f"{key} slider", on_index_change=moved)
+    component("level_slider", _HTML, _CSS, _JS)(data=data, key=f"{key} slider", on_index_change=moved)

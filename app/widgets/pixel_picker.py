@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import streamlit as st
 
+from app.widgets.component import component
 from app.widgets.links import keep, recall
 from app.widgets.pictures import uri
 
@@ -90,11 +88,6 @@ export default function({ data, parentElement, setStateValue }) {
 """
 
 
-@cache
-def _component() -> Any:
-    return st.components.v2.component("sfcore.pixel_picker", html=_HTML, css=_CSS, js=_JS)
-
-
 def pixel_picker(picture: bytes, label: str, key: str) -> Box | None:
     """Show a JPEG picture and return what was last clicked or brushed on it, or None; ``key`` names it in the link."""
 
@@ -104,7 +97,7 @@ def pixel_picker(picture: bytes, label: str, key: str) -> Box | None:
 
     box = as_box(recall(key))
     data = {"image": uri(picture), "label": label, "box": box}
-    _component()(data=data, key=f"{key} picker", on_box_change=picked)
+    component("pixel_picker", _HTML, _CSS, _JS)(data=data, key=f"{key} picker", on_box_change=picked)
     return box
 
 

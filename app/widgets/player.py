@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
-import streamlit as st
-
+from app.widgets.component import component
 from app.widgets.pictures import uri
 
 
@@ -95,15 +92,10 @@ export default function({ data, parentElement }) {
 """
 
 
-@cache
-def _component() -> Any:
-    return st.components.v2.component("sfcore.player", html=_HTML, css=_CSS, js=_JS)
-
-
 def player(shots: Sequence[Shot], key: str, rate: float = 4.0, verb: str = "Play") -> None:
     """Play the pictures over and over, ``rate`` a second; still at first where the system asks for less motion."""
     data = [{"picture": uri(shot.picture), "label": shot.label, "height": shot.height} for shot in shots]
-    _component()(data={"shots": data, "rate": rate, "verb": verb}, key=key)
+    component("player", _HTML, _CSS, _JS)(data={"shots": data, "rate": rate, "verb": verb}, key=key)
 
 
 def blink(left: bytes, right: bytes, left_label: str, right_label: str, key: str) -> None:

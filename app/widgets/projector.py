@@ -5,10 +5,9 @@ It is part of the address, as ``projector=true``, and stays on from page to page
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import streamlit as st
+
+from app.widgets.component import component
 
 ON = "projector"  # in the address and in the session
 _BUTTON = "projector-button"
@@ -50,11 +49,6 @@ export default function({ data, parentElement, setTriggerValue }) {
 """
 
 
-@cache
-def _component() -> Any:
-    return st.components.v2.component("sfcore.projector", html=_HTML, css=_CSS, js=_JS)
-
-
 def on() -> bool:
     """Whether this visitor looks through a projector."""
     return st.session_state.setdefault(ON, st.query_params.get(ON) == "true")
@@ -66,7 +60,7 @@ def button() -> None:
         st.query_params[ON] = "true"
     elif ON in st.query_params:
         del st.query_params[ON]
-    _component()(data={"on": on()}, key=_BUTTON, on_turned_change=_turn)
+    component("projector", _HTML, _CSS, _JS)(data={"on": on()}, key=_BUTTON, on_turned_change=_turn)
 
 
 def _turn() -> None:
