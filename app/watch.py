@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
-from app import live, results, show, style
+from app import course, live, results, show, style
 from app.figures import road
-from app.figures import runs as pictures
-from app.figures.runs import Points
 from app.options import fill_from
 from app.widgets.links import open_page
 from sfcore.distortion import distortion
@@ -177,42 +174,10 @@ def moment(found: Preview, alive: bool) -> int:
 
 
 def charts(told: live.Story, order: list[str]) -> None:
-    """Losses, noise levels and selection, two by two."""
-    drawn = [
-        (
-            "Loss",
-            "What is minimised, on each iteration's images.",
-            pictures.losses(told.loss),
-            "Loss over iterations",
-            columns(told.loss, "loss"),
-        )
-    ]
-    if told.held_back[0]:
-        drawn.append((
-            "Distortion on held-back images", "Mean per image. The state with the least is kept.",
-            pictures.held_back(told.held_back), "Distortion over iterations", columns(told.held_back, "distortion"),
-        ))  # fmt: skip
-    if told.noise:
-        table = pd.concat([columns(points, "noise").assign(head=head) for head, points in told.noise.items()])
-        drawn.append((
-            "Noise level of each head", "RMS error of the head's output over the head's own RMS, on the step's images.",
-            pictures.noise_over_time(told.noise, order), "Noise levels over iterations", table,
-        ))  # fmt: skip
-    if any(len(heads) < len(order) for _, _, heads in told.selected):
-        rows = [(first, last, ", ".join(heads)) for first, last, heads in told.selected]
-        drawn.append((
-            "Heads tuned on", "The most sensitive heads are selected anew every so often.",
-            pictures.selection_timeline(told.selected, order), "Selected heads over iterations",
-            pd.DataFrame(rows, columns=["from", "to", "heads"]),
-        ))  # fmt: skip
+    """How the run went, two by two."""
+    drawn = course.charts(told, order)
     for first in range(0, len(drawn), 2):
-        pairs = zip(drawn[first : first + 2], st.columns(2, gap="medium"), strict=False)
-        for (title, text, figure, alt, table), column in pairs:
+        for each, column in zip(drawn[first : first + 2], st.columns(2, gap="medium"), strict=False):
             with column:
-                st.markdown(f"**{title}**", help=text)
-                show.chart(figure, key=title, alt=alt, table=table)
-
-
-def columns(points: Points, name: str) -> pd.DataFrame:
-    """A series as a table."""
-    return pd.DataFrame({"iteration": points[0], name: points[1]})
+                st.markdown(f"**{each.title}**", help=each.help)
+                show.chart(each.figure, key=each.title, alt=each.alt, table=each.table)

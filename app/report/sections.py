@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from html import escape
 
+from app import course
 from app.figures import curves as curve_figures
 from app.figures import road, scores
-from app.figures import runs as run_figures
 from app.figures.colours import FULL, LABEL, MOVED, PARTS
 from app.live import story
 from app.report import page
@@ -16,7 +16,6 @@ from app.verdicts import Model, draw, labelled_lanes, seen_in_calibration, serie
 from sfcore.datasets.dataset import Frame
 from sfcore.datasets.images import content_hash, read_image
 from sfcore.distortion import distortion
-from sfcore.runs import RunFolder
 from sfcore.sensitivity.curves import Curves
 
 SHOWN = 6  # frames with pictures
@@ -186,23 +185,8 @@ def tuning(evidence: Evidence) -> str:
     """Losses, held-back distortion, noise levels and selection over the iterations of each run."""
     parts = []
     for run in evidence.runs:
-        charts = _tuning(run, list(evidence.heads), f", {run.name}" if len(evidence.runs) > 1 else "")
+        of = f", {run.name}" if len(evidence.runs) > 1 else ""
+        drawn = course.charts(story(run.events()[0]), list(evidence.heads))
+        charts = [page.chart(each.figure, f"{each.title}{of}", each.alt) for each in drawn]
         parts += [page.side_by_side(*charts)] if charts else []
     return page.section("Tuning", *parts) if parts else ""
-
-
-def _tuning(run: RunFolder, heads: list[str], of: str) -> list[str]:
-    """The charts that a run's events give; none for one that only calibrated."""
-    told, charts = story(run.events()[0]), []
-    if told.loss[0]:
-        charts.append(page.chart(run_figures.losses(told.loss), f"Loss{of}", "Loss over iterations"))
-    if told.held_back[0]:
-        figure = run_figures.held_back(told.held_back)
-        charts.append(page.chart(figure, f"Distortion on held-back images{of}", "Distortion over iterations"))
-    if told.noise:
-        figure = run_figures.noise_over_time(told.noise, heads)
-        charts.append(page.chart(figure, f"Noise level of each head{of}", "Noise levels over iterations"))
-    if told.selected:
-        figure = run_figures.selection_timeline(told.selected, heads)
-        charts.append(page.chart(figure, f"Heads tuned on{of}", "Selected heads over iterations"))
-    return charts
