@@ -39,6 +39,13 @@ def runs(detector: str | None = None) -> list[RunFolder]:
 
 def on_uploads(run: RunFolder) -> bool:
     """Whether its images or its checkpoint were uploaded: they lie in its own folder then."""
+    return _on_uploads(run.path, run.record().get("created"))
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _on_uploads(path: Path, created: float | None) -> bool:
+    """Asked of every run whenever a page is drawn, though it never changes; a run may have hundreds of sources."""
+    run = RunFolder(path)
     return any(run.keeps(source) for source in (*run.spec.images, run.spec.weights or ""))
 
 

@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -160,8 +160,7 @@ def slider_moves(page: Page, moves: int) -> list[float]:
 
 def moves_among(browser: Browser, url: str, others: int, every: float, moves: int) -> list[float]:
     """:func:`slider_moves` of one browser while other visitors, without one, move their sliders too."""
-    recorded = record(browser, url, SLIDER, STEP)
-    with visitors(recorded, others, every):
+    with visitors(record(browser, url, SLIDER, STEP), others, every) if others else nullcontext():
         page = opened(browser, url)
         page.locator(SLIDER).wait_for()
         page.wait_for_timeout(2000 * every)

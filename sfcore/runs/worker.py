@@ -124,7 +124,7 @@ def _leave(folder: RunFolder, status: Status, error: str | None) -> None:
     with suppress(InputError):
         folder.append({"type": status, **({"error": error} if error else {})})
         record, now = folder.record(), time.time()
-        worked = record.get("worked", 0.0) + now - record["started"]  # all its stretches, where it was resumed
+        worked = record.get("worked", 0.0) + now - record["started"]  # with earlier stretches, unless they were killed
         folder.update(status=status, ended=now, worked=worked, error=error, memory=peak())
 
 
