@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sfcore.devices import free_memory
 from sfcore.errors import InputError
 from sfcore.files import explained
 
@@ -63,8 +64,7 @@ def memory_budget(device: torch.device) -> int:
     """
     said = os.environ.get(MEMORY)
     if said is None:
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
-        return free // 2
+        return free_memory(device) // 2
     try:
         gigabytes = float(said)
     except ValueError:
@@ -72,21 +72,6 @@ def memory_budget(device: torch.device) -> int:
     if not gigabytes > 0:
         raise InputError(f"{MEMORY} = {said!r}: set it to the gigabytes that caches may take, such as 2.5, or unset it")
     return int(gigabytes * 1e9)
-
-
-def free_memory() -> int:
-    """Bytes that this process can still use: of the machine, and of its control group where there is one."""
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):  # no Linux
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    group = Path("/sys/fs/cgroup")
-    try:
-        most, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-    except (OSError, ValueError):  # no group, or "max"
-        return free
-    return max(min(free, most - used), 0)
 
 
 class Table(Protocol):

@@ -18,11 +18,9 @@ from operator import truediv
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from sfcore.devices import resolve_device
+from sfcore.devices import free_memory, resolve_device
 from sfcore.errors import InputError
-from sfcore.quant.cache import free_memory, memory_budget
+from sfcore.quant.cache import memory_budget
 from sfcore.quant.calibrate import BIAS_IMAGES
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.launch import launch, list_runs
@@ -122,7 +120,7 @@ def estimate(spec: RunSpec, root: Path) -> Estimate | None:
     return Estimate(
         predicted(run.events()[0], float(record["started"]), there, here),
         _memory(record, there, here, memory_budget(device)),
-        torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory(),
+        free_memory(device),
         device.type, run, run is trial, bool(record.get("busy")),
     )  # fmt: skip
 

@@ -201,7 +201,7 @@ def test_a_plan_says_what_is_needed_and_where_it_goes(monkeypatch: pytest.Monkey
 
 
 def test_the_budget_is_what_is_asked_or_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cache, "free_memory", lambda: 6 * 10**9)
+    monkeypatch.setattr(cache, "free_memory", lambda _: 6 * 10**9)
     monkeypatch.delenv(cache.MEMORY, raising=False)
     assert memory_budget(torch.device("cpu")) == 3 * 10**9
     monkeypatch.setenv(cache.MEMORY, "0.5")
