@@ -21,7 +21,8 @@ from sfcore.quant.scheme import Scheme
 from sfcore.sensitivity.noise import relative_noise
 
 WEIGHTS, ACTIVATIONS = "omse", "moving-average-omse"  # the calibrators of the published run
-BIAS_IMAGES = 128  # whose means bias correction matches; one forward pass holds them all
+BIAS_IMAGES = 128  # whose means bias correction matches, at most; one forward pass holds them all,
+BIAS_BYTES = 512 * 2**20  # and no layer's output of them takes more than this
 JUDGED = 32  # images on which it must help
 SAMPLES = 4096  # values of an activation that its range is searched on, per batch
 
@@ -57,7 +58,8 @@ def quantize(
     if not bias_correction:
         return model
     corrected = copy.deepcopy(model)
-    correct_biases(corrected, _first_images(batches, BIAS_IMAGES))
+    most = BIAS_BYTES // _largest_output(model, batches[0][:1])
+    correct_biases(corrected, _first_images(batches, min(BIAS_IMAGES, max(most, 1))))
     return _least_harmed(detector, (corrected, model), _first_images(batches, JUDGED))
 
 
@@ -159,7 +161,7 @@ def correct_biases(model: Detector, images: Tensor) -> None:
     Layers are corrected in the order in which they run, each seeing the corrected ones before it, in one
     forward pass of ``images`` (Nagel et al. 2019, section 4.2, with means measured rather than derived).
     """
-    layers = [m for m in model.modules() if isinstance(m, QuantLayer)]
+    layers = _layers(model)
     means: dict[QuantLayer, Tensor] = {}
 
     def record(layer: QuantLayer, _: Any, output: Tensor) -> None:
@@ -174,6 +176,19 @@ def correct_biases(model: Detector, images: Tensor) -> None:
         model(images)
     with hooks(layers, after=correct):
         model(images)
+
+
+@torch.no_grad()
+def _largest_output(model: Detector, image: Tensor) -> int:
+    """Bytes of the largest output of a layer for one image, (1, 3, H, W)."""
+    sizes: list[int] = []
+    with hooks(_layers(model), after=lambda _, __, output: sizes.append(output.nbytes)):
+        model(image)
+    return max(sizes)
+
+
+def _layers(model: nn.Module) -> list[QuantLayer]:
+    return [module for module in model.modules() if isinstance(module, QuantLayer)]
 
 
 def _channel_axis(output: Tensor) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sfcore.detectors.base import Detector
 from sfcore.detectors.lstr import lstr_r18s
 from sfcore.errors import InputError
-from sfcore.quant import Scheme, full_precision, quantize
+from sfcore.quant import Scheme, calibrate, full_precision, quantize
 from sfcore.quant.calibrate import correct_biases
 from sfcore.quant.calibrators import CALIBRATORS, Grid
 from sfcore.quant.convert import convert, edge_layers, fold_batch_norm
@@ -92,6 +92,18 @@ def test_bias_correction_makes_each_layers_mean_the_full_precision_one(small: De
     assert (model(images)["column"].mean(0) - full).abs().max() > 0.05
     correct_biases(model, images)
     torch.testing.assert_close(model(images)["column"].mean(0), full, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("largest", "images"), [(5, 5), (5.9, 5), (0.1, 1), (1000, 20)])
+def test_biases_are_corrected_on_as_many_images_as_the_memory_of_a_pass_allows(
+    small: Detector, pixels: Tensor, largest: float, images: int, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[int] = []
+    monkeypatch.setattr(calibrate, "correct_biases", lambda _, images: seen.append(len(images)))
+    monkeypatch.setattr(calibrate, "BIAS_IMAGES", 20)
+    monkeypatch.setattr(calibrate, "BIAS_BYTES", int(largest * 8 * 16 * 32 * 4))  # the stem's map of an image
+    quantize(small, Scheme.parse("W8A8"), batches(small, pixels))
+    assert seen == [images]
 
 
 @pytest.mark.parametrize("helps", [True, False])
