@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -203,11 +204,12 @@ def _listed(names: Sequence[str] | set[str]) -> str:
 
 
 def _value(text: str) -> Any:
-    """A number, true, false, null or a list as JSON writes it; any other text as it is."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    """A number, true, false, null or a list as JSON writes it, a number as people do (.05); any other text as it is."""
+    readers: tuple[Callable[[str], Any], ...] = (json.loads, float)
+    for read in readers:
+        with suppress(ValueError):
+            return read(text)
+    return text
 
 
 @cache

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from types import NoneType, UnionType
+from typing import Any, ClassVar, get_args, get_type_hints
 
 from sfcore.errors import InputError
 from sfcore.registries import Registry
@@ -13,6 +14,11 @@ from sfcore.registries import Registry
 GRANULARITIES = ("net", "block", "layer")
 SELECTIONS = ("none", "fast", "exact", "bottom", "random", "fixed")
 SCHEDULES = ("constant", "cosine")
+NAMES = tuple[str, ...]
+KINDS: dict[Any, str] = {
+    int: "a whole number", float: "a number", bool: "true or false", str: "a name",
+    NAMES: "names with commas between them", NoneType: "null",
+}  # fmt: skip
 LEARNABLE = ("weights", "rounding", "biases", "steps", "offsets", "norms")
 # What only means something where the heads are in sight, and its value elsewhere.
 OF_THE_NET = {"objective": "plain", "selection": "none", "augmentation": 0.0, "features": 0.0}
@@ -88,8 +94,7 @@ class Recipe:
     wide_heads: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("learn", "heads"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has no tuples
+        self._check_types()
         self._at_least("iterations", 0)
         for name in ("batch", "reselect_every", "check_every"):
             self._at_least(name, 1)
@@ -109,6 +114,19 @@ class Recipe:
         if self.k is not None and self.k < 1:
             raise InputError(f"k = {self.k}: at least one head must be selected")
         self._check_choices()
+
+    def _check_types(self) -> None:
+        """Of values as a file or a command gives them: names may be a list, or a text with commas."""
+        hints = get_type_hints(type(self))
+        for name in (field.name for field in fields(self)):
+            hint, value = hints[name], getattr(self, name)
+            if hint == NAMES and isinstance(value, str | list):
+                value = tuple(value.split(",") if isinstance(value, str) else value)
+                object.__setattr__(self, name, value)
+            kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+            if KINDS.keys() >= {*kinds} and not any(_fits(value, kind) for kind in kinds):
+                said = " or ".join(KINDS[kind] for kind in kinds)
+                raise InputError(f"{_SIGNS.get(name, name)} = {value!r}: it must be {said}")
 
     def _at_least(self, name: str, least: int) -> None:
         value = getattr(self, name)
@@ -176,6 +194,12 @@ class Recipe:
             return None
         first, last = self.first_exponent, self.last_exponent
         return last + (first - last) * (1 - (iteration - start) / max(self.iterations - start, 1))
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind == NAMES:
+        return isinstance(value, tuple) and all(isinstance(name, str) for name in value)
+    return isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
 
 
 _SIGNS = {"lam": "λ"}

@@ -64,6 +64,15 @@ def test_settings_hold_for_a_granularity_of_methods(tmp_path: Path) -> None:
     assert found == {"W4A4 netwise": {"iterations": 60}, "W4A4 qdrop": {"iterations": 20}}
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("60", 60), (".05", 0.05), ("5e-5", 5e-5), ("false", False), ("null", None), ("random", "random"), ("[1]", [1])],
+)
+def test_values_are_read_as_json_or_as_people_write_numbers(text: str, value: object) -> None:
+    found = Setting.parse(f"option={text}").value
+    assert found == value and type(found) is type(value)
+
+
 def test_k_adds_cells_for_other_numbers_of_heads_than_the_usual(tmp_path: Path) -> None:
     """LSTR has four heads, of which two are selected; SCNN two, of which one is."""
     cells = plan("selective-focus", detectors=("lstr-tiny", "scnn-tiny"), ks=(1, 2, 3, 5)).cells(tmp_path)

@@ -132,11 +132,19 @@ def test_k_beyond_the_heads_is_refused(small: Detector, pixels: Tensor):
     ("field", "value", "said"),
     [("lam", 0.0, "λ = 0.0"), ("lam", float("nan"), "λ = nan"), ("k", 0, "k = 0"), ("iterations", -1, "iterations"),
      ("batch", 0, "batch = 0"), ("selection", "best", "'best'"), ("learn", ("scales",), "cannot be learned"),
-     ("learning_rate", -1.0, "learning_rate")],
+     ("learning_rate", -1.0, "learning_rate"), ("learning_rate", "fast", "'fast': it must be a number"),
+     ("lam", True, "λ = True"), ("iterations", 2.5, "2.5: it must be a whole number"),
+     ("k", "all", "'all': it must be a whole number or null"),
+     ("wide_heads", 1, "1: it must be true or false"), ("objective", 3, "a name"), ("heads", [1], "names with commas")],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(field: str, value: object, said: str):
     with pytest.raises(InputError, match=said):
         Recipe(**{field: value})
+
+
+def test_settings_are_taken_as_files_and_commands_give_them():
+    made = Recipe(lam=3, learn="weights,biases", selection="fixed", heads=["offset"], step_rate=None)
+    assert (made.lam, made.learn, made.heads) == (3, ("weights", "biases"), ("offset",))
 
 
 def test_objectives_by_hand(small: Detector):
