@@ -12,7 +12,10 @@ from sfcore.quant.recipe import METHODS
 @METHODS.register("best")
 @dataclass(frozen=True)
 class Best(LaneFocus):
-    """Lane Focus with the objective ``lane-kl``, at half its rate, with weights that may move freely."""
+    """Lane Focus with the objective ``lane-kl``, at half its rate, with weights that may move freely.
+
+    Features count twenty times as much as there: what holds for every block holds on roads that were not tuned on.
+    """
 
     title: ClassVar[str] = "Best of ours: Lane Focus by divergence"
     summary: ClassVar[str] = (
@@ -24,4 +27,5 @@ class Best(LaneFocus):
     learning_rate: float = 0.02
     reach: float | None = None
     lam: float = 10.0
+    features: float = 1000.0
     check_every: int = 20
