@@ -7,7 +7,7 @@ what and how is the recipe's; the engine knows no method by name.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,15 +185,21 @@ class Tuner:
     def _descend(self, work: Work, iteration: int) -> dict[str, Any]:
         """A step of Adam at an iteration of a unit."""
         generator, masks = self._generators()
-        batch = work.task.draw(iteration, generator, masks)
-        with work.learned.in_effect(), dropping(work.module, self.recipe.drop, masks):
-            loss, event = work.task.loss(batch)
+        total, events = 0.0, []
+        for share, part in work.task.parts(work.task.draw(iteration, generator, masks)):
+            with work.learned.in_effect(), dropping(work.module, self.recipe.drop, masks):
+                loss, event = work.task.loss(part)
+            (share * loss).backward()
+            total += share * float(loss.detach())
+            events.append((share, event))
+        event = _joined(events)
         penalty = work.learned.penalty(iteration)
         if penalty is not None:
-            loss = loss + penalty
+            penalty.backward()
             event["terms"]["rounding"] = float(penalty.detach())
-        work.learned.descend(loss, iteration)
-        return {"loss": float(loss.detach())} | event
+            total += float(penalty.detach())
+        work.learned.descend(iteration)
+        return {"loss": total} | event
 
     def _generators(self) -> tuple[torch.Generator, torch.Generator]:
         """What decides a step: one on the CPU, one on the network's device."""
@@ -242,6 +248,16 @@ class Tuner:
         module.load_state_dict(reached)
         self.work.learned.load_state(under("learned.", state))
         self.work.task.load_state(under("task.", state))
+
+
+def _joined(events: Sequence[tuple[float, dict[str, Any]]]) -> dict[str, Any]:
+    """What is written down of a batch, from what is of its parts and their shares; their terms are numbers."""
+    (_, first), *rest = events
+    if not rest:
+        return first
+    return first | {
+        "terms": {name: sum(share * each["terms"][name] for share, each in events) for name in first["terms"]}
+    }
 
 
 def _copied(module: nn.Module) -> dict[str, Tensor]:

@@ -51,14 +51,13 @@ class Learned:
             return None
         return self.recipe.rounding * torch.stack([r.penalty(exponent) for r in self.roundings.values()]).sum()
 
-    def descend(self, loss: Tensor, iteration: int) -> None:
-        """One step of Adam down the gradient of ``loss``."""
+    def descend(self, iteration: int) -> None:
+        """One step of Adam down the gradient, which is gone afterwards."""
         factor = self.recipe.rate(iteration)
         for index, (group, rate) in enumerate(zip(self.optimizer.param_groups, self.rates, strict=True)):
             group["lr"] = rate * (factor if index < self.scheduled else 1.0)
-        self.optimizer.zero_grad()
-        loss.backward()
         self.optimizer.step()
+        self.optimizer.zero_grad()
         with torch.no_grad():
             for weight, low, high in self.limits:
                 weight.clamp_(low, high)

@@ -83,6 +83,10 @@ class NetTask:
         with recorded(self.detector, self.blocks) as features, torch.no_grad():
             return Batch(images, self.detector(images), features)
 
+    def parts(self, batch: Batch) -> tuple[tuple[float, Batch]]:
+        """The batch whole: objectives weigh its images against each other."""
+        return ((1.0, batch),)
+
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
         """The objective with the term of the features, and each head's present noise level."""
         with recorded(self.quantized, self.blocks) as features:

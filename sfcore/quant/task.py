@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -29,8 +29,11 @@ class Task(Protocol):
             masks: on the network's device; decides which activations are dropped.
         """
 
+    def parts(self, batch: Any) -> Iterable[tuple[float, Any]]:
+        """A drawn batch in parts small enough for the memory, and the share of each in the batch's loss."""
+
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, Any]]:
-        """What to minimise on a drawn batch, and what to write down about it."""
+        """What to minimise on a part of a batch, and what to write down about it: ``terms``, of which it is the sum."""
 
     def state(self) -> dict[str, Tensor]:
         """What the remaining steps depend on, beside the network."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,11 +13,15 @@ from torch.nn import functional
 from sfcore.detectors.base import Detector
 from sfcore.quant.cache import Cache, Place, pack, unpack
 from sfcore.quant.capture import captured
-from sfcore.quant.drop import mixed
+from sfcore.quant.drop import dropping, mixed
 from sfcore.quant.inference import prepared
+from sfcore.quant.saved import bytes_saved
 from sfcore.quant.units import Leaf, Unit
 
 Calls = list[list[Tensor]]  # tensors by call
+# Bytes that a step may keep for its gradients, by device; a larger batch is taken in parts. What it takes beside them
+# was measured at up to four times as much.
+PART = {"cpu": 2**28, "cuda": 2**32}
 
 
 class UnitTask:
@@ -46,6 +51,7 @@ class UnitTask:
         self.unit, self.module = unit, quantized.get_submodule(unit.name)
         self.images, self.size, self.drop = len(images), batch, drop
         self.template = captured(before, unit.name, unit.calls, prepared(before, images[:1]))
+        self.most = max(1, min(batch, PART[quantized.device.type] // max(self._saved(), 1)))
         self.still = captured(teacher, unit.name, unit.calls, prepared(teacher, images[:1]))
         self.cache = Cache(
             lambda index: _record(unit, before, teacher, images[index : index + 1], drop), self.images, place
@@ -64,10 +70,37 @@ class UnitTask:
             ]
         return inputs, _batch(self.unit.outputs, rows, [call.outputs for call in self.still])
 
+    def _saved(self) -> int:
+        """Bytes that a step keeps of each image until its gradients are taken: two images' less one's."""
+        one = [call.inputs for call in self.template]
+        two = [
+            [
+                each if leaf.axis is None else torch.cat([each, each], leaf.axis)
+                for leaf, each in zip(*call, strict=True)
+            ]
+            for call in zip(self.unit.inputs, one, strict=True)
+        ]
+        self.module.requires_grad_(True)
+        with dropping(self.module, self.drop, torch.Generator(one[0][0].device).manual_seed(0)):
+            first, second = (bytes_saved(partial(self._outputs, inputs)) for inputs in (one, two))
+        self.module.requires_grad_(False)
+        return second - first
+
+    def _outputs(self, inputs: Calls) -> Calls:
+        return [call.repeat(self.module, each) for call, each in zip(self.template, inputs, strict=True)]
+
+    def parts(self, batch: tuple[Calls, Calls]) -> Iterator[tuple[float, tuple[Calls, Calls]]]:
+        """Of so many images that what a step keeps of them fits in PART bytes; the loss is a mean over images."""
+        inputs, targets = (
+            _split(leaves, calls, self.size, self.most)
+            for leaves, calls in zip((self.unit.inputs, self.unit.outputs), batch, strict=True)
+        )
+        for place, part in enumerate(zip(inputs, targets, strict=True)):
+            yield min(self.most, self.size - place * self.most) / self.size, part
+
     def loss(self, batch: tuple[Calls, Calls]) -> tuple[Tensor, dict[str, Any]]:
         errors = []
-        for call, inputs, targets in zip(self.template, *batch, strict=True):
-            outputs = call.repeat(self.module, inputs)
+        for outputs, targets in zip(self._outputs(batch[0]), batch[1], strict=True):
             errors.append(sum(_error(output, target) for output, target in zip(outputs, targets, strict=True)))
         loss = sum(errors[1:], errors[0]) / len(errors)
         assert isinstance(loss, Tensor)  # every unit has an output
@@ -112,3 +145,16 @@ def _batch(leaves: tuple[tuple[Leaf, ...], ...], rows: Any, constant: Calls) -> 
         [tensor if leaf.axis is None else unpack(next(rows), leaf.axis) for leaf, tensor in zip(*call, strict=True)]
         for call in zip(leaves, constant, strict=True)
     ]
+
+
+def _split(leaves: Sequence[Sequence[Leaf]], calls: Calls, size: int, most: int) -> list[Calls]:
+    """The tensors of ``size`` images as those of ``most`` images at a time."""
+    count = -(-size // most)
+    cut = [
+        [
+            [tensor] * count if leaf.axis is None else tensor.split(tensor.shape[leaf.axis] // size * most, leaf.axis)
+            for leaf, tensor in zip(*call, strict=True)
+        ]
+        for call in zip(leaves, calls, strict=True)
+    ]
+    return [[[pieces[place] for pieces in call] for call in cut] for place in range(count)]

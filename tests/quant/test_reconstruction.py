@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
-from sfcore.quant import Scheme, cache, quantize
+from sfcore.quant import Scheme, cache, quantize, unit_task
 from sfcore.quant.cache import Cache, InMemory, memory_budget, pack, plan, unpack
 from sfcore.quant.capture import captured
 from sfcore.quant.engine import Tuner
@@ -26,6 +26,7 @@ from sfcore.quant.inference import prepared
 from sfcore.quant.methods import methods
 from sfcore.quant.quantizer import quantizers
 from sfcore.quant.recipe import Recipe
+from sfcore.quant.saved import bytes_saved
 from sfcore.quant.unit_task import UnitTask, _error
 from sfcore.quant.units import find_units
 
@@ -100,6 +101,38 @@ def test_events_say_which_unit_and_how_far_all_are(tuner: Build):
     for event in events:
         assert event["loss"] == pytest.approx(sum(event["terms"].values()), rel=1e-5)
     assert "rounding" not in events[0]["terms"] and "rounding" in events[1]["terms"]  # the warm-up is one step
+
+
+@pytest.mark.parametrize("name", ["adaround", "qdrop"])
+def test_a_batch_in_parts_is_the_batch(tuner: Build, name: str, monkeypatch: pytest.MonkeyPatch):
+    recipe = replace(methods()[name](), **BRISK | {"batch": 7, "drop": 0.0})
+    whole, halved = tuner(recipe), tuner(recipe)
+    expected = stepped(whole)
+    monkeypatch.setattr(UnitTask, "_saved", lambda _: unit_task.PART["cpu"] // 3)  # three images, three, and one
+    sizes: list[int] = []
+    loss = UnitTask.loss
+    monkeypatch.setattr(UnitTask, "loss", lambda *args: (sizes.append(len(args[1][1][0][0])), loss(*args))[1])
+    for event, other in zip(expected, stepped(halved), strict=True):
+        assert other["loss"] == pytest.approx(event["loss"], rel=1e-3)
+        assert other["loss"] == pytest.approx(sum(other["terms"].values()), rel=1e-5)
+    assert sizes[:6] == [3, 3, 1, 3, 3, 1]
+    after = halved.quantized.state_dict()
+    for key, value in whole.quantized.state_dict().items():
+        torch.testing.assert_close(after[key], value, atol=1e-3, rtol=1e-3)
+
+
+def test_what_a_forward_pass_keeps_is_counted_once():
+    x, weight = torch.ones(5, 4), torch.ones(3, 4, requires_grad=True)
+    assert bytes_saved(lambda: x @ weight.T) == 5 * 4 * 4  # for the weight's gradient its input
+    assert bytes_saved(lambda: ((x @ weight.T).exp(), x @ weight.T)) == 4 * (5 * 4 + 5 * 3)  # and an exp its output
+
+
+def test_the_parts_of_a_batch_are_as_many_as_fit(small: Detector, calibrated: Detector, pixels: Tensor):
+    unit = next(unit for unit in find_units(calibrated, "layer") if unit.name == "middle")
+    task = UnitTask(unit, calibrated, calibrated, small, pixels[:16], 16, 0.0, "memory")
+    # (B, 8) floats: the quantizer's input, output and mask, and its output once more as the layer's input.
+    assert 8 * 4 <= task._saved() <= 8 * (3 * 4 + 1)
+    assert task.most == 16
 
 
 def test_the_end_is_an_ordinary_quantized_model(tuner: Build):

@@ -90,7 +90,8 @@ def test_learned_rounding_beats_the_nearest_where_inputs_go_together():
     for iteration in range(recipe.iterations):
         with learned.in_effect():
             loss = error()
-        learned.descend(loss + (learned.penalty(iteration) or 0.0), iteration)
+        (loss + (learned.penalty(iteration) or 0.0)).backward()
+        learned.descend(iteration)
     learned.harden()
     assert error() < 0.5 * nearest
     up = made.weight - weights
