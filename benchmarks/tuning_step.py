@@ -22,12 +22,12 @@ import torch
 from sfcore.datasets.scenes import sample_scenes
 from sfcore.detectors.base import Detector
 from sfcore.detectors.registry import create
+from sfcore.memory import keep_freed_memory
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.engine import Tuner
 from sfcore.quant.inference import channels_last, run
 from sfcore.quant.methods import methods
 from sfcore.quant.recipe import Recipe
-from sfcore.runs.memory import keep_freed_memory
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 
 ROUNDS = 9

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sfcore.devices import free_memory
 from sfcore.errors import InputError
 from sfcore.files import explained
+from sfcore.memory import free_memory
 
 MEMORY = "SFCORE_MEMORY"  # environment variable: GB that cached activations may take
 Place = Literal["memory", "disk", "recomputed"]

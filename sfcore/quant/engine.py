@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector
 from sfcore.distortion import distortion
-from sfcore.quant.cache import memory_budget, plan
+from sfcore.quant.cache import Plan, memory_budget, plan
 from sfcore.quant.convert import convert
 from sfcore.quant.drop import dropping
 from sfcore.quant.inference import channels_last, run
@@ -62,11 +62,11 @@ class Tuner:
         recipe: the method's settings.
         curves: noise-score curves, needed by the selections that read them.
         seed: of batches, augmentation, drops and random selections.
-        memory: bytes that cached activations may take in memory; None for :func:`memory_budget`.
+        memory: bytes that cached activations may take in memory; None for :func:`memory_budget` as a unit begins.
 
     Attributes:
         iteration: steps taken, over all units.
-        plan: where cached activations go.
+        plan: where the cached activations of the unit with most of them would go now; each is planned as it begins.
 
     Raises:
         InputError: the recipe asks heads that the detector does not have, or an objective that does not exist.
@@ -94,8 +94,8 @@ class Tuner:
         self.reference = run(self.detector, held_back)
         self.units = self._units()
         self.teacher = _unquantized(detector) if recipe.granularity != "net" and self.units else None
-        self.budget = memory_budget(self.detector.device) if memory is None else memory
-        self.plan = plan(max(map(self._bytes, self.units), default=0), self.budget)
+        self.memory = memory
+        self.plan = self._plan(*self.units)
         self.iteration = 0
         self.work: Work | None = None
         self.calibrated = self.best = self._held_back_distortion()
@@ -109,6 +109,11 @@ class Tuner:
             return (None,)
         found = find_units(self.quantized, self.recipe.granularity)
         return tuple(unit for unit in found if learns(self.quantized.get_submodule(unit.name), self.recipe))
+
+    def _plan(self, *units: Unit | None) -> Plan:
+        """Where the cached activations of one of the units go."""
+        budget = memory_budget(self.detector.device) if self.memory is None else self.memory
+        return plan(max(map(self._bytes, units), default=0), budget)
 
     def _bytes(self, unit: Unit | None) -> int:
         """What the cached activations of a unit take."""
@@ -169,7 +174,7 @@ class Tuner:
 
     def _begin(self, unit: Unit | None) -> Work:
         """Get a unit ready; the quantized model is as it shall be before its first step."""
-        recipe, place = self.recipe, plan(self._bytes(unit), self.budget).place
+        recipe, place = self.recipe, self._plan(unit).place
         task: Task
         if unit is None:
             task = NetTask(

@@ -18,8 +18,9 @@ from operator import truediv
 from pathlib import Path
 from typing import Any
 
-from sfcore.devices import free_memory, resolve_device
+from sfcore.devices import resolve_device
 from sfcore.errors import InputError
+from sfcore.memory import free_memory
 from sfcore.quant.cache import memory_budget
 from sfcore.quant.calibrate import BIAS_IMAGES
 from sfcore.runs.folder import RunFolder

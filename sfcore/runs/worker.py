@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from sfcore.errors import InputError
+from sfcore.memory import keep_freed_memory, peak
 from sfcore.runs.folder import RunFolder, Status
-from sfcore.runs.memory import keep_freed_memory, peak
 from sfcore.runs.protocol import Report, Session, Stopped, Tuner
 from sfcore.runs.session import build
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sfcore import devices
-from sfcore.devices import free_memory
+from sfcore import memory
+from sfcore.memory import free_memory
 
 GB = 10**9
 CPU = torch.device("cpu")
@@ -19,11 +19,11 @@ def linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A made-up Linux with 16 GB free and no limited group."""
     (tmp_path / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable: {16 * GB // 1024} kB\n")
     (tmp_path / "cgroup").write_text("12:cpu,cpuacct:/\n4:memory:/jobs/mine\n0::/user/mine\n")
-    monkeypatch.setattr(devices, "MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(devices, "OWN_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "cgroup")
     roots = {"": tmp_path / "two", "memory": tmp_path / "one"}
-    groups = {name: (roots[name], *rest) for name, (_, *rest) in devices.GROUPS.items()}
-    monkeypatch.setattr(devices, "GROUPS", groups)
+    groups = {name: (roots[name], *rest) for name, (_, *rest) in memory.GROUPS.items()}
+    monkeypatch.setattr(memory, "GROUPS", groups)
     return tmp_path
 
 
