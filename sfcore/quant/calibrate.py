@@ -25,6 +25,7 @@ BIAS_IMAGES = 128  # whose means bias correction matches, at most; one forward p
 BIAS_BYTES = 512 * 2**20  # and no layer's output of them takes more than this
 JUDGED = 32  # images on which it must help
 SAMPLES = 4096  # values of an activation that its range is searched on, per batch
+ROOM = 2**22  # values that are made room for at once
 
 Progress = Callable[[int, int], None]
 
@@ -114,11 +115,12 @@ def calibrate_activations(
     watched = {q: name for name, q in quantizers(model) if not name.endswith("weight_quantizer")}
     samples: dict[FakeQuantizer, list[Tensor]] = {q: [] for q in watched}
     least: dict[FakeQuantizer, float] = {}
+    room = _Room()
 
     def before(quantizer: FakeQuantizer, inputs: Any) -> None:
         x = inputs[0]
         least[quantizer] = min(least.get(quantizer, 0.0), float(x.min()))
-        samples[quantizer].append(_subsample(x.flatten(), SAMPLES, both_ends=quantizer.zero is not None))
+        samples[quantizer].append(room.kept(_subsample(x.flatten(), SAMPLES, both_ends=quantizer.zero is not None)))
 
     with full_precision(model), hooks(watched, before=before):
         for done, batch in enumerate(batches, 1):
@@ -129,6 +131,24 @@ def calibrate_activations(
         if seen:  # a layer that the network never calls keeps its initial step
             rows = [values.unsqueeze(0) for values in seen]
             _calibrate(watched[quantizer], quantizer, rows, least[quantizer] < 0, search)
+
+
+class _Room:
+    """Keeps small tensors in few large ones.
+
+    Each kept where it was made, between the large activations that come and go, it would leave gaps that no
+    activation fits into, and memory would grow with every batch.
+    """
+
+    def __init__(self) -> None:
+        self.left = torch.empty(0)
+
+    def kept(self, values: Tensor) -> Tensor:
+        """A copy of (N,) values."""
+        if len(values) > len(self.left) or values.device != self.left.device:
+            self.left = values.new_empty(max(ROOM, len(values)))
+        kept, self.left = self.left[: len(values)], self.left[len(values) :]
+        return kept.copy_(values)
 
 
 def _calibrate(

@@ -106,6 +106,16 @@ def test_biases_are_corrected_on_as_many_images_as_the_memory_of_a_pass_allows(
     assert seen == [images]
 
 
+def test_samples_are_kept_together_and_as_they_were(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(calibrate, "ROOM", 10)
+    room, source = calibrate._Room(), torch.arange(6.0)
+    kept = [room.kept(source[:4]), room.kept(source), room.kept(source[:3]), room.kept(torch.arange(20.0))]
+    source.zero_()
+    assert [values.tolist() for values in kept] == [list(range(count)) for count in (4, 6, 3, 20)]
+    places = [values.untyped_storage().data_ptr() for values in kept]
+    assert places[0] == places[1] and len(set(places)) == 3  # two fit in the first ten, the last needs more than ten
+
+
 @pytest.mark.parametrize("helps", [True, False])
 def test_biases_are_corrected_only_where_the_lanes_are_the_better_for_it(
     small: Detector, pixels: Tensor, helps: bool, monkeypatch: pytest.MonkeyPatch
