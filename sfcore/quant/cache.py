@@ -57,14 +57,14 @@ def plan(needed: int, budget: int) -> Plan:
 
 
 def memory_budget(device: torch.device) -> int:
-    """Bytes that cached activations may take: $SFCORE_MEMORY gigabytes, or half of what is free on the device.
+    """Bytes that cached activations may take: $SFCORE_MEMORY gigabytes, or a third of what is free on the device.
 
     Raises:
         InputError: the variable is set to something that is no number greater than 0.
     """
     said = os.environ.get(MEMORY)
     if said is None:
-        return free_memory(device) // 2
+        return free_memory(device) // 3
     try:
         gigabytes = float(said)
     except ValueError:

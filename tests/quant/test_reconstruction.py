@@ -233,10 +233,10 @@ def test_a_plan_says_what_is_needed_and_where_it_goes(monkeypatch: pytest.Monkey
     assert [plan(10**9 * n, 2 * 10**9).place for n in (2, 3, 4)] == ["memory", "disk", "recomputed"]
 
 
-def test_the_budget_is_what_is_asked_or_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch):
+def test_the_budget_is_what_is_asked_or_a_third_of_what_is_free(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cache, "free_memory", lambda _: 6 * 10**9)
     monkeypatch.delenv(cache.MEMORY, raising=False)
-    assert memory_budget(torch.device("cpu")) == 3 * 10**9
+    assert memory_budget(torch.device("cpu")) == 2 * 10**9
     monkeypatch.setenv(cache.MEMORY, "0.5")
     assert memory_budget(torch.device("cpu")) == 5 * 10**8
     for wrong in ("much", "0", "nan"):
