@@ -33,8 +33,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         frames, weights, run = (Path(folder) / name for name in ("frames", "weights.safetensors", "run"))
         torch.manual_seed(0)
-        save_file(entry(arguments.detector).build().state_dict(), weights)
-        height, width = entry(arguments.detector).build().preprocessing.size
+        detector = entry(arguments.detector).build()
+        save_file(detector.state_dict(), weights)
+        height, width = detector.preprocessing.size
         _sfcore("scenes", "--out", frames, "--count", arguments.images, "--size", f"{width}x{height}")
         _sfcore(
             "tune", arguments.detector, "--weights", weights, "--images", frames, "--bits", "W4A4", "--out", run,

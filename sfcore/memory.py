@@ -14,6 +14,7 @@ import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # names of glibc's mallopt(3)
 _NEVER = 2**31 - 1
+_GLIBC = "libc.so.6"
 MEMINFO, OWN_GROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup")
 # Control groups, which containers are, version 2 and 1, by the name that Linux has for the controller: the folder, and
 # the files with the limit, with what is used, and what in memory.stat are pages of files that give way.
@@ -37,7 +38,7 @@ def keep_freed_memory() -> bool:
     if sys.platform != "linux":
         return False
     try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt = ctypes.CDLL(_GLIBC).mallopt
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
@@ -48,8 +49,7 @@ def peak() -> int:
     if torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated()
     try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return int(lines["VmHWM"].split()[0]) * 1024
+        return _said(Path("/proc/self/status"), "VmHWM")
     except (OSError, KeyError, ValueError):  # no Linux; elsewhere the parent's memory counts too
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most * 1024
@@ -63,13 +63,18 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     with suppress(OSError, AttributeError):  # no glibc
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        ctypes.CDLL(_GLIBC).malloc_trim(0)
     try:
-        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
-        free = int(lines["MemAvailable"].split()[0]) * 1024
+        free = _said(MEMINFO, "MemAvailable")
     except (OSError, KeyError, ValueError):  # no Linux
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     return max(min([free, *_left_to_groups()]), 0)
+
+
+def _said(file: Path, name: str) -> int:
+    """Bytes of an entry, in kB, of a file in /proc."""
+    lines = dict(line.split(":", 1) for line in file.read_text().splitlines())
+    return int(lines[name].split()[0]) * 1024
 
 
 def _left_to_groups() -> Iterator[int]:

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sfcore.detectors.base import Detector, Outputs
+from sfcore.detectors.base import Detector
 from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.quant.calibrators import CALIBRATORS, Calibrator, Grid
 from sfcore.quant.convert import convert
 from sfcore.quant.hooks import hooks
+from sfcore.quant.inference import in_batches
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizer import FakeQuantizer, full_precision, limits, quantizers
 from sfcore.quant.scheme import Scheme
@@ -68,21 +69,16 @@ def quantize(
 def _least_harmed(detector: Detector, models: Sequence[Detector], images: Tensor) -> Detector:
     """The first of the models whose lanes of the images have the least mean distortion, and, to choose where all lanes
     are lost, whose heads have the least mean noise level."""
-    full = _outputs(detector, images)
+    batches = images.split(JUDGED // 4)
+    full = in_batches(detector, batches)
     reference = detector.decode(full)
 
     def harm(model: Detector) -> tuple[float, float]:
-        outputs = _outputs(model, images)
+        outputs = in_batches(model, batches)
         score = distortion(reference, detector.decode(outputs)).score.double().mean()
         return float(score), sum(relative_noise(outputs[name], full[name]) for name in full) / len(full)
 
     return min(models, key=harm)
-
-
-def _outputs(model: Detector, images: Tensor) -> Outputs:
-    """Head outputs of preprocessed images, some at a time, as memory has it."""
-    parts = [model(part) for part in images.split(JUDGED // 4)]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _first_images(batches: Sequence[Tensor], most: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -29,5 +31,11 @@ def run(model: Detector, images: Tensor, batch: int = INFERENCE_BATCH) -> Output
     Args:
         images: (N, 3, H, W) uint8, as :meth:`Preprocessing.resize` gives.
     """
-    parts = [model(prepared(model, images[start : start + batch])) for start in range(0, len(images), batch)]
+    return in_batches(model, (prepared(model, part) for part in images.split(batch)))
+
+
+@torch.no_grad()
+def in_batches(model: Detector, batches: Iterable[Tensor]) -> Outputs:
+    """Head outputs of preprocessed images, joined."""
+    parts = [model(batch) for batch in batches]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, ClassVar, get_args, get_type_hints
 
@@ -117,13 +118,11 @@ class Recipe:
 
     def _check_types(self) -> None:
         """Of values as a file or a command gives them: names may be a list, or a text with commas."""
-        hints = get_type_hints(type(self))
-        for name in (field.name for field in fields(self)):
-            hint, value = hints[name], getattr(self, name)
-            if hint == NAMES and isinstance(value, str | list):
+        for name, kinds in _kinds(type(self)).items():  # type: ignore[arg-type]  # a class is hashable
+            value = getattr(self, name)
+            if NAMES in kinds and isinstance(value, str | list):
                 value = tuple(value.split(",") if isinstance(value, str) else value)
                 object.__setattr__(self, name, value)
-            kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
             if KINDS.keys() >= {*kinds} and not any(_fits(value, kind) for kind in kinds):
                 said = " or ".join(KINDS[kind] for kind in kinds)
                 raise InputError(f"{_SIGNS.get(name, name)} = {value!r}: it must be {said}")
@@ -194,6 +193,14 @@ class Recipe:
             return None
         first, last = self.first_exponent, self.last_exponent
         return last + (first - last) * (1 - (iteration - start) / max(self.iterations - start, 1))
+
+
+@cache
+def _kinds(config: type[Recipe]) -> dict[str, tuple[Any, ...]]:
+    """What the value of each option may be."""
+    hints = get_type_hints(config)
+    chosen = {field.name: hints[field.name] for field in fields(config)}
+    return {name: get_args(hint) if isinstance(hint, UnionType) else (hint,) for name, hint in chosen.items()}
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from sfcore.quant.saved import bytes_saved
 from sfcore.quant.units import Leaf, Unit
 
 Calls = list[list[Tensor]]  # tensors by call
+ByCall = tuple[tuple[Leaf, ...], ...]
 # Bytes that a step may keep for its gradients, by device; a larger batch is taken in parts. What it takes beside them
 # was measured at up to four times as much.
 PART = {"cpu": 2**28, "cuda": 2**32}
@@ -73,13 +74,7 @@ class UnitTask:
     def _saved(self) -> int:
         """Bytes that a step keeps of each image until its gradients are taken: two images' less one's."""
         one = [call.inputs for call in self.template]
-        two = [
-            [
-                each if leaf.axis is None else torch.cat([each, each], leaf.axis)
-                for leaf, each in zip(*call, strict=True)
-            ]
-            for call in zip(self.unit.inputs, one, strict=True)
-        ]
+        two = _changed(self.unit.inputs, one, lambda tensor, axis: torch.cat([tensor, tensor], axis))
         self.module.requires_grad_(True)
         with dropping(self.module, self.drop, torch.Generator(one[0][0].device).manual_seed(0)):
             first, second = (bytes_saved(partial(self._outputs, inputs)) for inputs in (one, two))
@@ -134,27 +129,28 @@ def _record(unit: Unit, before: Detector, teacher: Detector, pixels: Tensor, dro
     return rows + _rows(unit.outputs, [call.outputs for call in full])
 
 
-def _rows(leaves: tuple[tuple[Leaf, ...], ...], calls: Calls) -> list[Tensor]:
+def _rows(leaves: ByCall, calls: Calls) -> list[Tensor]:
     pairs = [pair for call in zip(leaves, calls, strict=True) for pair in zip(*call, strict=True)]
     return [pack(tensor, leaf.axis) for leaf, tensor in pairs if leaf.axis is not None]
 
 
-def _batch(leaves: tuple[tuple[Leaf, ...], ...], rows: Any, constant: Calls) -> Calls:
+def _batch(leaves: ByCall, rows: Any, constant: Calls) -> Calls:
     """The tensors of each call: from the next rows, or what is the same for all images."""
-    return [
-        [tensor if leaf.axis is None else unpack(next(rows), leaf.axis) for leaf, tensor in zip(*call, strict=True)]
-        for call in zip(leaves, constant, strict=True)
-    ]
+    return _changed(leaves, constant, lambda _, axis: unpack(next(rows), axis))
 
 
-def _split(leaves: Sequence[Sequence[Leaf]], calls: Calls, size: int, most: int) -> list[Calls]:
+def _split(leaves: ByCall, calls: Calls, size: int, most: int) -> Iterator[Calls]:
     """The tensors of ``size`` images as those of ``most`` images at a time."""
-    count = -(-size // most)
-    cut = [
-        [
-            [tensor] * count if leaf.axis is None else tensor.split(tensor.shape[leaf.axis] // size * most, leaf.axis)
-            for leaf, tensor in zip(*call, strict=True)
-        ]
+
+    def cut(tensor: Tensor, axis: int, place: int) -> Tensor:
+        return tensor.split(tensor.shape[axis] // size * most, axis)[place]
+
+    return (_changed(leaves, calls, partial(cut, place=place)) for place in range(-(-size // most)))
+
+
+def _changed(leaves: ByCall, calls: Calls, change: Callable[[Tensor, int], Tensor]) -> Calls:
+    """The tensors of each call, changed along the axis of images where they have one."""
+    return [
+        [tensor if leaf.axis is None else change(tensor, leaf.axis) for leaf, tensor in zip(*call, strict=True)]
         for call in zip(leaves, calls, strict=True)
     ]
-    return [[[pieces[place] for pieces in call] for call in cut] for place in range(count)]
