@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 import cv2
@@ -120,6 +121,7 @@ class Detector(nn.Module):
     preprocessing: Preprocessing
     frame: tuple[int, int]
     rows: Tensor
+    full_precision: Mapping[str, str] = MappingProxyType({})
 
     def head(self, name: str) -> Head:
         """The row ``name`` of the table of heads.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.quant.calibrators import CALIBRATORS, Calibrator, Grid
 from sfcore.quant.convert import convert
+from sfcore.quant.copies import copied
+from sfcore.quant.fidelity import require_same
 from sfcore.quant.hooks import hooks
 from sfcore.quant.inference import in_batches
 from sfcore.quant.layers import QuantLayer
@@ -24,6 +25,7 @@ from sfcore.sensitivity.noise import relative_noise
 WEIGHTS, ACTIVATIONS = "omse", "moving-average-omse"  # the calibrators of the published run
 BIAS_IMAGES = 128  # whose means bias correction matches, at most; one forward pass holds them all,
 BIAS_BYTES = 512 * 2**20  # and no layer's output of them takes more than this
+CHECKED = 4  # images on which the copy, not yet quantized, must compute what the detector does
 JUDGED = 32  # images on which it must help
 SAMPLES = 4096  # values of an activation that its range is searched on, per batch
 ROOM = 2**22  # values that are made room for at once
@@ -50,16 +52,21 @@ def quantize(
             others are raised for them.
         progress: called with (batches done, batches in all).
 
+    What stays in full precision is said by the copy's ``full_precision``.
+
     Raises:
-        InputError: no such calibrator, nothing to quantize, or a value that is not finite.
+        InputError: no such calibrator, nothing to quantize, a value that is not finite, or a copy that would not
+            compute the same with quantization off (the message names the module).
     """
     of_weights, of_activations = CALIBRATORS[weights], CALIBRATORS[activations]
     model = convert(detector, scheme)
+    with full_precision(model):
+        require_same(detector, model, batches[0][:CHECKED])
     calibrate_weights(model, of_weights)
     calibrate_activations(model, batches, of_activations, progress)
     if not bias_correction:
         return model
-    corrected = copy.deepcopy(model)
+    corrected = copied(model)
     most = BIAS_BYTES // _largest_output(model, batches[0][:1])
     correct_biases(corrected, _first_images(batches, min(BIAS_IMAGES, max(most, 1))))
     return _least_harmed(detector, (corrected, model), _first_images(batches, JUDGED))
@@ -124,9 +131,11 @@ def calibrate_activations(
             if progress:
                 progress(done, len(batches))
     for quantizer, seen in samples.items():
-        if seen:  # a layer that the network never calls keeps its initial step
+        if seen:
             rows = [values.unsqueeze(0) for values in seen]
             _calibrate(watched[quantizer], quantizer, rows, least[quantizer] < 0, search)
+        else:
+            quantizer.set_unknown()
 
 
 class _Room:
@@ -184,15 +193,18 @@ def correct_biases(model: Detector, images: Tensor) -> None:
     forward pass of ``images`` (Nagel et al. 2019, section 4.2, with means measured rather than derived).
     """
     layers = _layers(model)
-    means: dict[QuantLayer, Tensor] = {}
+    means: dict[QuantLayer, list[Tensor]] = {layer: [] for layer in layers}
+    shifts: dict[QuantLayer, list[Tensor]] = {layer: [] for layer in layers}
 
     def record(layer: QuantLayer, _: Any, output: Tensor) -> None:
-        means[layer] = _channel_mean(output)
+        means[layer].append(_channel_mean(layer, output))
 
     def correct(layer: QuantLayer, _: Any, output: Tensor) -> Tensor:
-        shift = means[layer] - _channel_mean(output)
-        layer.bias.add_(shift)
-        return output + _along_channels(shift, output)
+        done = shifts[layer]
+        done.append(means[layer][len(done)] - _channel_mean(layer, output))
+        if len(done) == len(means[layer]):  # a layer that runs several times has one bias for all its calls
+            layer.bias.add_(torch.stack(done).mean(0))
+        return output + done[-1].reshape(-1, *[1] * (layer.weight.ndim - 2))
 
     with full_precision(model), hooks(layers, after=record):
         model(images)
@@ -213,14 +225,6 @@ def _layers(model: nn.Module) -> list[QuantLayer]:
     return [module for module in model.modules() if isinstance(module, QuantLayer)]
 
 
-def _channel_axis(output: Tensor) -> int:
-    """Channels are dimension 1 of an image-like output, the last of others."""
-    return 1 if output.ndim == 4 else -1
-
-
-def _channel_mean(output: Tensor) -> Tensor:
-    return output.movedim(_channel_axis(output), 0).flatten(1).mean(1)
-
-
-def _along_channels(values: Tensor, output: Tensor) -> Tensor:
-    return values.reshape(-1, 1, 1) if output.ndim == 4 else values
+def _channel_mean(layer: QuantLayer, output: Tensor) -> Tensor:
+    """(C,) mean of each output channel: the last dimension of linear layers, before the map's of convolutions."""
+    return output.movedim(1 - layer.weight.ndim, 0).flatten(1).mean(1)

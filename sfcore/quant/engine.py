@@ -6,7 +6,6 @@ what and how is the recipe's; the engine knows no method by name.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from sfcore.detectors.base import Detector
 from sfcore.distortion import distortion
 from sfcore.quant.cache import Plan, memory_budget, plan
 from sfcore.quant.convert import convert
+from sfcore.quant.copies import copied
 from sfcore.quant.drop import dropping
 from sfcore.quant.inference import channels_last, run
 from sfcore.quant.learn import Learned, learns, under
@@ -85,7 +85,7 @@ class Tuner:
     ) -> None:
         self.recipe, self.seed, self.curves = recipe, seed, curves
         # A copy: the caller's detector keeps its memory layout, on which rounding in the last bit depends.
-        self.detector = channels_last(copy.deepcopy(detector)).eval().requires_grad_(False)
+        self.detector = channels_last(copied(detector)).eval().requires_grad_(False)
         self.quantized = channels_last(quantized).eval().requires_grad_(False)
         self.images, self.held_back = images, held_back
         names = [head.name for head in detector.heads]
@@ -182,7 +182,7 @@ class Tuner:
             )
         else:
             assert self.teacher is not None  # there are units
-            before = copy.deepcopy(self.quantized).requires_grad_(False)
+            before = copied(self.quantized).requires_grad_(False)
             task = UnitTask(unit, self.quantized, before, self.teacher, self.images, recipe.batch, recipe.drop, place)
         module = self.quantized.get_submodule(unit.name if unit else "").requires_grad_(False)
         return Work(module, task, Learned(module, recipe), _copied(module))

@@ -83,6 +83,8 @@ class FakeQuantizer(nn.Module):
             be any number, is rounded when used, and takes the gradient of the rounded one. The offset β of LSQ+
             is -zero · scale.
         signed: buffer, whether negative integers are used.
+        known: whether there is a range to round to; where not, which its state says by a step size of NaN, values
+            pass as they are.
     """
 
     scale: nn.Parameter
@@ -92,7 +94,7 @@ class FakeQuantizer(nn.Module):
     def __init__(self, bits: int, scale_shape: tuple[int, ...] = (), affine: bool = False) -> None:
         super().__init__()
         self.bits = bits
-        self.active = True
+        self.active = self.known = True
         self.scale = nn.Parameter(torch.ones(scale_shape), requires_grad=False)
         zero = nn.Parameter(torch.zeros(scale_shape), requires_grad=False) if affine else None
         self.register_parameter("zero", zero)
@@ -110,9 +112,20 @@ class FakeQuantizer(nn.Module):
             self.signed.fill_(signed)
             if self.zero is not None and zero is not None:
                 self.zero.copy_(zero.reshape(self.zero.shape))
+        self.known = True
+
+    def set_unknown(self) -> None:
+        """Round nothing until a range is set: no calibration image led here."""
+        with torch.no_grad():
+            self.scale.fill_(float("nan"))
+        self.known = False
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self.known = not bool(self.scale.isnan().any())
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.active:
+        if not (self.active and self.known):
             return x
         scale, zero, (low, high) = self.scale, self.zero, self.limits
         learned = x.requires_grad or scale.requires_grad or (zero is not None and zero.requires_grad)

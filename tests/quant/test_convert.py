@@ -13,8 +13,9 @@ from sfcore.quant import Scheme, calibrate, full_precision, quantize
 from sfcore.quant.calibrate import correct_biases
 from sfcore.quant.calibrators import CALIBRATORS, Grid
 from sfcore.quant.convert import convert, edge_layers, fold_batch_norm
-from sfcore.quant.layers import QuantLayer
+from sfcore.quant.layers import QuantLayer, replacement
 from sfcore.quant.quantizer import quantizers
+from sfcore.quant.scheme import Bits
 
 
 def batches(detector: Detector, pixels: Tensor) -> list[Tensor]:
@@ -203,8 +204,36 @@ def test_activations_that_are_not_finite_are_named(small: Detector, pixels: Tens
         quantize(small, Scheme.parse("W4A4"), images)
 
 
-def test_attention_refuses_what_it_does_not_quantize(small: Detector):
-    model = convert(small, Scheme.parse("W8A8"))
-    x = torch.zeros(1, 4, 8)
-    with pytest.raises(ValueError, match="masks are not quantized"):
-        model.get_submodule("attention")(x, x, x, attn_mask=torch.zeros(4, 4))
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("masked", ["attn_mask", "each head's", "key_padding_mask", "numbers", "both"])
+def test_masks_of_attention_are_kept(batch_first: bool, masked: str):
+    torch.manual_seed(0)
+    layer = nn.MultiheadAttention(8, 2, batch_first=batch_first).eval()
+    causal = torch.ones(5, 5).triu(1).bool()
+    padding = torch.arange(5).expand(3, 5) >= torch.tensor([[3], [4], [5]])
+    masks = {
+        "attn_mask": {"attn_mask": causal},
+        "each head's": {"attn_mask": torch.stack([causal, causal.flip(0, 1)] * 3)},
+        "key_padding_mask": {"key_padding_mask": padding},
+        "numbers": {"attn_mask": torch.randn(5, 5)},
+        "both": {"attn_mask": causal, "key_padding_mask": padding, "average_attn_weights": False},
+    }[masked]
+    x = torch.randn(3, 5, 8) if batch_first else torch.randn(5, 3, 8)
+    build = replacement(layer)
+    assert build is not None
+    quantized = build(layer, lambda _: Bits(8, 8))
+    with full_precision(quantized):
+        for found, expected in zip(quantized(x, x, x, **masks), layer(x, x, x, **masks), strict=True):
+            torch.testing.assert_close(found, expected)
+
+
+def test_attention_over_one_sequence_and_of_other_widths_is_quantized():
+    torch.manual_seed(0)
+    layer = nn.MultiheadAttention(8, 2, kdim=3, vdim=5).eval()
+    arguments = torch.randn(4, 8), torch.randn(6, 3), torch.randn(6, 5)
+    build = replacement(layer)
+    assert build is not None
+    quantized = build(layer, lambda _: Bits(8, 8))
+    with full_precision(quantized):
+        for found, expected in zip(quantized(*arguments), layer(*arguments), strict=True):
+            torch.testing.assert_close(found, expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from sfcore.detectors.layers import MatMul
@@ -15,18 +16,26 @@ from sfcore.quant.layers.matmul import QuantMatMul
 
 @wraps(nn.MultiheadAttention)
 class QuantMultiheadAttention(nn.Module):
-    """Replaces ``nn.MultiheadAttention`` with one embedding width and no masks.
+    """Replaces ``nn.MultiheadAttention``; masks are added to the product of queries and keys, in full precision.
+
+    Attributes:
+        in_proj_weight, in_proj_bias, _qkv_same_embed_dim: what torch's Transformer layers look at before they compute
+            everything in one fused call of their own; these values keep them from it.
 
     Raises:
-        InputError: the layer uses features that are not quantized (own key or value widths, bias tokens).
+        InputError: the layer uses features that are not quantized: tokens of bias or zeros.
     """
+
+    in_proj_weight = in_proj_bias = None
+    _qkv_same_embed_dim = False
 
     def __init__(self, layer: nn.MultiheadAttention, bits_of: BitsOf) -> None:
         super().__init__()
-        if layer.in_proj_weight is None or layer.bias_k is not None or layer.add_zero_attn:
-            raise InputError("attention with own key widths or bias tokens is not quantized: use plain attention")
-        self.heads, self.width, self.batch_first = layer.num_heads, layer.embed_dim, layer.batch_first
-        weights = layer.in_proj_weight.chunk(3)
+        if layer.bias_k is not None or layer.add_zero_attn:
+            raise InputError("attention with tokens of bias or zeros of its own is not quantized")
+        self.num_heads, self.embed_dim, self.batch_first = layer.num_heads, layer.embed_dim, layer.batch_first
+        separate = (layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight)
+        weights = separate if layer.in_proj_weight is None else layer.in_proj_weight.chunk(3)
         biases = (None,) * 3 if layer.in_proj_bias is None else layer.in_proj_bias.chunk(3)
         self.query, self.key, self.value = (
             QuantLinear(_linear(weight, bias), _part(bits_of, name))
@@ -38,25 +47,47 @@ class QuantMultiheadAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, N, C) to (B, heads, N, C / heads)."""
-        return x.unflatten(-1, (self.heads, self.width // self.heads)).transpose(1, 2)
+        return x.unflatten(-1, (self.num_heads, self.embed_dim // self.num_heads)).transpose(1, 2)
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, need_weights: bool = True, **options: object
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """As ``nn.MultiheadAttention``.
-
-        Raises:
-            InputError: a mask is given.
-        """
-        if any(option is not None and option is not False for option in options.values()):
-            raise InputError(f"attention is called with {sorted(options)}: masks are not quantized, call it without")
-        if not self.batch_first:
+        """As ``nn.MultiheadAttention``. ``is_causal`` only says of ``attn_mask`` what it holds."""
+        if alone := query.ndim == 2:
+            query, key, value = (x.unsqueeze(0) for x in (query, key, value))
+            key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+        elif not self.batch_first:
             query, key, value = query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)
         q, k, v = self._split(self.query(query)), self._split(self.key(key)), self._split(self.value(value))
-        weights = self.scores(q / math.sqrt(self.width // self.heads), k.transpose(-2, -1)).softmax(-1)
+        scores = self.scores(q / math.sqrt(self.embed_dim // self.num_heads), k.transpose(-2, -1))
+        if attn_mask is not None:
+            added = _added(attn_mask, scores)
+            scores = scores + (added if added.ndim == 2 else added.unflatten(0, (-1, self.num_heads)))
+        if key_padding_mask is not None:
+            scores = scores + _added(key_padding_mask, scores)[:, None, None, :]
+        weights = scores.softmax(-1)
         out = self.out_proj(self.mix(weights, v).transpose(1, 2).flatten(2))
-        out = out if self.batch_first else out.transpose(0, 1)
-        return out, weights.mean(1) if need_weights else None
+        weights = weights.mean(1) if average_attn_weights else weights
+        if alone:
+            out, weights = out.squeeze(0), weights.squeeze(0)
+        elif not self.batch_first:
+            out = out.transpose(0, 1)
+        return out, weights if need_weights else None
+
+
+def _added(mask: Tensor, scores: Tensor) -> Tensor:
+    """What a mask adds to scores: itself, or -∞ where it is true."""
+    if mask.dtype != torch.bool:
+        return mask.to(scores.dtype)
+    return torch.zeros_like(mask, dtype=scores.dtype).masked_fill(mask, float("-inf"))
 
 
 def _part(bits_of: BitsOf, name: str) -> BitsOf:

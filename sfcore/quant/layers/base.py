@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,26 +20,62 @@ Build = Callable[[Any, BitsOf], nn.Module]
 B = TypeVar("B", bound=Build)
 
 _builders: dict[type[nn.Module], Build] = {}
-_loaded: list[bool] = []
+_lock = threading.RLock()
+_loaded = False
+HOOKED = "it has forward hooks of its own"
+# What a subclass may define anew and still compute the same.
+_HARMLESS = {"__init__", "reset_parameters", "extra_repr", "__repr__", "__setstate__", "_load_from_state_dict"}
+_HARMLESS |= {name for name in dir(type("", (), {})) if name not in ("__getattribute__", "__setattr__")}
 
 
-def wraps(layer: type[nn.Module]) -> Callable[[B], B]:
-    """Decorator: the class (or function) below turns a ``layer`` into a quantized one."""
+def wraps(*layers: type[nn.Module]) -> Callable[[B], B]:
+    """Decorator: the class (or function) below turns one of ``layers`` into a quantized one."""
 
     def add(build: B) -> B:
-        _builders[layer] = build
+        _builders.update(dict.fromkeys(layers, build))
         return build
 
     return add
 
 
+def kind_of(layer: nn.Module) -> type[nn.Module] | None:
+    """The class of layers, among those that can be quantized, that a layer is of; None where there is none."""
+    _load()
+    return next((kind for kind in type(layer).__mro__ if kind in _builders), None)
+
+
 def replacement(layer: nn.Module) -> Build | None:
-    """What quantizes this layer, or None when it stays as it is."""
-    if not _loaded:
+    """What quantizes this layer, or None when it stays as it is: of another class, or not quite as its class is."""
+    kind = kind_of(layer)
+    return None if kind is None or departure(layer, kind) else _builders[kind]
+
+
+def has_hooks(layer: nn.Module) -> bool:
+    """Whether a layer's calls are changed or watched from outside."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks)
+
+
+def departure(layer: nn.Module, kind: type[nn.Module]) -> str:
+    """How a layer may compute otherwise than ``kind``, a class that it is of, does; empty where it cannot."""
+    if has_hooks(layer):
+        return HOOKED
+    heirs = [cls for cls in type(layer).__mro__ if issubclass(cls, kind) and cls is not kind]
+    own = {name for cls in heirs for name in vars(cls) if hasattr(kind, name) or name in ("weight", "bias")}
+    own |= {name for name in vars(layer) if callable(getattr(kind, name, None))}
+    if changed := sorted(own - _HARMLESS):
+        return f"{type(layer).__name__} changes {changed[0]} of {kind.__name__}"
+    return ""
+
+
+def _load() -> None:
+    """Import the files of this package, once, and for all threads at the same time."""
+    global _loaded
+    if _loaded:
+        return
+    with _lock:
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
-        _loaded.append(True)
-    return _builders.get(type(layer))
+        _loaded = True
 
 
 class QuantLayer(nn.Module):
@@ -61,5 +98,6 @@ class QuantLayer(nn.Module):
         """The layer's operation."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.compute(self.input_quantizer(x), self.weight_quantizer(self.weight))
+    def forward(self, input: Tensor) -> Tensor:
+        """Named as in torch, for networks that call their layers by keyword."""
+        return self.compute(self.input_quantizer(input), self.weight_quantizer(self.weight))

@@ -1,24 +1,29 @@
-"""Quantized 2-D convolution."""
+"""Quantized convolution in one, two and three dimensions."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfcore.errors import InputError
 from sfcore.quant.layers.base import BitsOf, QuantLayer, wraps
 
+_CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
-@wraps(nn.Conv2d)
-class QuantConv2d(QuantLayer):
-    def __init__(self, layer: nn.Conv2d, bits_of: BitsOf) -> None:
+
+@wraps(nn.Conv1d, nn.Conv2d, nn.Conv3d)
+class QuantConv(QuantLayer):
+    """Other padding than zeros is made of the quantized input, whose values it repeats."""
+
+    def __init__(self, layer: Any, bits_of: BitsOf) -> None:
         super().__init__(layer.weight, layer.bias, bits_of(""))
-        if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-            raise InputError(
-                f"a convolution pads with {layer.padding_mode!r}, {layer.padding!r}: only zeros can be quantized"
-            )
-        self.stride, self.padding = layer.stride, layer.padding
-        self.dilation, self.groups = layer.dilation, layer.groups
+        self.stride, self.dilation, self.groups = layer.stride, layer.dilation, layer.groups
+        self.padding = layer.padding if layer.padding_mode == "zeros" else 0
+        self.edges = () if layer.padding_mode == "zeros" else tuple(layer._reversed_padding_repeated_twice)
+        self.padding_mode = layer.padding_mode
 
     def compute(self, x: Tensor, weight: Tensor) -> Tensor:
-        return functional.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        x = functional.pad(x, self.edges, self.padding_mode) if self.edges else x
+        convolve = _CONVOLUTIONS[weight.ndim - 2]
+        return convolve(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)

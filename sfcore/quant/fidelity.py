@@ -1,0 +1,91 @@
+"""Whether a restructured copy of a detector still computes what the detector computes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sfcore.detectors.base import Detector, Outputs
+from sfcore.errors import InputError
+from sfcore.quant.capture import outputs_of, watching
+from sfcore.quant.copies import copied
+from sfcore.quant.same import all_same, difference
+
+ALLOWED = 1e-4  # of a channel's largest value: rounding of float32 through all layers stays below it
+ALLOWED_DOUBLE = 1e-6  # the same computed in float64, asked where float32 is not enough to tell
+
+
+@torch.no_grad()
+def require_same(detector: Detector, model: Detector, images: Tensor) -> None:
+    """Refuse a copy that, with its quantizers off, does not compute what ``detector`` computes.
+
+    A network that chooses (the best of many, the nearest of two) may take another choice for a rounding error; so
+    what differs is computed again in float64 before it is refused.
+
+    Args:
+        images: (N, 3, H, W) input.
+
+    Raises:
+        InputError: the outputs of a head differ; the message names the first module that does.
+    """
+    head, apart = worst_head(detector, _run(detector, images), _run(model, images))
+    if apart <= ALLOWED or _same_in_double(detector, model, images):
+        return
+    raise InputError(
+        f"{type(detector).__name__} cannot be quantized faithfully: even with quantization off, its copy puts out "
+        f"another {head} (apart by {apart:.2g} of its largest value), beginning at "
+        f"{_first_apart(detector, model, images)}: write that part with modules that are called by their names"
+    )
+
+
+def _run(model: Detector, images: Tensor) -> Outputs:
+    """The outputs, of the same random numbers each time: a dropout that is never switched off draws them."""
+    devices = [images.device] if images.is_cuda else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(0)
+        return model(images.clone())
+
+
+def worst_head(detector: Detector, expected: Outputs, found: Outputs) -> tuple[str, float]:
+    """The head of which a channel differs most, and how far, as a share of that channel's largest value."""
+    apart: dict[str, float] = {}
+    for head in detector.heads:
+        axis = 1 if head.layout == "grid" else -1
+        channels = zip(*(outputs[head.name].movedim(axis, 0) for outputs in (found, expected)), strict=True)
+        apart[head.name] = max(difference(one, other) for one, other in channels)
+    worst = max(apart, key=lambda name: apart[name])
+    return worst, apart[worst]
+
+
+def _same_in_double(detector: Detector, model: Detector, images: Tensor) -> bool:
+    """Whether the two compute the same in float64; False where they cannot compute in it."""
+    try:
+        expected, found = (_run(copied(each).double(), images.double()) for each in (detector, model))
+        return worst_head(detector, expected, found)[1] <= ALLOWED_DOUBLE
+    except RuntimeError:
+        return False
+
+
+def _first_apart(detector: Detector, model: Detector, images: Tensor) -> str:
+    """The module that returns first whose results differ; layers with a norm folded into them differ rightly."""
+    expected, found = (_results(each, images[:1]) for each in (detector, model))
+    folded = {name.rpartition(".")[0] for name in found if isinstance(model.get_submodule(name), nn.Identity)}
+    for name, results in expected.items():
+        apart = name in found and not all(map(all_same, found[name], results))
+        inner = type(model.get_submodule(name)) is not type(detector.get_submodule(name))
+        if apart and not inner and name not in folded:
+            return f"the module {name} ({type(detector.get_submodule(name)).__name__})" if name else "its forward"
+    return "its forward"
+
+
+def _results(model: Detector, images: Tensor) -> dict[str, list[list[Tensor]]]:
+    """What each module returned, call by call, in the order of returning."""
+    names = {module: name for name, module in model.named_modules()}
+    results: dict[str, list[list[Tensor]]] = {}
+
+    def after(module: nn.Module, _: object, output: object) -> None:
+        results.setdefault(names[module], []).append([value.clone() for value in outputs_of(output)])
+
+    with watching(names, lambda *_: None, after):
+        _run(model, images)
+    return results
