@@ -14,7 +14,9 @@ INFERENCE_BATCH = 16
 
 def channels_last(model: Detector) -> Detector:
     """The same model with its convolutions' weights in the memory order that CPUs and tensor cores are fast in."""
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
     return model
 
 

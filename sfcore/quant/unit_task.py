@@ -74,7 +74,7 @@ class UnitTask:
     def _saved(self) -> int:
         """Bytes that a step keeps of each image until its gradients are taken: two images' less one's."""
         one = [call.inputs for call in self.template]
-        two = _changed(self.unit.inputs, one, lambda tensor, axis: torch.cat([tensor, tensor], axis))
+        one, two = (_changed(self.unit.inputs, one, partial(_repeated, count=count)) for count in (1, 2))
         self.module.requires_grad_(True)
         with dropping(self.module, self.drop, torch.Generator(one[0][0].device).manual_seed(0)):
             first, second = (bytes_saved(partial(self._outputs, inputs)) for inputs in (one, two))
@@ -106,6 +106,10 @@ class UnitTask:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Nothing: batches are functions of the iteration."""
+
+
+def _repeated(tensor: Tensor, axis: int, count: int) -> Tensor:
+    return torch.cat([tensor] * count, axis)
 
 
 def bytes_needed(unit: Unit, images: int, drop: float) -> int:
@@ -149,8 +153,9 @@ def _split(leaves: ByCall, calls: Calls, size: int, most: int) -> Iterator[Calls
 
 
 def _changed(leaves: ByCall, calls: Calls, change: Callable[[Tensor, int], Tensor]) -> Calls:
-    """The tensors of each call, changed along the axis of images where they have one."""
+    """The tensors of each call, changed along the axis of images where they have one, else copied: a unit may write
+    into its inputs."""
     return [
-        [tensor if leaf.axis is None else change(tensor, leaf.axis) for leaf, tensor in zip(*call, strict=True)]
+        [tensor.clone() if leaf.axis is None else change(tensor, leaf.axis) for leaf, tensor in zip(*call, strict=True)]
         for call in zip(leaves, calls, strict=True)
     ]
