@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sfcore.devices import flush_denormals
 from sfcore.errors import InputError
 from sfcore.lanes import Lanes
+
+flush_denormals()  # in every process that computes, before it does; most threads are started later
 
 Image = np.ndarray  # (height, width, 3) uint8, RGB
 Outputs = dict[str, Tensor]  # head name -> its raw output, batch first
@@ -143,8 +146,15 @@ class Detector(nn.Module):
         network, a subclass renames the others' keys here. What it does not know it leaves as it is."""
         return state
 
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """:meth:`forward` with hooks, as of any module, in a thread that flushes denormals."""
+        if not torch.compiler.is_compiling():  # a thread's setting is no part of a graph
+            flush_denormals()
+        return super().__call__(*inputs, **named)
+
     def preprocess(self, images: Sequence[Image]) -> Tensor:
         """Images (RGB uint8, any size) to the (B, 3, H, W) input, on the detector's device."""
+        flush_denormals()  # a thread's first large operation is often here
         return self.preprocessing(images).to(self.device)
 
     def forward(self, images: Tensor) -> Outputs:
