@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from sfcore.cli.console import note, show
 from sfcore.cli.parser import build_parser
 from sfcore.errors import InputError
+from sfcore.registries import NameClash
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = build_parser().parse_args(argv)
     try:
-        answer = importlib.import_module(arguments.module).run(arguments)
+        with _clashes_noted():
+            answer = importlib.import_module(arguments.module).run(arguments)
         show(answer, arguments.json)
         return int(answer.code)
     except KeyboardInterrupt:
@@ -32,3 +38,20 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         note(f"error: {error.filename or 'the system'}: {error.strerror or error}")
     return 1
+
+
+@contextmanager
+def _clashes_noted() -> Iterator[None]:
+    """Warnings of names that two plug-ins share, as notes; others as ever."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NameClash)
+        usual = warnings.showwarning
+
+        def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, NameClash):
+                note(str(message))
+            else:
+                usual(message, category, *where, **more)
+
+        warnings.showwarning = tell
+        yield
