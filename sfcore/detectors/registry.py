@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from sfcore.detectors.base import Detector
-from sfcore.detectors.checkpoints import clean_keys, load_weights, misfit, read_checkpoint, read_metadata
+from sfcore.detectors.checkpoints import Misfit, dictionaries, fitting, load_weights
+from sfcore.detectors.serialization import read_metadata
 from sfcore.errors import InputError
 from sfcore.registries import Registry
 from sfcore.resources import sample_data
@@ -72,16 +72,19 @@ def entry(name: str) -> Entry:
     return DETECTORS[name]
 
 
-def create(name: str, weights: str | Path | None = None, device: torch.device | str = "cpu") -> Detector:
+def create(
+    name: str, weights: str | Path | None = None, device: torch.device | str = "cpu", key: str | None = None
+) -> Detector:
     """A detector in evaluation mode with its weights loaded.
 
     Args:
         weights: a checkpoint (safetensors, or one that ``torch.load(weights_only=True)`` reads); the
             shipped weights when None.
+        key: which weights, in a checkpoint that holds several that fit (:func:`weights_keys`).
 
     Raises:
-        InputError: no such detector, no weights given where none ship, or a checkpoint that does not fit;
-            the message says which detector it fits.
+        InputError: no such detector, no weights given where none ship, several that fit, unsound ones, or a
+            checkpoint that does not fit; the message says which detector it fits.
     """
     found = entry(name)
     path = Path(weights) if weights else found.shipped
@@ -89,11 +92,20 @@ def create(name: str, weights: str | Path | None = None, device: torch.device | 
         raise InputError(f"{name} ships no weights: give its checkpoint (--weights FILE); published at {found.source}")
     detector = found.build()
     try:
-        load_weights(detector, path)
-    except InputError as error:
-        fitting = fits(path) if path.is_file() else []
-        raise InputError(f"{error}; it fits {' and '.join(fitting)}") if fitting else error from None
+        load_weights(detector, path, key)
+    except Misfit as error:
+        others = fits(path)
+        raise InputError(f"{error}; it fits {' and '.join(others)}") if others else error from None
     return detector.to(device).eval()
+
+
+def weights_keys(name: str, path: Path) -> tuple[str, ...]:
+    """Where in a checkpoint the weights are that fit a detector; several where one is to be chosen.
+
+    Raises:
+        InputError: no such detector, or the checkpoint cannot be read.
+    """
+    return tuple(fitting(_shape_of(entry(name)), dictionaries(path)))
 
 
 def fits(path: Path) -> list[str]:
@@ -102,12 +114,11 @@ def fits(path: Path) -> list[str]:
     Raises:
         InputError: the checkpoint cannot be read.
     """
-    state = clean_keys(read_checkpoint(path))
-    found = []
-    for each in entries():
-        with torch.device("meta"):  # shapes without memory
-            detector = each.build()
-        with suppress(InputError):  # keys that this detector knows, in a file that lacks what belongs to them
-            if not misfit(detector, state):
-                found.append(each.name)
-    return found
+    found = dictionaries(path)
+    return [each.name for each in entries() if fitting(_shape_of(each), found)]
+
+
+def _shape_of(each: Entry) -> Detector:
+    """A detector without memory for its tensors."""
+    with torch.device("meta"):
+        return each.build()
