@@ -110,7 +110,7 @@ def elements_of(view: Studio, head: Head, level: float) -> Tensor | float:
     outputs, grain = view.outputs(), grain_of(view, head)
     moves = 2 * len(grain.members(outputs[head.name].shape[1:], view.detector.confidence(outputs, head.name)[0]))
     if moves * decode_seconds(*view.key) > QUICK:
-        task = Task(view.choice.name, view.choice.weights, outputs, head.name, level, grain)
+        task = Task(view.choice.name, view.choice.weights, outputs, head.name, level, grain, view.choice.key)
         return ask(cache() / "elements", task)
     key = ("elements", *view.key, head.name, level)
     return remembered(key, lambda: element_map(view.detector, outputs, head.name, level, grain=grain))

@@ -13,14 +13,14 @@ import streamlit as st
 
 from app import style
 from app.efforts import PUBLISHED, described, efforts, preset, usual
-from app.session import forget_unknown
+from app.session import forget_unknown, weights_of
 from sfcore.detectors.registry import entry
 from sfcore.quant.methods import methods
 from sfcore.quant.objectives import OBJECTIVES
 from sfcore.quant.recipe import GRANULARITIES, LEARNABLE, OF_THE_NET, SCHEDULES, SELECTIONS, Recipe
 from sfcore.quant.scheme import Scheme
 from sfcore.resources import sample_data
-from sfcore.runs import RunFolder
+from sfcore.runs import RunFolder, RunSpec
 
 MAIN = ("k", "lam", "iterations", "batch", "learning_rate")  # shown at once; the others behind "More options"
 LABELS = {
@@ -106,7 +106,7 @@ def fill_from(run: RunFolder) -> None:
     """
     spec = run.spec
     scheme, method = Scheme.parse(spec.scheme), methods()[spec.method]
-    _fill_sidebar(spec.detector, spec.weights, spec.images)
+    _fill_sidebar(spec)
     heads = len(entry(spec.detector).build().heads)
     settings = {name: getattr(spec.settings(), name) for name in start_values(method, PUBLISHED, heads)}
     settings["k"] = spec.settings().heads_to_select(heads)
@@ -122,10 +122,11 @@ def fill_from(run: RunFolder) -> None:
     fill(settings)
 
 
-def _fill_sidebar(detector: str, weights: str | None, images: tuple[str, ...]) -> None:
+def _fill_sidebar(spec: RunSpec) -> None:
     """Choose a run's detector, weights and images, the last where they are one source."""
-    st.session_state.update({"detector": detector, "detector before": detector, "weights": weights or ""})
+    st.session_state.update({"detector": spec.detector, "detector before": spec.detector, **weights_of(spec)})
     st.session_state.pop(ELSEWHERE, None)
+    images = spec.images
     if images == (str(sample_data() / "scenes"),):
         st.session_state["images"] = "Samples"
     elif len(images) == 1:

@@ -11,14 +11,16 @@ import streamlit as st
 import torch
 
 from app.figures import road
-from app.session import Studio, canvas_of, forget_unknown, image_of, written
+from app.session import Studio, canvas_of, forget_unknown, image_of, weights_of, written
 from app.widgets.links import keep, recall
+from sfcore import files
 from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
+from sfcore.files import Stamp
 from sfcore.lanes import Lanes
 from sfcore.runs import RunFolder, default_root, list_runs, trash
-from sfcore.runs.results import FILES, ModelName, load_model, models_of
+from sfcore.runs.results import FILES, ModelName, check_weights, load_model, models_of
 from sfcore.runs.trash import Deleted
 from sfcore.sensitivity.noise import relative_noise
 
@@ -54,19 +56,33 @@ def claim(run: RunFolder) -> None:
     st.session_state.setdefault(OWN, set()).add(run.name)
 
 
-def stamp(run: RunFolder, which: ModelName) -> float:
-    """When a model of a run was written, as part of a cache's key."""
-    return (run.path / f"{FILES[which]}.safetensors").stat().st_mtime
+def stamp(run: RunFolder, which: ModelName) -> tuple[Stamp, Stamp]:
+    """What tells a model of a run and the weights that it was made of from others, as part of a cache's key.
+
+    Raises:
+        InputError: one of the two files is gone, or there are other weights in the place of the run's.
+    """
+    check_weights(run)
+    return files.stamp(run.path / f"{FILES[which]}.safetensors"), files.stamp(run.spec.weights_file())
+
+
+def weights_problem(run: RunFolder) -> str | None:
+    """Why a run's models can no longer be looked at, where its weights are others or gone by now."""
+    try:
+        check_weights(run)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 @st.cache_resource(max_entries=8, show_spinner="Loading the quantized detector")
-def model(path: Path, which: ModelName, written: float) -> Detector:
+def model(path: Path, which: ModelName, written: tuple[Stamp, Stamp]) -> Detector:
     """A quantized model of a run; shared by all visitors, never to be changed."""
     return load_model(RunFolder.open(path), which)
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)
-def _outputs(path: Path, which: ModelName, written: float, image: Path, image_stamp: float) -> Outputs:
+def _outputs(path: Path, which: ModelName, written: tuple[Stamp, Stamp], image: Path, image_stamp: float) -> Outputs:
     detector = model(path, which, written)
     with torch.no_grad():
         return detector(detector.preprocess([image_of(image, image_stamp)]))
@@ -183,5 +199,6 @@ def put_in_sidebar(run: RunFolder) -> None:
     """Choose the run and its detector with its weights for all pages; for use as a callback."""
     spec = run.spec
     keep("run", run.name)
-    if st.session_state.get("detector") != spec.detector or (spec.weights or "") != st.session_state.get("weights", ""):
-        st.session_state.update({"detector": spec.detector, "weights": spec.weights or ""})
+    wanted = {"detector": spec.detector, **weights_of(spec)}
+    if any(st.session_state.get(name, "") != value for name, value in wanted.items()):
+        st.session_state.update(wanted)

@@ -22,9 +22,11 @@ from app.uploads import Uploads
 from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import content_hash, read_image
 from sfcore.detectors.base import Detector, Image, Outputs
-from sfcore.detectors.registry import create, entries, entry
+from sfcore.detectors.registry import create, entries, entry, weights_keys
 from sfcore.errors import InputError
+from sfcore.files import Stamp, stamp
 from sfcore.lanes import Lanes
+from sfcore.runs import RunSpec
 
 T = TypeVar("T")
 
@@ -42,16 +44,20 @@ class DetectorChoice:
         device: "cpu" or "cuda".
         stamp: when the weights were last written, so that a new file under an old name is loaded.
         uploaded: the weights lie in a temporary folder of this session.
+        key: which weights in the checkpoint, where several fit.
     """
 
     name: str
     weights: Path | None
     device: str
-    stamp: float
+    stamp: Stamp
     uploaded: bool = False
+    key: str | None = None
 
     @classmethod
-    def of(cls, name: str, weights: Path | None, device: str, uploaded: bool = False) -> DetectorChoice:
+    def of(
+        cls, name: str, weights: Path | None, device: str, uploaded: bool = False, key: str | None = None
+    ) -> DetectorChoice:
         """The choice with the stamp of its weights.
 
         Raises:
@@ -62,7 +68,7 @@ class DetectorChoice:
             raise InputError(f"{name} ships no weights: give its checkpoint in the sidebar under Weights")
         if not file.is_file():
             raise InputError(f"there is no checkpoint {file}: check the path in the sidebar under Weights")
-        return cls(name, weights, device, file.stat().st_mtime, uploaded)
+        return cls(name, weights, device, stamp(file), uploaded, key)
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,18 @@ def load_detector(choice: DetectorChoice) -> Detector:
     Raises:
         InputError: the checkpoint does not fit or cannot be read.
     """
-    return create(choice.name, choice.weights, choice.device).requires_grad_(False)
+    return create(choice.name, choice.weights, choice.device, choice.key).requires_grad_(False)
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading the weights")
+def keys_in(detector: str, weights: Path, written: Stamp) -> tuple[str, ...]:
+    """Where in a checkpoint the weights are that fit a detector. Raises InputError: it cannot be read."""
+    return weights_keys(detector, weights)
+
+
+def weights_of(spec: RunSpec) -> dict[str, str]:
+    """What the sidebar's controls of the weights are to be for those of a run."""
+    return {"weights": spec.weights or "", "weights_key": spec.weights_key or ""}
 
 
 def written(image: Path) -> float:

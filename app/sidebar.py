@@ -18,6 +18,7 @@ from app.session import (
     first_detector,
     forget_unknown,
     image_of,
+    keys_in,
     load_detector,
     uploads,
     written,
@@ -27,6 +28,7 @@ from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import FORMATS
 from sfcore.detectors.registry import Entry, entries, entry
 from sfcore.errors import InputError
+from sfcore.files import stamp
 from sfcore.resources import sample_data
 
 SOURCES = ("Samples", "Upload", "Folder")
@@ -62,7 +64,7 @@ def _detector() -> DetectorChoice:
     )
     st.session_state["detector before"] = name
     weights, uploaded = _weights(entry(name))
-    choice = DetectorChoice.of(name, weights, _device(), uploaded)
+    choice = DetectorChoice.of(name, weights, _device(), uploaded, _key(name, weights))
     load_detector(choice)
     return choice
 
@@ -101,6 +103,25 @@ def _weights(detector: Entry) -> tuple[Path | None, bool]:
         return kept, True
     refuse(path)
     return (Path(path.strip()).expanduser() if path.strip() else None), False
+
+
+def _key(detector: str, weights: Path | None) -> str | None:
+    """Which weights in a checkpoint; asked only where several fit.
+
+    Raises:
+        InputError: none is chosen yet, or the checkpoint cannot be read.
+    """
+    keys = keys_in(detector, weights, stamp(weights)) if weights and weights.is_file() else ()
+    if weights is None or len(keys) < 2:
+        return None
+    forget_unknown("weights_key", keys)
+    text = "The checkpoint holds several that fit the detector, such as averaged ones (ema) beside the trained ones."
+    chosen = st.selectbox(
+        "Weights in the file", keys, index=None, key="weights_key", bind="query-params", placeholder="choose", help=text
+    )
+    if chosen is None:
+        raise InputError(f"{weights.name} has several weights that fit: choose one of {', '.join(keys)}")
+    return chosen
 
 
 def _device() -> str:

@@ -201,6 +201,8 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
     runs = [found[name] for name in chosen]
     one, some, pair = len(runs) == 1, bool(runs), len(runs) in (1, 2)
     style.note(f"{len(chosen)} selected." if chosen else "Select one or several runs at their left edge.")
+    for problem in filter(None, map(results.weights_problem, runs)):
+        st.error(problem)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(
             "Compare", icon=":material/compare:", disabled=not pair, on_click=lambda: open_runs(runs),

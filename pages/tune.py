@@ -62,7 +62,7 @@ def settings(view: Studio) -> RunSpec:
     weights = str(view.choice.weights) if view.choice.weights else None
     return RunSpec(
         view.choice.name, images, str(scheme), name, weights, chosen, min(int(limit), len(view.images)), int(seed),
-        device(), *how,
+        device(), *how, view.choice.key,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Writing files so that a crash or a full disk leaves the old content, never half of the new."""
+"""Files: writing them so that a crash or a full disk leaves the old content, and telling a new one from the old."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from sfcore.errors import InputError
+
+Stamp = tuple[int, int]  # see :func:`stamp`
+
+
+def stamp(path: Path) -> Stamp:
+    """What tells a file from another that has taken its name: when it was written, in nanoseconds, and its size.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): put it back, or choose another") from error
+    return found.st_mtime_ns, found.st_size
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def _check(runs: Sequence[RunFolder]) -> None:
     for run in runs:
         if not models_of(run):
             raise InputError(f"the run {run.name} has no model yet (it is {run.status}): wait, or resume it")
-    names = [(run.spec.detector, run.spec.weights) for run in runs]
+    names = [(run.spec.detector, run.spec.weights, run.spec.weights_key) for run in runs]
     if len(set(names)) > 1:
         said = " and ".join(" with ".join(filter(None, name)) for name in names)
         raise InputError(f"these runs are of different detectors, {said}: choose two of the same")

@@ -49,7 +49,7 @@ def _settings(run: RunFolder) -> dict[str, page.Cell]:
     versions = {f"Version of {name}": value for name, value in record.get("versions", {}).items()}
     return {
         "Detector": spec.detector,
-        "Weights": spec.weights or "shipped",
+        "Weights": ", ".join(filter(None, (spec.weights or "shipped", spec.weights_key))),
         "SHA-256 of the weights": record.get("weights_hash"),
         "Images": ", ".join(spec.images),
         "Number of images": record.get("images"),
@@ -87,7 +87,7 @@ def command(run: RunFolder) -> str:
     words = ["sfcore", "tune", spec.detector]
     words += [word for source in spec.images for word in ("--images", source)]
     words += ["--bits", spec.scheme, "--method", spec.method]
-    given: dict[str, Any] = {"--weights": spec.weights, "--limit": spec.limit}
+    given: dict[str, Any] = {"--weights": spec.weights, "--weights-key": spec.weights_key, "--limit": spec.limit}
     given["--weight-calibrator"] = None if spec.weight_calibrator == WEIGHTS else spec.weight_calibrator
     given["--activation-calibrator"] = None if spec.activation_calibrator == ACTIVATIONS else spec.activation_calibrator
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]

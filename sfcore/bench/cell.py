@@ -95,7 +95,10 @@ def judge(folder: RunFolder, sources: Sequence[Source]) -> None:
     found = {}
     for source in sources:
         images = unseen(source)
-        full, lanes = _full(spec.detector, spec.weights, device, source), detect_lanes(model, images.files)
+        full, lanes = (
+            _full(spec.detector, spec.weights, spec.weights_key, device, source),
+            detect_lanes(model, images.files),
+        )
         agreed = agreement(full.lanes, lanes)
         shift = None if math.isnan(agreed.shift_px) else agreed.shift_px
         verdict = Verdict(images.hash, len(images.files), agreed.f1, agreed.distortion, shift)
@@ -115,9 +118,9 @@ class _Full:
 
 
 @lru_cache(KEPT)
-def _full(detector: str, weights: str | None, device: str, source: Source) -> _Full:
+def _full(detector: str, weights: str | None, key: str | None, device: str, source: Source) -> _Full:
     images = unseen(source)
-    lanes = detect_lanes(registry.create(detector, weights, device), images.files)
+    lanes = detect_lanes(registry.create(detector, weights, device, key), images.files)
     return _Full(lanes, _against_labels(images, lanes) if images.labelled else None)
 
 

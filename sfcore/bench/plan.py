@@ -112,6 +112,7 @@ class Plan:
         variants: the rows of the tables.
         images, limit: calibration images, as of :class:`RunSpec`.
         weights: checkpoints by detector, where other than the shipped ones.
+        weights_keys: which weights in those, where several fit.
         settings: options of the methods; of two that fit a cell, the later one counts.
         ks: numbers of heads for further cells of SWEPT.
         device: as of :class:`RunSpec`.
@@ -124,6 +125,7 @@ class Plan:
     images: tuple[str, ...]
     limit: int | None = None
     weights: Mapping[str, str] = field(default_factory=dict)
+    weights_keys: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
     ks: tuple[int, ...] = ()
     device: str = "auto"
@@ -167,7 +169,7 @@ class Plan:
         of_the_run = {name: options.pop(name) for name in OF_THE_RUN if name in options}
         spec = RunSpec(
             detector, self.images, scheme, variant.method, self.weights.get(detector), options,
-            self.limit, seed, self.device, **of_the_run,
+            self.limit, seed, self.device, **of_the_run, weights_key=self.weights_keys.get(detector),
         )  # fmt: skip
         name = re.sub(r"[^\w.=-]+", "-", f"{detector}-{scheme}-{variant.label}-{seed}")
         return Cell(root / name, spec.absolute(), variant.label)

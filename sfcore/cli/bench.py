@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace) -> Answer:
 def _plan(arguments: argparse.Namespace, out: Path, progress: Progress) -> Plan:
     options = [name for name in METHOD_OPTIONS if name != "k" and getattr(arguments, name) is not None]
     settings = [f"{name}={getattr(arguments, name)}" for name in options]
-    weights = dict(_named_file(text) for text in arguments.weights or ())
+    named = [_named_file(text) for text in arguments.weights or ()]
+    weights = {name: file for name, file, _ in named}
     return Plan(
         detectors=_detectors(arguments.detectors, weights),
         schemes=tuple(arguments.bits),
@@ -63,6 +64,7 @@ def _plan(arguments: argparse.Namespace, out: Path, progress: Progress) -> Plan:
         images=tuple(arguments.images or [rendered_calibration(out / "scenes", arguments.limit, progress)]),
         limit=arguments.limit,
         weights=weights,
+        weights_keys={name: key for name, _, key in named if key},
         settings=tuple(map(Setting.parse, [*settings, *(arguments.set or ())])),
         ks=tuple(arguments.k or ()),
         device=arguments.device,
@@ -76,11 +78,13 @@ def _detectors(names: list[str], weights: dict[str, str]) -> tuple[str, ...]:
     return tuple(entry.name for entry in registry.entries() if entry.weights or entry.name in weights)
 
 
-def _named_file(text: str) -> tuple[str, str]:
-    name, equals, file = text.partition("=")
+def _named_file(text: str) -> tuple[str, str, str]:
+    """The detector, the file and the key, which is empty where none is given, of ``DETECTOR=FILE[::KEY]``."""
+    name, equals, place = text.partition("=")
+    file, _, key = (place, "", "") if Path(place).exists() else place.partition("::")
     if not (name and equals and file):
-        raise InputError(f"--weights {text!r} names no checkpoint: write DETECTOR=FILE")
-    return name, file
+        raise InputError(f"--weights {text!r} names no checkpoint: write DETECTOR=FILE or DETECTOR=FILE::KEY")
+    return name, file, key
 
 
 def _text(rows: list[Row], sources: tuple[Source, ...], out: Path) -> str:

@@ -17,7 +17,11 @@ def run(arguments: argparse.Namespace) -> Answer:
     """Check every promise on two of the sample scenes; exit code 1 where one is broken."""
     entry, device = registry.entry(arguments.detector), resolve_device(arguments.device)
     trained = bool(arguments.weights or entry.weights)
-    detector = registry.create(entry.name, arguments.weights, device) if trained else entry.build().to(device).eval()
+    detector = (
+        registry.create(entry.name, arguments.weights, device, arguments.weights_key)
+        if trained
+        else entry.build().to(device).eval()
+    )
     on = contract.subject(detector, [scene.image for scene in sample_scenes()[:IMAGES]])
     found = {text: contract.broken(check, on) for text, check in (contract.CHECKS | quantization.CHECKS).items()}
     lanes = int(detector.decode(on.outputs).present.sum()) if not any(found.values()) else None

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 
 def _measure(name: str, arguments: argparse.Namespace, files: list[Path], settings: CurveSettings) -> Curves:
-    detector = registry.create(name, arguments.weights, resolve_device(arguments.device))
+    detector = registry.create(name, arguments.weights, resolve_device(arguments.device), arguments.weights_key)
     progress = Progress()
     outputs = head_outputs(detector, files, lambda d, n: progress(f"{name}: images", d, n))
     about = {"detector": name, "image_hash": content_hash(files)}

@@ -20,7 +20,8 @@ from sfcore.lanes import Lanes
 def run(arguments: argparse.Namespace) -> Answer:
     """Find the lanes of images, in the pixels of each."""
     files = find_images(arguments.images)
-    detector = registry.create(arguments.detector, arguments.weights, resolve_device(arguments.device))
+    device = resolve_device(arguments.device)
+    detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     out = Path(arguments.out) if arguments.out else None
     content = {"images": _detect_all(detector, files, out)}
     if out:

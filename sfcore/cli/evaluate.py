@@ -31,7 +31,8 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 
 def _detector(arguments: argparse.Namespace) -> Answer:
-    detector = registry.create(arguments.detector, arguments.weights, resolve_device(arguments.device))
+    device = resolve_device(arguments.device)
+    detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     return _over_dataset(arguments, {FULL: detector})
 
 

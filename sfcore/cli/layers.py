@@ -26,7 +26,8 @@ def run(arguments: argparse.Namespace) -> Answer:
     """Quantize each layer alone and score what it does to the lanes."""
     scheme = Scheme.parse(arguments.bits)
     files = find_images(arguments.images, arguments.limit)
-    detector = registry.create(arguments.detector, arguments.weights, resolve_device(arguments.device))
+    device = resolve_device(arguments.device)
+    detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     progress = Progress()
     pixels = torch.cat([detector.preprocessing.resize(images) for _, images in image_batches(files)])
     batches = [detector.preprocessing.normalize(part.to(detector.device)) for part in pixels.split(8)]

@@ -54,6 +54,8 @@ def _detector_options(parser: argparse.ArgumentParser, nargs: str | None = None)
     which = "detectors" if nargs else "a detector"
     parser.add_argument("detector", metavar="NAME", nargs=nargs, help=f"{which} (sfcore detectors lists them)")
     parser.add_argument("--weights", metavar="FILE", help="its checkpoint, where other than the shipped weights")
+    which = "which weights in it, such as ema, where several fit; the message lists them"
+    parser.add_argument("--weights-key", metavar="KEY", help=which)
 
 
 def _device_option(parser: argparse.ArgumentParser) -> None:
@@ -164,7 +166,7 @@ def _bench(commands: Any) -> None:
         "--test-limit", type=int, metavar="N", help="at most N of each (default: all; 100 rendered scenes)"
     )
     parser.add_argument(
-        "--weights", **several | {"metavar": "DETECTOR=FILE"}, help="checkpoints other than the shipped"
+        "--weights", **several | {"metavar": "DETECTOR=FILE[::KEY]"}, help="checkpoints other than the shipped"
     )
     parser.add_argument(
         "--k", nargs="+", type=int, metavar="N", help="further cells of selective-focus, for the table of k"

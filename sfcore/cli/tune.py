@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> Answer:
         seed=arguments.seed,
         device=arguments.device,
         bias_correction=not arguments.no_bias_correction,
+        weights_key=arguments.weights_key,
         **{name: chosen for name in CALIBRATORS if (chosen := getattr(arguments, name))},
     )
     return carry_out(create_or_resume(Path(arguments.out), spec), arguments.detach)

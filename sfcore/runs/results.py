@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from sfcore.datasets.images import ImageSet, image_set
+from sfcore.datasets.images import ImageSet, content_hash, image_set
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.evaluation.agreement import Agreement, agreement
 from sfcore.evaluation.inference import detect_lanes
+from sfcore.files import Stamp, stamp
 from sfcore.lanes import Lanes
 from sfcore.quant.convert import convert
 from sfcore.runs.folder import RunFolder
@@ -48,6 +50,27 @@ class Comparison:
         return content
 
 
+@lru_cache(maxsize=256)
+def _hash(path: Path, written: Stamp) -> str:
+    return content_hash([path])
+
+
+def check_weights(folder: RunFolder) -> None:
+    """Refuse a run whose checkpoint is not the file that it began with: its models would be held against another's.
+
+    Raises:
+        InputError: the content differs, or there is no file. A run that has not noted the content is not judged.
+    """
+    noted = folder.record().get("weights_hash")
+    if noted is None:
+        return
+    file = folder.spec.weights_file()
+    if _hash(file, stamp(file)) != noted:
+        raise InputError(
+            f"{file} has changed since the run {folder.path} began with it: put the old file back, or start a new run"
+        )
+
+
 def models_of(folder: RunFolder) -> list[ModelName]:
     """Which quantized models a run has made so far."""
     return [name for name, file in FILES.items() if folder.has_tensors(file)]
@@ -57,13 +80,21 @@ def load_model(folder: RunFolder, which: ModelName, device: torch.device | str =
     """A run's detector: at full precision, or one of its quantized models.
 
     Raises:
-        InputError: the run has not come that far, or its files are missing or damaged.
+        InputError: the run has not come that far, its files are missing or damaged, or its checkpoint has changed.
     """
     spec = folder.spec
-    detector = registry.create(spec.detector, spec.weights, device)
-    if which == "full":
-        return detector
-    state, _ = folder.load_tensors(FILES[which])
+    check_weights(folder)
+    detector = registry.create(spec.detector, spec.weights, device, spec.weights_key)
+    return detector if which == "full" else quantized_model(folder, which, detector)
+
+
+def quantized_model(folder: RunFolder, which: ModelName, detector: Detector) -> Detector:
+    """One of a run's quantized models, made of the run's full-precision detector, which is left as it is.
+
+    Raises:
+        InputError: see :func:`load_model`.
+    """
+    spec, (state, _) = folder.spec, folder.load_tensors(FILES[which])
     model = convert(detector, spec.full_scheme())
     try:
         model.load_state_dict(state)
@@ -72,7 +103,7 @@ def load_model(folder: RunFolder, which: ModelName, device: torch.device | str =
         raise InputError(
             f"{folder.path} holds a model that does not fit {spec.detector} ({first}): run it anew"
         ) from error
-    return model.to(device).eval()
+    return model.to(detector.device).eval()
 
 
 def compare(

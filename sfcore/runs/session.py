@@ -27,7 +27,7 @@ from sfcore.quant.recipe import Recipe
 from sfcore.runs import preview
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.protocol import Report
-from sfcore.runs.results import load_model
+from sfcore.runs.results import check_weights, quantized_model
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 
 BATCH = 8  # images that a calibration step sees at once
@@ -44,10 +44,12 @@ class TuningSession:
     """A run made ready.
 
     Attributes:
+        detector: as it was loaded; the file may be another when the run ends.
         tuner: with the calibrated model in it, ready for its first step.
         held_back: files of the held-back images, in the tuner's order; the number of a rendered scene.
     """
 
+    detector: Detector
     tuner: Tuner
     held_back: tuple[Path | int, ...]
 
@@ -71,7 +73,7 @@ class TuningSession:
         tuner = self.tuner
         tuner.keep_best()
         folder.save_tensors("model", tuner.quantized.state_dict())
-        calibrated = load_model(folder, "calibrated", tuner.detector.device)
+        calibrated = quantized_model(folder, "calibrated", self.detector)
         decode = tuner.detector.decode
         lanes = {
             "full": decode(tuner.reference).to("cpu"),
@@ -94,7 +96,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     spec = folder.spec
     spec.validate()
     recipe: Recipe = spec.settings()
-    detector = registry.create(spec.detector, spec.weights, resolve_device(spec.device))
+    detector = registry.create(spec.detector, spec.weights, resolve_device(spec.device), spec.weights_key)
     chosen = spec.image_set()
     _check_unchanged(folder, chosen.files)
     pixels, sources = _read(detector.preprocessing, chosen, recipe.rendered, spec.seed, report)
@@ -105,7 +107,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
         model = quantize(detector, spec.full_scheme(), batches, *how, _phase(report, "calibrating"))
         folder.save_tensors("calibrated", model.state_dict())
         report("calibrating", len(batches), len(batches))  # only now: biases are corrected after the last batch
-    quantized = load_model(folder, "calibrated", detector.device)
+    quantized = quantized_model(folder, "calibrated", detector)
     curves = None
     if recipe.needs_curves:
         curves = _curves(folder, detector, pixels[tuned_on], spec.seed, report)
@@ -115,7 +117,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
         likeness=likeness(detector.decode(run(detector, pixels[tuned_on[:ALIKE]]))),
         image_bytes=[pixels[0].nbytes, tuner.plan.needed // len(tuned_on)],  # its pixels, its cached activations
     )
-    return TuningSession(tuner, tuple(files[index] for index in held_back))
+    return TuningSession(detector, tuner, tuple(files[index] for index in held_back))
 
 
 def split(sources: Sequence[int], seed: int) -> tuple[list[int], list[int]]:
@@ -163,13 +165,11 @@ def _phase(report: Report, phase: str) -> Callable[[int, int], None]:
 
 def _check_unchanged(folder: RunFolder, files: Sequence[Path]) -> None:
     """Write down what the run is made of at its first start; refuse another at later ones."""
-    hashes = {"image_hash": content_hash(files), "weights_hash": content_hash([folder.spec.weights_file()])}
-    record = folder.record()
-    for name, value in hashes.items():
-        if record.get(name, value) != value:
-            what = "images" if name == "image_hash" else "weights"
-            raise InputError(f"the {what} of the run {folder.path} have changed since it began: start a new run")
-    folder.update(images=len(files), **hashes)
+    check_weights(folder)
+    found, record = content_hash(files), folder.record()
+    if record.get("image_hash", found) != found:
+        raise InputError(f"the images of the run {folder.path} have changed since it began: start a new run")
+    folder.update(images=len(files), image_hash=found, weights_hash=content_hash([folder.spec.weights_file()]))
 
 
 def _read(

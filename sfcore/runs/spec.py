@@ -35,6 +35,7 @@ class RunSpec:
         weight_calibrator, activation_calibrator: what finds the ranges of weights and of activations, by name.
         bias_correction: whether calibration removes the mean error of each layer's output, where lanes are the better
             for it.
+        weights_key: which weights in the checkpoint, where several fit; None where one does.
     """
 
     detector: str
@@ -49,6 +50,7 @@ class RunSpec:
     weight_calibrator: str = WEIGHTS
     activation_calibrator: str = ACTIVATIONS
     bias_correction: bool = True
+    weights_key: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -118,7 +120,7 @@ class RunSpec:
         Scheme.parse(self.scheme)
         for name in (self.weight_calibrator, self.activation_calibrator):
             CALIBRATORS[name]  # refuses an unknown name
-        recipe, heads = self.settings(), registry.entry(self.detector).build().heads
+        recipe, heads = self.settings(), registry.create(self.detector, self.weights, key=self.weights_key).heads
         recipe.heads_to_select(len(heads))
         recipe.fixed_heads([head.name for head in heads])
         resolve_device(self.device)

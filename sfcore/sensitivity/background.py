@@ -34,7 +34,7 @@ from torch import Tensor
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.registry import create
 from sfcore.errors import InputError
-from sfcore.files import explained, write_atomic
+from sfcore.files import Stamp, explained, stamp, write_atomic
 from sfcore.sensitivity.elements import Grain, element_map
 
 MOST_KEPT = 200  # maps; those not looked at for longest go first
@@ -55,6 +55,7 @@ class Task:
         detector: in the registry.
         weights: a checkpoint, or None for the shipped weights.
         outputs: full-precision outputs of one image.
+        key: which weights in the checkpoint, where several fit.
     """
 
     detector: str
@@ -63,6 +64,7 @@ class Task:
     head: str
     level: float
     grain: Grain
+    key: str | None = None
 
     @property
     def name(self) -> str:
@@ -73,7 +75,7 @@ class Task:
         return found.hexdigest()[:32]
 
     def write(self, path: Path) -> None:
-        rest = {"detector": self.detector, "weights": str(self.weights or ""), "head": self.head}
+        rest = {"detector": self.detector, "weights": str(self.weights or ""), "key": self.key or "", "head": self.head}
         rest |= {"level": repr(self.level), "grain": json.dumps(asdict(self.grain))}
         write_atomic(path, save({name: value.contiguous() for name, value in self.outputs.items()}, rest))
 
@@ -82,7 +84,8 @@ class Task:
         with safe_open(path, "pt") as file:
             rest = file.metadata()
         weights, grain = Path(rest["weights"]) if rest["weights"] else None, Grain(**json.loads(rest["grain"]))
-        return cls(rest["detector"], weights, load_file(path), rest["head"], float(rest["level"]), grain)
+        level, key = float(rest["level"]), rest.get("key") or None
+        return cls(rest["detector"], weights, load_file(path), rest["head"], level, grain, key)
 
 
 def ask(folder: Path, task: Task) -> Tensor | float:
@@ -190,13 +193,13 @@ def _measured(asked: Path, progress: Path) -> Tensor:
         write_atomic(progress, f"{done / total:.3f}".encode())
 
     task = Task.read(asked)
-    detector = _detector(task.detector, task.weights)
+    detector = _detector(task.detector, task.weights, task.key, task.weights and stamp(task.weights))
     return element_map(detector, task.outputs, task.head, task.level, progress=tell, batch=128, grain=task.grain)
 
 
 @lru_cache(maxsize=1)
-def _detector(name: str, weights: Path | None) -> Detector:
-    return create(name, weights)
+def _detector(name: str, weights: Path | None, key: str | None, written: Stamp | None) -> Detector:
+    return create(name, weights, key=key)
 
 
 def _prune(folder: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import sfcore.cli
 from sfcore.bench.sources import Source, rendered_test, sources_of, unseen
+from sfcore.cli.bench import _named_file
 from sfcore.datasets.scenes import render
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
@@ -74,6 +75,8 @@ def test_paths_of_one_name_are_one_source(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["--weights", "lstr.pkl"], "write DETECTOR=FILE"),
+        (["--weights", "lstr-tiny=::ema"], "write DETECTOR=FILE or DETECTOR=FILE::KEY"),
+        (["--weights", "lstr-tiny=no.pth::ema"], "there is no checkpoint"),
         (["--set", "qdrop.batch=2"], "not in this bench"),
         (["--methods", "magic"], "no method 'magic'"),
         (["--test", "nowhere"], "no images at"),
@@ -88,3 +91,11 @@ def test_what_cannot_be_used_is_one_line(
     assert sfcore.cli.main([*given, "--out", str(tmp_path / "out"), *words]) == 1
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_of_a_checkpoint_are_named_by_file_and_key(tmp_path: Path) -> None:
+    odd = tmp_path / "a::b.pth"
+    odd.touch()
+    assert _named_file("lstr-tiny=last.pth::ema/state_dict") == ("lstr-tiny", "last.pth", "ema/state_dict")
+    assert _named_file("lstr-tiny=last.pth") == ("lstr-tiny", "last.pth", "")
+    assert _named_file(f"lstr-tiny={odd}") == ("lstr-tiny", str(odd), "")

@@ -20,6 +20,9 @@ from safetensors.torch import save_file
 
 from sfcore.cli.console import Progress, duration, table
 from sfcore.detectors import registry
+from sfcore.resources import sample_data
+from sfcore.runs import RunFolder
+from sfcore.runs.results import load_model
 from tests.cli.conftest import Command
 
 
@@ -205,6 +208,41 @@ def test_a_checkpoint_of_another_detector_lists_its_keys(sfcore_: Command, frame
     save_file({"conv1.weight": torch.zeros(16, 3, 7, 7), "fc.weight": torch.zeros(2, 2)}, path)
     said = sfcore_.error("detect", "lstr-r18s", frames, "--weights", path)
     assert "missing" in said and "1 unexpected: fc.weight" in said
+
+
+@pytest.fixture
+def averaged(tmp_path: Path) -> Path:
+    """A checkpoint with the shipped weights as ``ema`` beside others as ``model``."""
+    state = registry.create("lstr-tiny").state_dict()
+    halves = {key: value / 2 if value.is_floating_point() else value for key, value in state.items()}
+    torch.save({"model": halves, "ema": state}, tmp_path / "last.pth")
+    return tmp_path / "last.pth"
+
+
+def test_of_several_weights_in_a_checkpoint_one_is_chosen(sfcore_: Command, frames: Path, averaged: Path) -> None:
+    said = sfcore_.error("detect", "lstr-tiny", frames, "--weights", averaged)
+    assert "choose one of model, ema (--weights-key KEY)" in said
+    found = sfcore_.json("detect", "lstr-tiny", frames, "--weights", averaged, "--weights-key", "ema")
+    assert found == sfcore_.json("detect", "lstr-tiny", frames)
+
+
+def test_a_run_keeps_which_weights_it_took(sfcore_: Command, averaged: Path, tmp_path: Path) -> None:
+    scenes, run = sample_data() / "scenes", tmp_path / "run"
+    words = ["tune", "lstr-tiny", "--weights", averaged, "--images", scenes, "--limit", 2, "--bits", "W8A8"]
+    words += ["--method", "calibrate", "--no-bias-correction", "--out", run]
+    assert "choose one of model, ema" in sfcore_.error(*words)
+    assert not run.exists()
+    sfcore_.json(*words, "--weights-key", "ema")
+    full = load_model(RunFolder.open(run), "full").state_dict()
+    assert all(torch.equal(value, full[key]) for key, value in registry.create("lstr-tiny").state_dict().items())
+
+
+def test_unsound_weights_are_named_before_any_promise(sfcore_: Command, tmp_path: Path) -> None:
+    state = registry.create("lstr-tiny").state_dict()
+    state["conv1.weight"][0] = float("nan")
+    torch.save(state, tmp_path / "nan.pth")
+    said = sfcore_.error("check-detector", "lstr-tiny", "--weights", tmp_path / "nan.pth")
+    assert "nan.pth has no sound weights (conv1.weight has 147 values that are not finite)" in said
 
 
 class Attack:

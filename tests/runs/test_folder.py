@@ -43,6 +43,11 @@ def test_a_specification_from_before_calibrators_could_be_chosen_has_those_of_th
     assert read == spec
 
 
+def test_a_specification_from_before_weights_could_be_chosen_takes_the_only_ones(spec: RunSpec) -> None:
+    older = {name: value for name, value in spec.to_dict().items() if name != "weights_key"}
+    assert RunSpec.from_dict(older) == spec and spec.weights_key is None
+
+
 def test_an_unknown_calibrator_is_refused_before_anything_is_read() -> None:
     spec = RunSpec("ganet-tiny", ("nowhere",), "W4A4", "netwise", activation_calibrator="mean")
     with pytest.raises(InputError, match=r"there is no calibrator 'mean': choose one of aciq, .*percentile"):

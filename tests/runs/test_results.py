@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sfcore.datasets.images import find_images, read_images
+from sfcore.datasets.images import content_hash, find_images, read_images
 from sfcore.detectors.base import Detector
+from sfcore.detectors.registry import create
 from sfcore.errors import InputError
 from sfcore.quant import Scheme, quantize
+from sfcore.quant.convert import convert
+from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec
-from sfcore.runs.results import compare, load_model
+from sfcore.runs.results import ModelName, check_weights, compare, load_model
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +40,69 @@ def folder(tmp_path: Path, spec: RunSpec, lstr_weights: Path, states: dict[str, 
     for name, state in states.items():
         folder.save_tensors(name, state)
     return folder
+
+
+@pytest.fixture
+def begun(tmp_path: Path, spec: RunSpec) -> RunFolder:
+    """A run of weights in a file of its own, which it has noted; its "calibrated" model was never calibrated."""
+    weights = Path(shutil.copy(sample_data() / "weights" / "lstr-tiny.safetensors", tmp_path / "best.safetensors"))
+    folder = RunFolder.create(tmp_path / "run", replace(spec, detector="lstr-tiny", weights=str(weights)))
+    folder.save_tensors("calibrated", convert(create("lstr-tiny"), Scheme.parse("W4A4")).state_dict())
+    folder.update(weights_hash=content_hash([weights]))
+    return folder
+
+
+def train_on(weights: Path) -> None:
+    """Replace a checkpoint by a later one of the same shapes."""
+    state = load_file(weights)
+    save_file({name: value + 0.001 for name, value in state.items()}, weights)
+
+
+@pytest.mark.parametrize("which", ["full", "calibrated"])
+def test_a_run_is_refused_while_other_weights_are_in_the_place_of_its_own(which: ModelName, begun: RunFolder) -> None:
+    weights, kept = Path(begun.spec.weights or ""), Path(begun.spec.weights or "").read_bytes()
+    load_model(begun, which)
+    train_on(weights)
+    with pytest.raises(InputError, match=r"best\.safetensors has changed since the run .* began with it: put the old"):
+        load_model(begun, which)
+    weights.write_bytes(kept)
+    load_model(begun, which)
+
+
+def test_other_weights_of_the_same_size_are_told_by_their_content(begun: RunFolder) -> None:
+    weights = Path(begun.spec.weights or "")
+    size = weights.stat().st_size
+    check_weights(begun)
+    train_on(weights)
+    weights.write_bytes(weights.read_bytes()[:size].ljust(size))
+    with pytest.raises(InputError, match="has changed since"):
+        check_weights(begun)
+
+
+def test_weights_that_were_touched_and_not_changed_are_the_same(begun: RunFolder) -> None:
+    check_weights(begun)
+    Path(begun.spec.weights or "").touch()
+    check_weights(begun)
+
+
+def test_a_run_that_has_noted_no_weights_opens_with_those_there_are(begun: RunFolder) -> None:
+    record = begun.record()
+    del record["weights_hash"]
+    begun._write_record(record)
+    train_on(Path(begun.spec.weights or ""))
+    load_model(begun, "full")
+
+
+def test_a_run_whose_weights_are_gone_says_where_they_were(begun: RunFolder) -> None:
+    Path(begun.spec.weights or "").unlink()
+    with pytest.raises(InputError, match=r"no checkpoint .*best\.safetensors"):
+        load_model(begun, "full")
+
+
+def test_the_run_that_ships_is_of_the_weights_that_ship() -> None:
+    tour = RunFolder.open(sample_data() / "tour")
+    assert tour.record()["weights_hash"]
+    check_weights(tour)
 
 
 def test_models_are_compared_with_full_precision_by_source(folder: RunFolder, real_data: Path) -> None:

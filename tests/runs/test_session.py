@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -120,6 +122,27 @@ def test_changed_images_are_refused(spec: RunSpec, undisturbed: RunFolder, tmp_p
     folder.update(image_hash="of other images")
     with pytest.raises(InputError, match=r"images of the run .* have changed"):
         worker.work(folder)
+
+
+def test_changed_weights_are_refused(spec: RunSpec, undisturbed: RunFolder, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run", spec)
+    folder.update(weights_hash="of other weights")
+    with pytest.raises(InputError, match=r"untrained\.safetensors has changed since the run"):
+        worker.work(folder)
+
+
+def test_a_run_ends_well_though_its_weights_are_trained_on_meanwhile(
+    spec: RunSpec, undisturbed: RunFolder, tmp_path: Path
+) -> None:
+    weights = Path(shutil.copy(str(spec.weights), tmp_path / "best.safetensors"))
+    folder = RunFolder.create(tmp_path / "run", replace(spec, weights=str(weights)))
+
+    def train_on(event: Mapping[str, object]) -> None:
+        if event.get("iteration") == 1:
+            weights.write_bytes(b"half of what is")
+
+    assert worker.work(folder, watch=train_on) == "done"
+    assert folder.record()["result"] == undisturbed.record()["result"]
 
 
 def test_the_end_of_every_source_is_held_back() -> None:
