@@ -96,7 +96,7 @@ def _weights(detector: Entry) -> tuple[Path | None, bool]:
             "nothing in the file is ever executed.",
         )
         upload = st.file_uploader(
-            "or upload it", type=["safetensors", "pkl", "pth", "pt"], key=f"upload-{detector.name}"
+            "or upload it", type=["safetensors", "pkl", "pth", "pt", "ckpt", "bin", "tar"], key=f"upload-{detector.name}"
         )
     kept = uploads().weights(upload)
     if kept is not None:
