@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.figures.runs import Points
+from sfcore.clock import forward
 from sfcore.runs import RunFolder
 
 Event = Mapping[str, Any]
@@ -102,10 +103,10 @@ def _seconds_left(found: Sequence[Event], phase: str, done: int, total: int) -> 
     """From the speed of the latest events of the same phase."""
     recent = [
         (e["time"], e["iteration"] if e["type"] == "step" else e["done"])
-        for e in found[-RECENT:]
+        for e in forward(found[-RECENT:])
         if e["type"] == "step" or (e["type"] == "progress" and e["phase"] == phase)
     ]
-    if len(recent) < 2 or recent[-1][1] <= recent[0][1]:
+    if len(recent) < 2 or recent[-1][1] <= recent[0][1] or recent[-1][0] <= recent[0][0]:
         return None
     speed = (recent[-1][0] - recent[0][0]) / (recent[-1][1] - recent[0][1])
     return speed * max(total - done, 0)

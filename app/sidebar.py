@@ -32,6 +32,7 @@ from sfcore.files import stamp
 from sfcore.resources import sample_data
 
 SOURCES = ("Samples", "Upload", "Folder")
+WEIGHTS = ["safetensors", "pkl", "pth", "pt", "ckpt", "bin", "tar"]  # how files of weights are called
 MOST_PROBLEMS = 3  # of a dataset's lists that are named
 
 
@@ -95,9 +96,7 @@ def _weights(detector: Entry) -> tuple[Path | None, bool]:
             help="A path on the machine that runs this app. Safetensors, or a PyTorch file of plain tensors; "
             "nothing in the file is ever executed.",
         )
-        upload = st.file_uploader(
-            "or upload it", type=["safetensors", "pkl", "pth", "pt", "ckpt", "bin", "tar"], key=f"upload-{detector.name}"
-        )
+        upload = st.file_uploader("or upload it", type=WEIGHTS, key=f"upload-{detector.name}")
     kept = uploads().weights(upload)
     if kept is not None:
         return kept, True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app import results
 from sfcore.errors import InputError
-from sfcore.runs import RunFolder, RunSpec, launch
+from sfcore.runs import RunFolder, RunSpec, launch, unused
 from sfcore.runs.labels import Labels, labels, write_labels
 
 PREFIX = "sweep "  # of the tag that keeps the runs of a sweep together
@@ -80,7 +80,8 @@ def begin(pattern: RunFolder, specs: Sequence[RunSpec]) -> str:
     when = time.strftime("%m%d-%H%M%S")
     for spec in specs:
         values = [f"{name}{spec.options[name]:g}" for name in ("k", "lam") if name in spec.options]
-        path = pattern.path.with_name("-".join([spec.detector, spec.scheme.lower(), spec.method, *values, when]))
+        name = "-".join([spec.detector, spec.scheme.lower(), spec.method, *values, when])
+        path = unused(pattern.path.with_name(name))
         run = RunFolder.create(path, _owned(spec, pattern, path))
         write_labels(run, Labels((PREFIX + when,)))
         results.claim(run)

@@ -23,7 +23,7 @@ from sfcore.quant.calibrators import CALIBRATORS
 from sfcore.quant.likeness import NEARLY_ALIKE, likeness
 from sfcore.quant.methods import methods
 from sfcore.quant.scheme import Scheme
-from sfcore.runs import RunFolder, RunSpec, ahead, default_root, launch
+from sfcore.runs import RunFolder, RunSpec, ahead, default_root, launch, unused
 
 COMPARED = 16  # images whose likeness is measured
 SCHEMES = ["W8A8", "W8A4", "W4A4"]
@@ -128,7 +128,7 @@ def warn_if_alike(view: Studio) -> None:
 def begin(view: Studio, spec: RunSpec) -> None:
     """Create the run and start its process; uploads move into its folder, for they end with the session."""
     name = f"{spec.detector}-{spec.scheme.lower()}-{spec.method}-{time.strftime('%m%d-%H%M%S')}"
-    path = default_root() / name
+    path = unused(default_root() / name)
     if view.uploaded:
         kept = path / "images"
         kept.mkdir(parents=True)
@@ -143,11 +143,11 @@ def begin(view: Studio, spec: RunSpec) -> None:
     run = RunFolder.create(path, spec)
     results.claim(run)
     launch(run)
-    keep("run", name)
+    keep("run", run.name)
     if waiting := len(ahead(run)):
-        st.toast(f"Queued {name}: number {waiting + 1} on this device", icon=":material/hourglass_top:")
+        st.toast(f"Queued {run.name}: number {waiting + 1} on this device", icon=":material/hourglass_top:")
     else:
-        st.toast(f"Started {name}", icon=":material/play_arrow:")
+        st.toast(f"Started {run.name}", icon=":material/play_arrow:")
 
 
 view = studio()

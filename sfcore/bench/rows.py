@@ -13,6 +13,7 @@ from typing import Any
 from sfcore.bench.cell import verdicts
 from sfcore.bench.plan import SWEPT, Cell, heads_of
 from sfcore.bench.sources import Source
+from sfcore.clock import forward
 from sfcore.runs import RunFolder
 
 # Events of a run at work, and phases before it is tuned; all that comes after those is tuning.
@@ -137,7 +138,7 @@ def _rows(cell: Cell, tests: Sequence[str], **figures: Any) -> list[Row]:
 def phase_seconds(events: Sequence[Event], phase: str) -> float | None:
     """What a phase of getting ready took, the last time that it came to its end; None where it never did."""
     took, begun, before = None, 0.0, ("", 0.0)
-    for event in events:
+    for event in forward(events):
         name, now = str(event.get("phase", "")), float(event["time"])
         if name == phase:
             begun = begun if before[0] == phase else before[1]
@@ -164,7 +165,7 @@ def seconds_until(events: Sequence[Event], distortion: float | None, curves: flo
 def _clock(events: Sequence[Event]) -> list[tuple[float, Event]]:
     """Each event of the tuning with the seconds up to it; begins with none of either."""
     clock: list[tuple[float, Event]] = [(0.0, {})]
-    for before, event in itertools.pairwise(events):
+    for before, event in itertools.pairwise(forward(events)):
         if event["type"] in TUNING and event.get("phase") not in PREPARATION:
             clock.append((clock[-1][0] + event["time"] - before["time"], event))
     return clock

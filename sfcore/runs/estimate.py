@@ -18,6 +18,7 @@ from operator import truediv
 from pathlib import Path
 from typing import Any
 
+from sfcore.clock import forward
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.memory import free_memory
@@ -178,6 +179,7 @@ def predicted(events: Sequence[Event], started: float, there: Amount, here: Amou
     """Seconds that a run of the amount ``here`` takes, by the events of one of the amount ``there``."""
     if not events:
         return 0.0
+    events = forward(events)
     seconds = max(float(events[0]["time"]) - started, 0.0)
     for phase, before, now in (
         ("reading images", there.images - there.scenes, here.images - here.scenes),

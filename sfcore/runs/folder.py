@@ -31,7 +31,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 import sfcore
-from sfcore import turns
+from sfcore import clock, turns
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic, write_json
 from sfcore.runs.lines import JsonLines
@@ -188,7 +188,7 @@ class RunFolder:
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Add an event (with the time it happened) to events.jsonl."""
-        self._events.append({"time": round(time.time(), 3), **event})
+        self._events.append({"time": round(clock.now(), 3), **event})
 
     def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The events after byte ``offset``, and the offset to go on from: see :meth:`JsonLines.read`."""

@@ -63,6 +63,12 @@ def launch(folder: RunFolder) -> int:
     return process.pid
 
 
+def unused(path: Path) -> Path:
+    """``path``, or the same with a number where a run of the same second has that name, by the clock."""
+    names = (path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000)))
+    return next(each for each in names if not each.exists())
+
+
 def ahead(folder: RunFolder) -> list[RunFolder]:
     """The runs that a launched one waits for, in the order in which they were launched."""
     return [RunFolder(path) for path in turns.ahead(folder.path)]

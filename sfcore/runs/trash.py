@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from sfcore import clock
 from sfcore.errors import InputError
-from sfcore.files import explained
+from sfcore.files import explained, write_json
 from sfcore.runs.folder import RunFolder
 
 FOLDER = ".trash"
 KEPT_SECONDS = 24 * 3600
+_WHEN = "deleted.json"  # beside the run: when, by the clock that counts from the machine's start
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ def delete(run: RunFolder) -> Deleted:
     with run.lock(), explained(root / FOLDER):
         (root / FOLDER).mkdir(exist_ok=True)
         place = Path(mkdtemp(dir=root / FOLDER)) / run.name
+        write_json(place.parent / _WHEN, clock.since_boot())
         os.rename(run.path, place)
     return Deleted(place, root)
 
@@ -63,7 +68,7 @@ def restore(run: Deleted) -> RunFolder:
         raise InputError(f"the run {run.name} is no longer in the trash: it was emptied, or a day has passed")
     with explained(target):
         os.rename(run.place, target)
-        run.place.parent.rmdir()
+        shutil.rmtree(run.place.parent)
     return RunFolder.open(target)
 
 
@@ -79,8 +84,22 @@ def remove(run: Deleted) -> None:
 
 
 def empty(root: Path, kept_seconds: float = KEPT_SECONDS) -> None:
-    """Remove for good what has been in the trash for so long."""
-    now = time.time()
+    """Remove for good what has been in the trash for so long, by every clock that knows."""
     for each in (root / FOLDER).glob("*"):
-        if now - each.stat().st_mtime >= kept_seconds:
+        if _age(each) >= kept_seconds:
             shutil.rmtree(each, ignore_errors=True)
+
+
+def _age(place: Path) -> float:
+    """Seconds since something was deleted, the fewest that can be: the machine's clock may have been set meanwhile.
+
+    What was deleted while that clock was ahead of the present time would stay for long; its day begins now.
+    """
+    age = time.time() - place.stat().st_mtime
+    if age < 0:
+        os.utime(place)
+    with suppress(OSError, ValueError, TypeError):
+        boot, then = json.loads((place / _WHEN).read_text(encoding="utf-8"))
+        now = clock.since_boot()
+        age = min(age, now[1] - then) if boot and boot == now[0] else age
+    return max(age, 0.0)

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from sfcore import clock
 from sfcore.errors import InputError
 from sfcore.memory import keep_freed_memory, peak
 from sfcore.runs.folder import RunFolder, Status
@@ -58,14 +59,15 @@ def work(
             if watch:
                 watch(event)
 
-        folder.update(status="running", pid=os.getpid(), started=time.time(), ended=None, error=None)
+        started = clock.now()
+        folder.update(status="running", pid=os.getpid(), started=started, ended=None, error=None)
         try:
             status = _carry_out(folder, assemble, emit)
         except BaseException as error:
             status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-            _leave(folder, status, _described(error))
+            _leave(folder, status, _described(error), started)
             raise
-        _leave(folder, status, None)
+        _leave(folder, status, None, started)
         return status
 
 
@@ -119,13 +121,13 @@ def _checkpoint(folder: RunFolder, tuner: Tuner) -> None:
     folder.save_tensors("checkpoint", tuner.state(), {"iteration": tuner.iteration, **folder.sizes()})
 
 
-def _leave(folder: RunFolder, status: Status, error: str | None) -> None:
+def _leave(folder: RunFolder, status: Status, error: str | None, started: float) -> None:
     """Write down how the run ended; when even that cannot be written, a dead run counts as stopped."""
     with suppress(InputError):
         folder.append({"type": status, **({"error": error} if error else {})})
-        record, now = folder.record(), time.time()
-        worked = record.get("worked", 0.0) + now - record["started"]  # with earlier stretches, unless they were killed
-        folder.update(status=status, ended=now, worked=worked, error=error, memory=peak())
+        ended = clock.now()
+        worked = max(folder.record().get("worked", 0.0), 0.0) + ended - started  # with earlier stretches, unless killed
+        folder.update(status=status, ended=ended, worked=worked, error=error, memory=peak())
 
 
 def _described(error: BaseException) -> str | None:

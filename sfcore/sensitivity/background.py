@@ -160,7 +160,7 @@ def _waited_for(folder: Path) -> Iterator[Path]:
 
 def _is_waited_for(asked: Path) -> bool:
     try:
-        return time.time() - asked.stat().st_mtime < WAITED
+        return abs(time.time() - asked.stat().st_mtime) < WAITED  # the clock may have been set back meanwhile
     except FileNotFoundError:
         return False
 
