@@ -20,7 +20,7 @@ from sfcore.errors import InputError
 from sfcore.files import Stamp
 from sfcore.lanes import Lanes
 from sfcore.runs import RunFolder, default_root, list_runs, trash
-from sfcore.runs.results import FILES, ModelName, check_weights, load_model, models_of
+from sfcore.runs.results import FILES, ModelName, load_model, models_of
 from sfcore.runs.trash import Deleted
 from sfcore.sensitivity.noise import relative_noise
 
@@ -62,14 +62,14 @@ def stamp(run: RunFolder, which: ModelName) -> tuple[Stamp, Stamp]:
     Raises:
         InputError: one of the two files is gone, or there are other weights in the place of the run's.
     """
-    check_weights(run)
+    run.check_weights()
     return files.stamp(run.path / f"{FILES[which]}.safetensors"), files.stamp(run.spec.weights_file())
 
 
 def weights_problem(run: RunFolder) -> str | None:
     """Why a run's models can no longer be looked at, where its weights are others or gone by now."""
     try:
-        check_weights(run)
+        run.check_weights()
     except InputError as error:
         return str(error)
     return None

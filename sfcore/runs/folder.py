@@ -22,6 +22,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,8 +33,9 @@ from torch import Tensor
 
 import sfcore
 from sfcore import clock, turns
+from sfcore.datasets.images import content_hash
 from sfcore.errors import InputError
-from sfcore.files import explained, write_atomic, write_json
+from sfcore.files import Stamp, explained, stamp, write_atomic, write_json
 from sfcore.runs.lines import JsonLines
 from sfcore.runs.spec import RunSpec
 
@@ -123,6 +125,20 @@ class RunFolder:
     @property
     def spec(self) -> RunSpec:
         return RunSpec.from_dict(self.record()["spec"])
+
+    def check_weights(self) -> None:
+        """Refuse a run whose checkpoint is another file by now: its models would be held against another's.
+
+        Raises:
+            InputError: the content is not what it was when the run began, or there is no file. A run that has noted
+                nothing, because it has not begun or is of an older version, is not judged.
+        """
+        noted = self.record().get("weights_hash")
+        file = self.spec.weights_file() if noted else None
+        if file and _hash(file, stamp(file)) != noted:
+            raise InputError(
+                f"{file} has changed since the run {self.path} began with it: put the old file back, or start a new run"
+            )
 
     @property
     def status(self) -> Status:
@@ -231,3 +247,9 @@ class RunFolder:
 
     def drop_tensors(self, name: str) -> None:
         (self.path / f"{name}.safetensors").unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=256)
+def _hash(file: Path, _: Stamp) -> str:
+    """A checkpoint is read again only where its stamp is another: pages ask for each frame."""
+    return content_hash([file])

@@ -24,7 +24,7 @@ def create_or_resume(path: Path, spec: RunSpec) -> RunFolder:
     """The run at ``path``: a new one, or the one that is there when it has the same specification.
 
     Raises:
-        InputError: the specification is wrong, or the folder holds a run of another one.
+        InputError: the specification is wrong, or the folder holds a run of another one or of other weights.
     """
     spec = spec.absolute()
     spec.validate()
@@ -35,6 +35,7 @@ def create_or_resume(path: Path, spec: RunSpec) -> RunFolder:
     differing = [f"{key} {theirs[key]!r} there, {ours[key]!r} now" for key in ours if theirs[key] != ours[key]]
     if differing:
         raise InputError(f"{path} holds another run ({'; '.join(differing)}): choose another folder")
+    folder.check_weights()
     return folder
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from sfcore.datasets.images import ImageSet, content_hash, image_set
+from sfcore.datasets.images import ImageSet, image_set
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.evaluation.agreement import Agreement, agreement
 from sfcore.evaluation.inference import detect_lanes
-from sfcore.files import Stamp, stamp
 from sfcore.lanes import Lanes
 from sfcore.quant.convert import convert
 from sfcore.runs.folder import RunFolder
@@ -50,27 +48,6 @@ class Comparison:
         return content
 
 
-@lru_cache(maxsize=256)
-def _hash(path: Path, written: Stamp) -> str:
-    return content_hash([path])
-
-
-def check_weights(folder: RunFolder) -> None:
-    """Refuse a run whose checkpoint is not the file that it began with: its models would be held against another's.
-
-    Raises:
-        InputError: the content differs, or there is no file. A run that has not noted the content is not judged.
-    """
-    noted = folder.record().get("weights_hash")
-    if noted is None:
-        return
-    file = folder.spec.weights_file()
-    if _hash(file, stamp(file)) != noted:
-        raise InputError(
-            f"{file} has changed since the run {folder.path} began with it: put the old file back, or start a new run"
-        )
-
-
 def models_of(folder: RunFolder) -> list[ModelName]:
     """Which quantized models a run has made so far."""
     return [name for name, file in FILES.items() if folder.has_tensors(file)]
@@ -83,7 +60,7 @@ def load_model(folder: RunFolder, which: ModelName, device: torch.device | str =
         InputError: the run has not come that far, its files are missing or damaged, or its checkpoint has changed.
     """
     spec = folder.spec
-    check_weights(folder)
+    folder.check_weights()
     detector = registry.create(spec.detector, spec.weights, device, spec.weights_key)
     return detector if which == "full" else quantized_model(folder, which, detector)
 

@@ -27,7 +27,7 @@ from sfcore.quant.recipe import Recipe
 from sfcore.runs import preview
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.protocol import Report
-from sfcore.runs.results import check_weights, quantized_model
+from sfcore.runs.results import quantized_model
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 
 BATCH = 8  # images that a calibration step sees at once
@@ -165,7 +165,7 @@ def _phase(report: Report, phase: str) -> Callable[[int, int], None]:
 
 def _check_unchanged(folder: RunFolder, files: Sequence[Path]) -> None:
     """Write down what the run is made of at its first start; refuse another at later ones."""
-    check_weights(folder)
+    folder.check_weights()
     found, record = content_hash(files), folder.record()
     if record.get("image_hash", found) != found:
         raise InputError(f"the images of the run {folder.path} have changed since it began: start a new run")

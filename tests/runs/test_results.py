@@ -18,8 +18,8 @@ from sfcore.errors import InputError
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.convert import convert
 from sfcore.resources import sample_data
-from sfcore.runs import RunFolder, RunSpec
-from sfcore.runs.results import ModelName, check_weights, compare, load_model
+from sfcore.runs import RunFolder, RunSpec, create_or_resume
+from sfcore.runs.results import ModelName, compare, load_model
 
 
 @pytest.fixture(scope="module")
@@ -69,20 +69,29 @@ def test_a_run_is_refused_while_other_weights_are_in_the_place_of_its_own(which:
     load_model(begun, which)
 
 
+def test_a_run_is_not_gone_on_with_by_other_weights(begun: RunFolder) -> None:
+    spec = replace(begun.spec, images=(str(sample_data() / "scenes"),), options={})
+    begun.update(spec=spec.to_dict(), status="done")
+    assert create_or_resume(begun.path, spec).status == "done"
+    train_on(Path(spec.weights or ""))
+    with pytest.raises(InputError, match="has changed since the run"):
+        create_or_resume(begun.path, spec)
+
+
 def test_other_weights_of_the_same_size_are_told_by_their_content(begun: RunFolder) -> None:
     weights = Path(begun.spec.weights or "")
     size = weights.stat().st_size
-    check_weights(begun)
+    begun.check_weights()
     train_on(weights)
     weights.write_bytes(weights.read_bytes()[:size].ljust(size))
     with pytest.raises(InputError, match="has changed since"):
-        check_weights(begun)
+        begun.check_weights()
 
 
 def test_weights_that_were_touched_and_not_changed_are_the_same(begun: RunFolder) -> None:
-    check_weights(begun)
+    begun.check_weights()
     Path(begun.spec.weights or "").touch()
-    check_weights(begun)
+    begun.check_weights()
 
 
 def test_a_run_that_has_noted_no_weights_opens_with_those_there_are(begun: RunFolder) -> None:
@@ -102,7 +111,7 @@ def test_a_run_whose_weights_are_gone_says_where_they_were(begun: RunFolder) -> 
 def test_the_run_that_ships_is_of_the_weights_that_ship() -> None:
     tour = RunFolder.open(sample_data() / "tour")
     assert tour.record()["weights_hash"]
-    check_weights(tour)
+    tour.check_weights()
 
 
 def test_models_are_compared_with_full_precision_by_source(folder: RunFolder, real_data: Path) -> None:
