@@ -79,8 +79,12 @@ def header(run: RunFolder) -> bool:
             help="Its lanes against the full-precision ones, frame by frame.",
         ):  # fmt: skip
             open_page("compare")
-    if error := run.record().get("error"):
-        st.error(error)
+    record = run.record()
+    if record.get("error"):
+        st.error(record["error"])
+    if left := record.get("full_precision"):
+        said = "; ".join(f"**{name}** ({why})" for name, why in left.items())
+        st.warning(f"Stays in full precision: {said}", icon=":material/info:")
     return alive
 
 

@@ -24,15 +24,18 @@ def run(arguments: argparse.Namespace) -> Answer:
     )
     on = contract.subject(detector, [scene.image for scene in sample_scenes()[:IMAGES]])
     found = {text: contract.broken(check, on) for text, check in (contract.CHECKS | quantization.CHECKS).items()}
+    left = quantization.in_full_precision(detector)
     lanes = int(detector.decode(on.outputs).present.sum()) if not any(found.values()) else None
     content = {
         "detector": entry.name,
         "keeps_all": not any(found.values()),
         "trained": trained,
         "lanes_found": lanes,
+        "full_precision": left,
         "promises": [{"promise": text, "kept": not problem, "problem": problem} for text, problem in found.items()],
     }
     lines = [f"broken  {text}\n        {problem}" if problem else f"kept    {text}" for text, problem in found.items()]
+    lines += [f"stays   {name} in full precision\n        {why}" for name, why in left.items()]
     ending = f"{sum(map(bool, found.values()))} of {len(found)} promises are broken"
     if not any(found.values()):
         weights = "with its weights" if trained else "untrained (no weights given)"

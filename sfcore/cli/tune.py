@@ -69,6 +69,7 @@ def summary(folder: RunFolder) -> Answer:
         | {key: found[key] for key in ("f1", "distortion", "shift_px")}
         for name, found in record.get("result", {}).items()
     ]
+    lines += [f"{name} stays in full precision: {why}" for name, why in record.get("full_precision", {}).items()]
     lines += [table(rows)] if rows else []
     return Answer(content, "\n".join(lines))
 

@@ -55,7 +55,7 @@ def subject(detector: Detector, images: Sequence[Image], seed: int = 0) -> Subje
     """``detector`` looking at ``images`` (RGB uint8, at least two)."""
     generator = torch.Generator().manual_seed(seed)
     inputs = detector.preprocess(images)
-    outputs = detector(inputs)
+    outputs = detector(inputs.clone())
 
     def noise(value: Tensor) -> Tensor:
         level = value.std().clamp_min(1)
@@ -117,6 +117,14 @@ def images_are_independent(on: Subject) -> None:
         together = on.outputs[name][:1]
         largest = (value - together).abs().max()
         expect(largest <= TOLERANCE * together.abs().max().clamp_min(1), f"{name} differs by {largest:.3g}")
+
+
+@promise("running it leaves its input as it is")
+def input_is_left_alone(on: Subject) -> None:
+    images = on.images.clone()
+    with torch.no_grad():
+        on.detector(images)
+    expect(torch.equal(images, on.images), "forward writes into its input: let it work on a copy (images.clone())")
 
 
 @promise("decoded lanes lie in the frame, on its rows")

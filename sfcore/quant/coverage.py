@@ -158,7 +158,7 @@ class _Products(_Edges):
 
     def __init__(self, layers: Mapping[nn.Module, str], model: nn.Module, images: Tensor) -> None:
         super().__init__(layers, images)
-        self.names = {module: name for name, module in model.named_modules()}
+        self.names = {module: name or FORWARD for name, module in model.named_modules()}
         self.outside: dict[str, str] = {}
         self.read_outside: set[nn.Module] = set()
         self.owners: dict[Memory | None, set[nn.Module]] = {}
@@ -175,8 +175,15 @@ class _Products(_Edges):
         product = operation.name in _MATRIX_PRODUCTS or any(part in operation.name for part in _PRODUCTS)
         if product and not self.within(set(self.layers)) and self.met(operation.reads):
             module = self.path[-1].module
-            name = self.names.get(module) or FORWARD
-            self.outside[name] = f"{type(module).__name__} calls {operation.name} itself, not through a known layer"
+            said = f"{type(module).__name__} calls {operation.name} itself, not through a known layer"
+            self.outside[self.names[module]] = said
+
+    def left(self, visit: Visit, outputs: list[Tensor]) -> None:
+        super().left(visit, outputs)
+        weight, known = getattr(visit.module, "weight", None), isinstance(visit.module, nn.Embedding)
+        if isinstance(weight, Tensor) and weight.ndim > 1 and not known and not self.within(set(self.layers)):
+            said = f"{type(visit.module).__name__} is no layer that is known here"
+            self.outside.setdefault(self.names[visit.module], said)
 
 
 def edge_layers(model: Detector, images: Tensor) -> tuple[set[str], set[str]]:

@@ -55,8 +55,9 @@ class TuningSession:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How much memory the cached activations need, and where they go."""
-        return (str(self.tuner.plan),) if self.tuner.plan.needed else ()
+        """What stays in full precision; how much memory the cached activations need, and where they go."""
+        left = [f"{name} stays in full precision: {why}" for name, why in self.tuner.quantized.full_precision.items()]
+        return (*left, str(self.tuner.plan)) if self.tuner.plan.needed else tuple(left)
 
     def look(self, folder: RunFolder) -> None:
         """Write down the lanes of the held-back image that has most, so that there is something to see."""
@@ -114,6 +115,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     files = (*chosen.files, *scenes(recipe.rendered, spec.seed))
     tuner = Tuner(detector, quantized, pixels[tuned_on], pixels[held_back], recipe, curves, spec.seed)
     folder.update(
+        full_precision=dict(quantized.full_precision),
         likeness=likeness(detector.decode(run(detector, pixels[tuned_on[:ALIKE]]))),
         image_bytes=[pixels[0].nbytes, tuner.plan.needed // len(tuned_on)],  # its pixels, its cached activations
     )

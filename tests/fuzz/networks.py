@@ -65,7 +65,7 @@ def _hooked() -> nn.Module:
 
 def _swapping() -> nn.Module:
     conv = nn.Conv2d(WIDTH, WIDTH, 3, 1, 1)
-    conv.register_forward_pre_hook(lambda _, inputs: (inputs[0].flip(-1),))
+    conv.register_forward_pre_hook(lambda _, inputs: (inputs[0].flip(-1),) if inputs else None)
     return conv
 
 
