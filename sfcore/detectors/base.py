@@ -31,7 +31,8 @@ class Head:
         role: "semantics" (a quantity with a physical meaning) or "confidence".
         channels: what each channel is called; channels are dimension 1 of a grid, the last of queries.
         units: the unit of each channel.
-        confidence: the head whose output says where these semantics are used; for a confidence, itself.
+        confidence: the head whose output says where these semantics are used; itself for a confidence, and for a map
+            that says both where lanes are and whether they are there.
         layout: "grid" (B, C, H, W), "query" (B, Q, C) or "image" (B, C).
         stride: pixels of the network's input per cell of a grid; None for other layouts.
         description: one sentence for people.

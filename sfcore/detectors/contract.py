@@ -102,7 +102,8 @@ def table_of_heads(on: Subject) -> None:
 def confidences(on: Subject) -> None:
     for head in on.detector.heads:
         role = on.detector.head(head.confidence).role
-        expect(role == "confidence", f"the confidence of {head.name} is {head.confidence}, whose role is {role}")
+        own = head.confidence == head.name  # a map may say both where something is and whether it is there
+        expect(own or role == "confidence", f"the confidence of {head.name} is {head.confidence}, whose role is {role}")
         confidence = on.detector.confidence(on.outputs, head.name)
         low, high = float(confidence.min()), float(confidence.max())
         expect(low >= 0 and high <= 1, f"the confidence of {head.name} runs from {low:.3g} to {high:.3g}")
@@ -164,7 +165,11 @@ def road_points_have_gradients(on: Subject) -> None:
         gradient = asked[head.name].grad
         expect(gradient is None or torch.isfinite(gradient).all(), f"the gradient of {head.name} is not finite")
     reached = [h.name for h in on.detector.heads if h.role == "semantics" and asked[h.name].grad is not None]
-    expect(bool(reached), "no head of role 'semantics' moves a road point")
+    expect(
+        bool(reached),
+        "no head of role 'semantics' moves a road point: give that role to what places lanes, to a map of lane lines "
+        "too, which then is its own confidence",
+    )
 
 
 @promise("reading outputs does not change them")

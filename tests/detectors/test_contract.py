@@ -11,14 +11,17 @@ from sfcore.detectors.base import Detector, Outputs, RoadPoints
 from sfcore.detectors.contract import CHECKS, Check, Subject, broken, subject
 from sfcore.detectors.registry import create, entries, entry
 from sfcore.lanes import Lanes
+from tests.detectors.user_made import USER_MADE
 
 IMAGES = [render(seed).image for seed in (0, 1)]
 
 
-@pytest.fixture(scope="module", params=[each.name for each in entries()])
+@pytest.fixture(scope="module", params=[*(each.name for each in entries()), *USER_MADE])
 def detector(request: pytest.FixtureRequest) -> Subject:
     """With its shipped weights where there are some."""
     torch.manual_seed(0)
+    if request.param in USER_MADE:
+        return subject(USER_MADE[request.param]().eval(), IMAGES)
     found = entry(request.param)
     return subject(create(request.param) if found.weights else found.build().eval(), IMAGES)
 

@@ -105,7 +105,10 @@ def test_degenerate_values_get_a_step_that_works(calibrate: Calibrator, grid: Gr
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.lists(st.floats(-1e4, 1e4, width=32, allow_subnormal=False), min_size=1, max_size=40), st.sampled_from(list(GRIDS)))
+@given(
+    st.lists(st.floats(-1e4, 1e4, width=32, allow_subnormal=False), min_size=1, max_size=40),
+    st.sampled_from(list(GRIDS)),
+)
 @pytest.mark.parametrize("name", CALIBRATORS.names())
 def test_any_values_get_a_step_that_works(name: str, values: list[float], chosen: str):
     grid, row = GRIDS[chosen], torch.tensor([values])

@@ -14,11 +14,13 @@ from sfcore.quant.convert import fold_batch_norm
 from sfcore.quant.layers import replacement
 from sfcore.quant.quantizer import full_precision
 from sfcore.quant.scheme import Bits
+from tests.detectors.user_made import USER_MADE
 
 
-@pytest.fixture(scope="module", params=[each.name for each in entries() if each.weights])
+@pytest.fixture(scope="module", params=[*(each.name for each in entries() if each.weights), *USER_MADE])
 def detector(request: pytest.FixtureRequest) -> Subject:
-    return subject(create(request.param), [render(seed).image for seed in (0, 1)])
+    made = USER_MADE.get(request.param)
+    return subject(made().eval() if made else create(request.param), [render(seed).image for seed in (0, 1)])
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
