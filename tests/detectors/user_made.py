@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -100,7 +101,7 @@ class ResNet18(TwoLanes):
         self.stages = nn.Sequential(
             *(
                 nn.Sequential(TorchvisionBlock(n, m, 1 if n == m else 2), TorchvisionBlock(m, m, 1))
-                for n, m in zip(widths, widths[1:], strict=False)
+                for n, m in pairwise(widths)
             )
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
