@@ -46,6 +46,12 @@ def test_the_wheel_brings_app_pages_and_sample_data(installed: Path) -> None:
     assert sum(path.stat().st_size for path in installed.rglob("*")) < 30e6  # scenes, weights and the run of the tour
 
 
+def test_the_wheel_says_under_which_licence_it_may_be_used(installed: Path) -> None:
+    (about,) = installed.glob("*.dist-info")
+    assert "License-Expression: Apache-2.0" in (about / "METADATA").read_text()
+    assert (about / "licenses" / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
 def test_an_installed_package_finds_what_it_brought(installed: Path, elsewhere: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "sfcore", "detectors", "--json"], capture_output=True, text=True)
     shipped = [entry["weights"] for entry in json.loads(done.stdout) if entry["weights"]]
