@@ -47,7 +47,7 @@ def card(view: Studio, head: Head, place: int) -> None:
             head_colour(place),
         )
         if head.layout == "grid":
-            drawn = heads.head_picture(road.canvas(view.picture, 800), detector, outputs, head)
+            drawn = heads.head_picture(road.canvas(view.canvas, 800), detector, outputs, head)
             picture(drawn, key=f"head {head.name}", alt=f"Output of the head {head.name} over the road")
             style.note(f"{head.description} {heads.head_scale(detector, outputs, head)}")
         else:

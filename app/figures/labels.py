@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 
 from app.figures.colours import LABEL, rgb
-from app.figures.road import WIDTH
+from app.figures.road import stroke
 from sfcore.detectors.base import Image
 from sfcore.lanes import Polyline
 
-DASH, GAP = 16.0, 18.0  # pixels at 1280 px width
+DASH, GAP = 16.0, 18.0  # pixels at 1280 px, the drawing width
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 
 
@@ -22,7 +22,7 @@ def draw_labels(image: Image, lanes: Sequence[Polyline], size: tuple[int, int]) 
     Args:
         lanes: (N, 2) x, y in pixels of an image of ``size`` (height, width).
     """
-    picture, unit = image.copy(), image.shape[1] / WIDTH
+    picture, unit = image.copy(), stroke(image)
     scale = np.array([image.shape[1] / size[1], image.shape[0] / size[0]])
     pieces = [piece for lane in lanes for piece in dashes(np.asarray(lane) * scale, DASH * unit, GAP * unit)]
     fixed = [np.round(piece * 2**_SHIFT).astype(np.int32).reshape(-1, 1, 2) for piece in pieces]

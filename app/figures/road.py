@@ -16,9 +16,10 @@ from PIL import ImageDraw, ImageFont
 from app.figures.colours import FULL, MOVED, PARTS, rgb
 from sfcore.detectors.base import Image
 from sfcore.distortion import Distortion
+from sfcore.export.pictures import fitted
 from sfcore.lanes import Lanes, Polyline
 
-WIDTH = 1280  # pictures are drawn at this width, so that lines stay crisp on any screen
+WIDTH = 1280  # pictures are drawn at this width, tall ones at this height, so that lines stay crisp on any screen
 TOLERANCE = 1.0  # pixels at 640 px image width under which a lane counts as in place
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 
@@ -85,21 +86,24 @@ def _runs(x: np.ndarray, rows: np.ndarray, kinds: np.ndarray, lost: bool = False
 
 
 def canvas(image: Image, width: int = WIDTH) -> Image:
-    """A copy of the image at drawing width."""
-    height = round(image.shape[0] * width / image.shape[1])
-    method = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_CUBIC
-    return cv2.resize(image, (width, height), interpolation=method)
+    """A copy of the image at drawing width, or of that height where it is tall: see :func:`fitted`."""
+    return fitted(image, width)
+
+
+def stroke(image: Image) -> float:
+    """What a thickness or a size of text of one pixel at drawing width comes to in a picture, in its pixels."""
+    return max(image.shape[:2]) / WIDTH
 
 
 def draw_lanes(image: Image, lanes: Lanes, index: int = 0, colour: str = FULL, thickness: float = 6.0) -> Image:
     """One lane set over the road, each lane a line with a dark rim.
 
     Args:
-        thickness: pixels at 1280 px width.
+        thickness: pixels at 1280 px, the drawing width.
     """
     picture = image.copy()
     lines = lanes[index].resized(image.shape[:2]).polylines(0)
-    _rimmed(picture, lines, rgb(colour), thickness * image.shape[1] / WIDTH)
+    _rimmed(picture, lines, rgb(colour), thickness * stroke(image))
     return picture
 
 
@@ -110,7 +114,7 @@ def draw_moved(
 
     Stretches that are missing from ``other`` are dotted along the reference. For ``tolerance`` see :func:`stretches`.
     """
-    unit = image.shape[1] / WIDTH
+    unit = stroke(image)
     base = reference[index if len(reference) > 1 else 0].resized(image.shape[:2]).polylines(0)
     picture = _band(image, base, rgb(FULL), 14 * unit)
     scale = np.array([image.shape[1] / other.size[1], image.shape[0] / other.size[0]])
@@ -142,7 +146,7 @@ def lane_names(lanes: Lanes, index: int = 0) -> dict[int, str]:
 def name_lanes(image: Image, lanes: Lanes, index: int = 0) -> Image:
     """Write each lane's name over its middle, on a dark label."""
     pen = Pillow.fromarray(image)
-    draw, unit = ImageDraw.Draw(pen, "RGBA"), image.shape[1] / WIDTH
+    draw, unit = ImageDraw.Draw(pen, "RGBA"), stroke(image)
     names = lane_names(lanes, index)
     lines = lanes[index].resized(image.shape[:2]).polylines(0)
     for line, slot in zip(lines, sorted(names), strict=True):
@@ -231,7 +235,7 @@ def sheet(images: Iterable[Image], columns: int, width: int = WIDTH) -> Image:
     page = np.zeros((rows * (height + gap) - gap, width, 3), np.uint8)
     for place, cell in enumerate(cells):
         y, x = (place // columns) * (height + gap), (place % columns) * (each + gap)
-        page[y : y + cell.shape[0], x : x + each] = cell
+        page[y : y + cell.shape[0], x : x + cell.shape[1]] = cell
     return page
 
 

@@ -53,4 +53,9 @@ for (const select of Object.values(sides)) select.onchange = show;
 for (const range of document.querySelectorAll('.slider input')) {
   range.oninput = () => range.parentElement.style.setProperty('--at', range.value + '%');
 }
+for (const picture of document.querySelectorAll('.slider img')) {  // a tall one is seen whole
+  picture.decode().then(() => {
+    picture.parentElement.style.maxWidth = 90 * picture.naturalWidth / picture.naturalHeight + 'vh';
+  });
+}
 if (sides.left) show();

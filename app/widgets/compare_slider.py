@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.widgets.component import component
 from app.widgets.links import keep, recall
-from app.widgets.pictures import uri
+from app.widgets.pictures import FIT, uri
 
 PLACE, MIDDLE = "divider", 50.0
 
@@ -41,6 +41,7 @@ export default function({ data, parentElement, setStateValue }) {
   const figure = parentElement.querySelector('.sf-compare');
   const range = figure.querySelector('input');
   const pick = (name) => figure.querySelector(name);
+  fit(pick('img.left'), figure);
   for (const side of ['left', 'right']) {
     if (pick('img.' + side).src !== data[side]) pick('img.' + side).src = data[side];
   }
@@ -63,7 +64,7 @@ def compare_slider(left: bytes, right: bytes, left_label: str, right_label: str,
 
     labels = {"left_label": left_label, "right_label": right_label}
     data = {"left": uri(left), "right": uri(right), "at": _place(recall(PLACE))} | labels
-    component("compare_slider", _HTML, _CSS, _JS)(data=data, key=key, on_at_change=moved)
+    component("compare_slider", _HTML, _CSS, FIT + _JS)(data=data, key=key, on_at_change=moved)
 
 
 def _place(text: str | None) -> float:

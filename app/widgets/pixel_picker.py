@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.widgets.component import component
 from app.widgets.links import keep, recall
-from app.widgets.pictures import uri
+from app.widgets.pictures import FIT, uri
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in shares of the picture; a point has no size
 
@@ -39,6 +39,7 @@ _JS = """
 export default function({ data, parentElement, setStateValue }) {
   const figure = parentElement.querySelector('.sf-picker');
   const [image, box, cursor, clear] = ['img', '.box', '.cursor', '.clear'].map((part) => figure.querySelector(part));
+  fit(image, figure);
   if (image.src !== data.image) image.src = data.image;
   image.alt = data.label;
   figure.setAttribute('aria-label', data.label + '. Click or drag; or arrow keys, Enter and Escape.');
@@ -97,7 +98,7 @@ def pixel_picker(picture: bytes, label: str, key: str) -> Box | None:
 
     box = as_box(recall(key))
     data = {"image": uri(picture), "label": label, "box": box}
-    component("pixel_picker", _HTML, _CSS, _JS)(data=data, key=f"{key} picker", on_box_change=picked)
+    component("pixel_picker", _HTML, _CSS, FIT + _JS)(data=data, key=f"{key} picker", on_box_change=picked)
     return box
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.widgets.component import component
-from app.widgets.pictures import uri
+from app.widgets.pictures import FIT, uri
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ _JS = """
 export default function({ data, parentElement }) {
   const player = parentElement.querySelector('.sf-player'), pick = (name) => player.querySelector(name);
   const shots = data.shots, two = shots.length === 2;
+  fit(pick('img'), pick('figure'));
   const show = (at) => {
     player.at = (at + shots.length) % shots.length;
     const shot = shots[player.at], label = pick('.label');
@@ -95,7 +96,7 @@ export default function({ data, parentElement }) {
 def player(shots: Sequence[Shot], key: str, rate: float = 4.0, verb: str = "Play") -> None:
     """Play the pictures over and over, ``rate`` a second; still at first where the system asks for less motion."""
     data = [{"picture": uri(shot.picture), "label": shot.label, "height": shot.height} for shot in shots]
-    component("player", _HTML, _CSS, _JS)(data={"shots": data, "rate": rate, "verb": verb}, key=key)
+    component("player", _HTML, _CSS, FIT + _JS)(data={"shots": data, "rate": rate, "verb": verb}, key=key)
 
 
 def blink(left: bytes, right: bytes, left_label: str, right_label: str, key: str) -> None:

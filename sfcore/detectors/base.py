@@ -97,13 +97,14 @@ class Preprocessing:
         return (pixels.float() / 255 - mean) / std
 
     def _resize(self, image: Image) -> Tensor:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise InputError(
-                f"an image has shape {image.shape} and type {image.dtype}: it must be (height, width, 3) uint8 RGB"
+                f"an image has shape {image.shape} and type {image.dtype}: it must be (height, width, 3) uint8 RGB, "
+                "with pixels"
             )
-        image = image[round(self.top * image.shape[0]) :]
-        image = image if self.order == "rgb" else image[..., ::-1]
+        image = image[min(round(self.top * image.shape[0]), image.shape[0] - 1) :]  # a row is left of the lowest image
         resized = cv2.resize(np.ascontiguousarray(image), (self.size[1], self.size[0]))
+        resized = resized if self.order == "rgb" else resized[..., ::-1]
         return torch.from_numpy(resized.transpose(2, 0, 1).copy())
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167), (0, 114, 178))
 PART_COLOURS = ((230, 159, 0), (213, 94, 0), (204, 121, 167))  # bend, spike, misalignment, as in the app
 PANELS = 4  # side by side
+SLIMMEST = 16  # a fitted picture is at most so many times as long as it is broad
 _SHIFT = 3  # fractional bits of OpenCV's drawing coordinates
 
 
@@ -43,6 +44,18 @@ def draw_lanes(image: Image, lanes: Sequence[Polyline]) -> Image:
     return picture
 
 
+def fitted(image: Image, longest: int) -> Image:
+    """A copy of the image, scaled so that its longer side has ``longest`` pixels, whatever its shape.
+
+    It keeps its aspect, but for slivers: those are broadened to 1 / SLIMMEST of their length, so that what is drawn
+    on them is seen. Places in shares of the image stay what they are.
+    """
+    sides = np.array(image.shape[1::-1])
+    size = np.maximum(np.round(sides * longest / sides.max()), -(-longest // SLIMMEST)).astype(int)
+    method = cv2.INTER_AREA if longest < sides.max() else cv2.INTER_CUBIC
+    return cv2.resize(image, (int(size[0]), int(size[1])), interpolation=method)
+
+
 def save_png(path: Path, image: Image) -> None:
     """Write an image as PNG, atomically. Raises InputError: it cannot be written."""
     _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
@@ -50,9 +63,8 @@ def save_png(path: Path, image: Image) -> None:
 
 
 def contact_sheet(images: Sequence[Image], columns: int, width: int = 320) -> Image:
-    """Images of one shape as small pictures side by side, row by row."""
-    height = round(width * images[0].shape[0] / images[0].shape[1])
-    small = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images]
+    """Images of one shape as small pictures side by side, row by row, each in a square of ``width`` pixels."""
+    small = [fitted(image, width) for image in images]
     small += [np.full_like(small[0], 255)] * (-len(small) % columns)
     framed = [cv2.copyMakeBorder(s, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255)) for s in small]
     rows = [np.concatenate(framed[start : start + columns], 1) for start in range(0, len(framed), columns)]

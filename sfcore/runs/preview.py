@@ -17,11 +17,12 @@ import torch
 from sfcore.datasets.images import read_image
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
+from sfcore.export.pictures import fitted
 from sfcore.files import write_atomic
 from sfcore.lanes import Lanes
 from sfcore.runs.folder import RunFolder
 
-WIDEST = 1280  # pixels of the picture
+LONGEST = 1280  # pixels of the picture's longer side
 QUALITY = 88  # of the JPEG
 
 
@@ -44,8 +45,7 @@ class Preview:
 
 def begin(folder: RunFolder, image: Image, full: Lanes) -> None:
     """Write down the frame and its full-precision lanes, batch of one."""
-    scale = min(1.0, WIDEST / image.shape[1])
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small = fitted(image, LONGEST) if max(image.shape[:2]) > LONGEST else image
     encoded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
     write_atomic(folder.path / "preview.jpg", encoded.tobytes())
     rows = [float(full.rows[0]), float(full.rows[-1]), len(full.rows)]
