@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import streamlit as st
 import torch
 
@@ -30,7 +31,7 @@ from sfcore.runs import RunSpec
 
 T = TypeVar("T")
 
-MOST_REMEMBERED = 256 * 2**20  # bytes of results of long measurements; app/.streamlit bounds Streamlit's caches
+MOST_REMEMBERED = 256 * 2**20  # bytes of images, and of results of long measurements; app/.streamlit bounds the rest
 KEY, PROBLEM = "studio", "problem"  # where the session keeps its Studio, or why there is none
 
 
@@ -111,11 +112,6 @@ class Studio:
         return self.choice, self.image, written(self.image)
 
     @property
-    def picture(self) -> Image:
-        """The shown image as it is."""
-        return image_of(self.image, written(self.image))
-
-    @property
     def canvas(self) -> Image:
         """The shown image at drawing width; draw on a copy."""
         return canvas_of(self.image, written(self.image))
@@ -185,10 +181,15 @@ def written(image: Path) -> float:
         raise InputError(f"there is no image {image}: copy it there, or choose other images in the sidebar") from error
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
 def image_of(path: Path, stamp: float) -> Image:
-    """An image file; ``stamp`` is its modification time."""
-    return read_image(path)
+    """An image file; ``stamp`` is its modification time. It is shared by all visitors and cannot be written to."""
+
+    def read() -> Image:
+        image = read_image(path)
+        image.flags.writeable = False
+        return image
+
+    return _images().remembered((path, stamp), read)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -224,7 +225,15 @@ class _Memory:
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> Any:
+    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The result of a key, made where it is not there."""
+        found = self._get(key)
+        if found is None:
+            found = make()
+            self._keep(key, found)
+        return found
+
+    def _get(self, key: Hashable) -> Any:
         """The result, or None."""
         with self._lock:
             if key not in self._kept:
@@ -232,9 +241,9 @@ class _Memory:
             self._kept.move_to_end(key)
             return self._kept[key][0]
 
-    def keep(self, key: Hashable, result: Any) -> None:
+    def _keep(self, key: Hashable, result: Any) -> None:
         """Add a result; those not used for longest make room."""
-        size = len(pickle.dumps(result))
+        size = result.nbytes if isinstance(result, np.ndarray) else len(pickle.dumps(result))
         with self._lock:
             self._kept[key] = (result, size)
             while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > MOST_REMEMBERED:
@@ -246,16 +255,18 @@ def _memory() -> _Memory:
     return _Memory()
 
 
+@st.cache_resource(show_spinner=False)
+def _images() -> _Memory:
+    """Apart from the results, which took longer; by bytes, for one image may be as large as hundreds of others."""
+    return _Memory()
+
+
 def remembered(key: Hashable, make: Callable[[], T]) -> T:
     """What ``make`` returns, kept for all visitors; unlike Streamlit's caches, ``make`` may draw a progress bar.
 
     The result is shared, so nobody may change it.
     """
-    found = _memory().get(key)
-    if found is None:
-        found = make()
-        _memory().keep(key, found)
-    return found
+    return _memory().remembered(key, make)
 
 
 def forget_unknown(key: str, names: Sequence[str]) -> None:

@@ -11,10 +11,11 @@ import torch
 
 from app.verdicts import Comparison, Model, compared, judge
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, open_dataset, spread
-from sfcore.datasets.images import FORMATS, find_images, image_batches, read_image, source_parts
+from sfcore.datasets.images import FORMATS, find_images, read_image, source_parts
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
+from sfcore.evaluation.inference import input_batches
 from sfcore.lanes import Lanes, cat
 from sfcore.runs import RunFolder
 from sfcore.runs.results import load_model, models_of
@@ -160,8 +161,8 @@ def _readable(frames: Sequence[Frame]) -> tuple[list[Frame], dict[str, str]]:
 def _look(detector: Detector, files: Sequence[Path], report: Callable[[int], None]) -> tuple[Lanes, Outputs]:
     """A model's lanes on all files, and its head outputs on the first MEASURED of them."""
     lanes, first = [], Outputs()
-    for done, images in image_batches(files, MEASURED):
-        outputs = detector(detector.preprocess(images))
+    for done, inputs in input_batches(detector, files, MEASURED):
+        outputs = detector(inputs)
         lanes.append(detector.decode(outputs).to("cpu"))
         first = first or outputs
         report(done)

@@ -100,7 +100,7 @@ def read_image(path: Path, most_pixels: int = MAX_PIXELS) -> Image:
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if decoded is None:
         raise InputError(f"{path} is damaged and cannot be decoded: copy or export it again")
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, decoded)  # in place: it may be large
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from sfcore.datasets.images import image_batches
+from sfcore.datasets.images import read_image
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.lanes import Lanes, cat
 
 Progress = Callable[[int, int], None]
+BATCH = 8  # images that the network sees at once
+
+
+def input_batches(detector: Detector, files: Sequence[Path], size: int = BATCH) -> Iterator[tuple[int, Tensor]]:
+    """Network inputs of the files, at most ``size`` a batch, each time with how many have been read.
+
+    One image is in memory at a time as it lies in its file, for it may be a hundred times as large as an input.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    for start in range(0, len(files), size):
+        part = files[start : start + size]
+        yield start + len(part), torch.cat([detector.preprocess([read_image(file)]) for file in part])
 
 
 @torch.no_grad()
@@ -25,8 +40,8 @@ def head_outputs(detector: Detector, files: Sequence[Path], progress: Progress |
         InputError: an image cannot be read.
     """
     batches: list[Outputs] = []
-    for done, images in image_batches(files):
-        batches.append(detector(detector.preprocess(images)))
+    for done, inputs in input_batches(detector, files):
+        batches.append(detector(inputs))
         if progress:
             progress(done, len(files))
     return {head: torch.cat([batch[head] for batch in batches]) for head in batches[0]}
@@ -36,8 +51,8 @@ def head_outputs(detector: Detector, files: Sequence[Path], progress: Progress |
 def detect_lanes(detector: Detector, files: Sequence[Path], progress: Progress | None = None) -> Lanes:
     """The lanes of all files on the CPU, in the pixels of the detector's frame; see :func:`head_outputs`."""
     found: list[Lanes] = []
-    for done, images in image_batches(files):
-        found.append(detector.decode(detector(detector.preprocess(images))).to("cpu"))
+    for done, inputs in input_batches(detector, files):
+        found.append(detector.decode(detector(inputs)).to("cpu"))
         if progress:
             progress(done, len(files))
     return cat(found)

@@ -13,11 +13,13 @@ import torch
 from app.figures import clips, labels, road
 from app.figures.captions import captioned
 from app.figures.colours import FULL, LABEL, rgb
+from app.session import image_of
 from sfcore.detectors.base import Image, Preprocessing
 from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.export.pictures import SLIMMEST, contact_sheet, fitted
 from sfcore.lanes import Lanes
+from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec, preview
 from tests.app.conftest import Visit, errors
 
@@ -135,3 +137,11 @@ def test_every_page_shows_a_picture_of_any_shape(visit: Visit, tmp_path: Path, s
     for page in PAGES:
         app.switch_page(f"../pages/{page}.py").run()
         assert errors(app) == [], page
+
+
+def test_a_large_picture_is_kept_once_and_nobody_writes_to_it(tmp_path: Path) -> None:
+    road_image = sample_data() / "scenes" / "00-curve.jpg"
+    image = image_of(road_image, road_image.stat().st_mtime)
+    assert image_of(road_image, road_image.stat().st_mtime) is image
+    with pytest.raises(ValueError, match="read-only"):
+        image[0, 0] = 0
