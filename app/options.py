@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ import streamlit as st
 from app import style
 from app.efforts import PUBLISHED, described, efforts, preset, usual
 from app.session import forget_unknown, weights_of
+from app.shipped import ships
+from sfcore.datasets.images import find_images
 from sfcore.detectors.registry import entry
+from sfcore.errors import InputError
 from sfcore.quant.methods import methods
 from sfcore.quant.objectives import OBJECTIVES
 from sfcore.quant.recipe import GRANULARITIES, LEARNABLE, OF_THE_NET, SCHEDULES, SELECTIONS, Recipe
@@ -107,6 +110,7 @@ def fill_from(run: RunFolder) -> None:
     spec = run.spec
     scheme, method = Scheme.parse(spec.scheme), methods()[spec.method]
     _fill_sidebar(spec)
+    _fill_images(run)
     heads = len(entry(spec.detector).build().heads)
     settings = {name: getattr(spec.settings(), name) for name in start_values(method, PUBLISHED, heads)}
     settings["k"] = spec.settings().heads_to_select(heads)
@@ -123,12 +127,21 @@ def fill_from(run: RunFolder) -> None:
 
 
 def _fill_sidebar(spec: RunSpec) -> None:
-    """Choose a run's detector, weights and images, the last where they are one source."""
+    """Choose a run's detector and weights."""
     st.session_state.update({"detector": spec.detector, "detector before": spec.detector, **weights_of(spec)})
+
+
+def _fill_images(run: RunFolder) -> None:
+    """Choose a run's images, where they are one source and still there."""
+    images = run.spec.images
     st.session_state.pop(ELSEWHERE, None)
-    images = spec.images
     if images == (str(sample_data() / "scenes"),):
         st.session_state["images"] = "Samples"
+    elif ships(run) or not _there(images):
+        st.session_state[ELSEWHERE] = (
+            f"The images that the run {run.name} took ({Path(images[0]).name}) are not on this machine. Those of the "
+            "sidebar are taken instead."
+        )
     elif len(images) == 1:
         st.session_state.update({"images": "Folder", "folder": images[0]})
     else:
@@ -136,6 +149,14 @@ def _fill_sidebar(spec: RunSpec) -> None:
             f"The run took {len(images)} sources of images, {Path(images[0]).name} first. The sidebar holds one: "
             "choose it there."
         )
+
+
+def _there(images: Sequence[str]) -> bool:
+    """Whether sources of images can still be read."""
+    try:
+        return bool(find_images(images))
+    except (InputError, OSError):
+        return False
 
 
 def offered(method: type[Recipe]) -> list[str]:

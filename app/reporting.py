@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.report import FRAMES, report
+from app.report.evidence import held_back
 from app.session import KEY, Studio
 from app.style import Bar
 from sfcore.datasets.dataset import Dataset, Frame, spread
@@ -32,7 +33,7 @@ def ask(runs: Sequence[RunFolder], frames: Sequence[Frame] | None = None) -> Non
     view: Studio | None = st.session_state.get(KEY)
     dataset = view.dataset if view else None
     if frames is None:
-        dataset, frames = _images(view)
+        dataset, frames = _images(view, runs[0])
     key = [run.path for run in runs], frames
     if st.button("Make the report", type="primary", icon=":material/description:", width="stretch"):
         try:
@@ -50,14 +51,24 @@ def ask(runs: Sequence[RunFolder], frames: Sequence[Frame] | None = None) -> Non
         )  # fmt: skip
 
 
-def _images(view: Studio | None) -> tuple[Dataset | None, list[Frame] | None]:
-    """The images that the visitor wants; None for those that the run held back."""
+def _images(view: Studio | None, run: RunFolder) -> tuple[Dataset | None, list[Frame] | None]:
+    """The images that the visitor wants; None for those that the run held back, which may be gone."""
+    known = [*([HELD_BACK] if _held_back_there(run) else []), *([CHOSEN] if view else [])] or [HELD_BACK]
     source = st.segmented_control(
-        "Images", [HELD_BACK, CHOSEN] if view else [HELD_BACK], default=HELD_BACK, required=True,
+        "Images", known, default=known[0], required=True,
         help="A run keeps the last eighth of its images back from tuning. Other roads and cameras say more.",
     )  # fmt: skip
+    if HELD_BACK not in known:
+        st.caption(f"The images that {run.name} held back are not on this machine.")
     if view is None or source == HELD_BACK:
         return None, None
     most = min(len(view.frames), MOST)
     count = st.number_input("Frames", 1, most, min(most, FRAMES), help="Evenly spread over the chosen images.")
     return view.dataset, spread(view.frames, int(count))
+
+
+def _held_back_there(run: RunFolder) -> bool:
+    try:
+        return bool(held_back(run).frames)
+    except InputError:
+        return False

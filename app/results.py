@@ -12,6 +12,7 @@ import torch
 
 from app.figures import road
 from app.session import Studio, canvas_of, forget_unknown, image_of, weights_of, written
+from app.shipped import shipped
 from app.widgets.links import keep, recall
 from sfcore import files
 from sfcore.detectors.base import Detector, Image, Outputs
@@ -31,11 +32,14 @@ IN_LINK = ("run", "against")
 def runs(detector: str | None = None) -> list[RunFolder]:
     """All runs that this visitor may see, newest first; those of one detector when it is named.
 
-    A run on uploads shows them, so it is seen by who started it, and by who was given its link.
+    A run on uploads shows them, so it is seen by who started it, and by who was given its link. The run that ships
+    comes last, unless a run of this machine has its name, which is then that run's in links, too.
     """
     own: set[str] = st.session_state.setdefault(OWN, set())
     own.update(name for key in IN_LINK if (name := st.query_params.get(key)))
     found = [run for run in list_runs(default_root()) if run.name in own or not on_uploads(run)]
+    if not (default_root() / shipped().name).exists():
+        found.append(shipped())
     return [run for run in found if detector is None or run.spec.detector == detector]
 
 

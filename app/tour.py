@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 import torch
 
 from app import results, sources
@@ -16,12 +12,13 @@ from app.explore import LEVELS, Moved, scores_at, with_noise
 from app.figures import maps, road
 from app.figures.captions import captioned
 from app.session import DetectorChoice, Studio, remembered
+from app.shipped import shipped
 from sfcore.detectors.base import Image
 from sfcore.distortion import distortion
 from sfcore.evaluation.agreement import Agreement, agreement
 from sfcore.lanes import cat
 from sfcore.resources import sample_data
-from sfcore.runs import RunFolder, default_root
+from sfcore.runs import RunFolder
 from sfcore.runs.results import ModelName
 from sfcore.sensitivity.curves import Curves
 from sfcore.sensitivity.elements import Grain, element_map
@@ -46,7 +43,7 @@ class Tour:
     @classmethod
     def open(cls) -> Tour:
         """The run that ships and its road."""
-        run, folder = RunFolder.open(sample_data() / "tour"), str(sample_data() / "scenes")
+        run, folder = shipped(), str(sample_data() / "scenes")
         dataset = sources.opened(folder, None, sources.changed(folder))
         choice = DetectorChoice.of(run.spec.detector, None, "cpu")
         return cls(run, Studio(choice, dataset, tuple(dataset.frames), sample_data() / "scenes" / ROAD, folder))
@@ -113,18 +110,3 @@ def how_few(values: np.ndarray, share: float = 0.9) -> int:
     """The fewest of the values, which are not negative, that make up a share of their sum."""
     falling = np.sort(values.ravel())[::-1].cumsum()
     return int(np.searchsorted(falling, share * falling[-1])) + 1
-
-
-def adopt(run: RunFolder) -> None:
-    """Put a copy of the run among this machine's runs, where all pages find it; for use as a callback."""
-    target = default_root() / run.name
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{run.name}.{uuid.uuid4().hex[:8]}")
-    shutil.copytree(run.path, beside)
-    try:
-        os.rename(beside, target)
-    except OSError:  # another visitor was faster
-        shutil.rmtree(beside)
-    st.toast("The run of the tour is among your runs now.", icon=":material/check:")

@@ -11,6 +11,7 @@ from app.figures import road
 from app.figures.colours import CALIBRATED, FULL, MOVED
 from app.figures.labels import draw_labels
 from app.figures.scores import Series
+from app.shipped import ships
 from sfcore.datasets.dataset import Dataset, Frame, Label, Predictions
 from sfcore.detectors.base import Image
 from sfcore.distortion import distortion
@@ -63,6 +64,8 @@ def seen_in_calibration(run: RunFolder, files: Sequence[Path], digest: Callable[
     Args:
         digest: a hash of one image file's content.
     """
+    if ships(run):
+        return 0
     try:
         known = {digest(path) for path in run.spec.image_set().files}
     except (InputError, OSError):

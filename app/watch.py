@@ -7,6 +7,7 @@ import streamlit as st
 from app import course, live, results, show, style
 from app.figures import road
 from app.options import fill_from
+from app.shipped import ships
 from app.widgets.links import open_page
 from sfcore.distortion import distortion
 from sfcore.errors import InputError
@@ -23,11 +24,12 @@ EVERY = "2s"  # a run that goes on is drawn anew
 def watch() -> None:
     """The chosen run, redrawn while it goes on."""
     found = {run.name: run for run in results.runs()}
-    if not found:
+    if all(map(ships, found.values())):
         st.info(
-            "No runs yet. Choose bits and a method, then start one; its progress appears here.", icon=":material/tune:"
+            "No runs of your own yet. Choose bits and a method, then start one; its progress appears here. Until then "
+            "this is how an example went that ships.",
+            icon=":material/tune:",
         )
-        return
     name = results.pick("Run", list(found), "run", "Newest first.")
     every = EVERY if found[name].is_alive() else None
 

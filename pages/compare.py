@@ -15,6 +15,7 @@ from app.comparison import Contender, compare, contenders
 from app.figures import charts, clips, road, scores
 from app.figures.colours import LABEL, PARTS
 from app.session import Studio, forget_unknown, image_hash, studio, written
+from app.shipped import ships
 from app.verdicts import Comparison, Verdict, draw, labelled_lanes, seen_in_calibration, series, title
 from app.widgets.compare_slider import compare_slider
 from app.widgets.frame_strip import Tile, frame_strip
@@ -83,9 +84,10 @@ def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
             "is not known."
         )
     elif known == 0:
+        rendered = " Its own images were rendered for it and are not on this machine." if ships(run) else ""
         style.note(
             f"None of these {len(frames)} frames was used to calibrate or tune the run {run.name}: its numbers are "
-            "honest here."
+            f"honest here.{rendered}"
         )
     else:
         st.warning(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import options, reporting, results, show, sources, style, sweeps
-from app.figures.runs import k_lambda
+from app import live, options, reporting, results, show, sources, style, sweeps
+from app.figures.runs import held_back, k_lambda
+from app.shipped import shipped, ships
 from app.widgets.links import open_page
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, default_root, stop
@@ -200,7 +202,9 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
     """What can be done with the selected rows."""
     runs = [found[name] for name in chosen]
     one, some, pair = len(runs) == 1, bool(runs), len(runs) in (1, 2)
-    style.note(f"{len(chosen)} selected." if chosen else "Select one or several runs at their left edge.")
+    example = any(map(ships, runs))
+    said = f"{len(chosen)} selected." if chosen else "Select one or several runs at their left edge."
+    style.note(f"{said} The example that ships stays as it is and where it is." if example else said)
     for problem in filter(None, map(results.weights_problem, runs)):
         st.error(problem)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -219,19 +223,40 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
             help="Fills the Tune page with its settings, to be changed and started again.",
         ):  # fmt: skip
             open_page("tune")
-        if st.button("Tags and note", icon=":material/label:", disabled=not some, help="Write something on runs."):
+        if st.button(
+            "Tags and note", icon=":material/label:", disabled=not some or example, help="Write something on runs."
+        ):
             write_on(runs, known_tags)
         if st.button(
-            "Sweep", icon=":material/grid_view:", disabled=not one, help="Repeat a run with other values of k and λ."
-        ):
+            "Sweep", icon=":material/grid_view:", disabled=not one or example,
+            help="Repeat a run with other values of k and λ.",
+        ):  # fmt: skip
             start_sweep(runs[0])
         if st.button(
             "Report", icon=":material/description:", disabled=not pair,
             help="One HTML file of a run, or of two compared, that opens anywhere without this app.",
         ):  # fmt: skip
             reporting.ask(runs)
-        if st.button("Delete", icon=":material/delete:", disabled=not some, help="Asks before it deletes."):
+        if st.button("Delete", icon=":material/delete:", disabled=not some or example, help="Asks before it deletes."):
             confirm(chosen)
+
+
+def first_steps(example: RunFolder) -> None:
+    """What the run that ships came to, and what to do next, where nobody has tuned anything yet."""
+    st.info(f"No runs of your own yet. {example.name} is an example that ships: look at it, or start one.")
+    points, (left, right) = live.story(live.events(example)).held_back, st.columns([2.2, 1], gap="large")
+    with left:
+        st.markdown(f"**Distortion of {example.name} on held-back images**", help="Mean per image, as it was tuned.")
+        show.chart(held_back(points), key="example", alt="Distortion over iterations")
+    with right:
+        before, after = points[1][0], min(points[1])
+        style.figure(f"{before:.0f} → {after:.0f}", f"distortion of {example.spec.detector} in {example.spec.scheme}")
+        choose_it: dict[str, Any] = {"on_click": open_runs, "args": ([example],), "width": "stretch"}
+        if st.button("See its lanes", icon=":material/compare:", **choose_it):
+            open_page("compare")
+        if st.button("See how it went", icon=":material/show_chart:", **choose_it):
+            open_page("tune")
+        st.page_link("../pages/tune.py", label="Tune a detector", icon=":material/tune:")
 
 
 def open_runs(runs: Sequence[RunFolder]) -> None:
@@ -300,24 +325,21 @@ def open_clicked() -> None:
     """Choose the clicked run for the Compare page."""
     name = show.clicked_point("k-lambda")
     if name:
-        results.put_in_sidebar(RunFolder.open(default_root() / name))
+        results.put_in_sidebar({run.name: run for run in results.runs()}[name])
         st.session_state["opened from map"] = True
 
 
 if st.session_state.pop("opened from map", False):
     open_page("compare")
-style.page("Runs", "Everything that was tuned on this machine.")
+style.page("Runs", "Everything that was tuned on this machine, and an example that ships.")
 with st.container():  # a place of its own, so that nothing else moves into it
     undo_bar()
 found = {run.name: run for run in results.runs()}
-if not found:
-    st.info("No runs yet. Start one on the Tune page.", icon=":material/tune:")
-    st.page_link("../pages/tune.py", label="Go to Tune", icon=":material/arrow_forward:")
-    st.stop()
+own = [run for run in found.values() if not ships(run)]
 everything = pd.DataFrame([row(run) for run in found.values()])
 with st.container():
-    if sweeps.sweeps(list(found.values())):
-        going_on(list(found.values()))
+    if sweeps.sweeps(own):
+        going_on(own)
 frame = filters(everything)
 event = st.dataframe(
     frame, column_config=COLUMNS, column_order=ORDER, hide_index=True, on_select="rerun", selection_mode="multi-row",
@@ -325,4 +347,7 @@ event = st.dataframe(
 )  # fmt: skip
 chosen = [frame.iloc[place]["Run"] for place in event.selection.rows]
 actions(found, chosen, everything["Tags"].explode().dropna().unique())
-sweep_map(frame)
+if own:
+    sweep_map(frame[frame["Run"].isin([run.name for run in own])])  # the example has other held-back images
+else:
+    first_steps(shipped())

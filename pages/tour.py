@@ -10,7 +10,7 @@ import streamlit as st
 from app import live, results, style
 from app.figures import curves, road, runs
 from app.show import chart
-from app.tour import LEVEL, STEP, Tour, adopt, how_few
+from app.tour import LEVEL, STEP, Tour, how_few
 from app.widgets import projector
 from app.widgets.compare_slider import compare_slider
 from app.widgets.links import open_page
@@ -185,8 +185,7 @@ def beside(title: str, words: Words, shown: Tour) -> None:
 
 
 def take(shown: Tour) -> None:
-    """Adopt the run and choose it, with its detector and the road; for use as a callback."""
-    adopt(shown.run)
+    """Choose the run, with its detector and the road; for use as a callback."""
     results.put_in_sidebar(shown.run)
     st.session_state.update({"images": "Samples", "image": shown.view.image.name})
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from app.shipped import ships
 from app.verdicts import Comparison, Model, compared, judge
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, open_dataset, spread
 from sfcore.datasets.images import FORMATS, find_images, read_image, source_parts
@@ -117,6 +118,7 @@ def held_back(run: RunFolder) -> Dataset:
     except (OSError, ValueError, KeyError, TypeError):
         files = []
     there = [file for file in files if file.is_file() or file.parent.is_file()]  # or the frame of a video
+    there = [] if ships(run) else there  # what is called like its images is not what it took
     if not there:
         raise InputError(f"the images that {run.name} held back are not where they were: choose images for the report")
     return _loose(run.path, there)

@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 from app.report import page
+from app.shipped import COMMAND, ships
 from sfcore.errors import InputError
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.runs import RunFolder, RunSpec
@@ -83,6 +84,8 @@ def _when(seconds: float | None) -> str | None:
 
 def command(run: RunFolder) -> str:
     """What repeats a run on the command line."""
+    if ships(run):
+        return COMMAND
     spec: RunSpec = run.spec
     words = ["sfcore", "tune", spec.detector]
     words += [word for source in spec.images for word in ("--images", source)]

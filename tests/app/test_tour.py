@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from app.tour import Tour, adopt, how_few
+from app.tour import Tour, how_few
 from benchmarks.browser import CHROMIUM, chromium, serving
 from sfcore.datasets.images import content_hash
 from sfcore.resources import sample_data
@@ -66,15 +66,6 @@ def test_the_fewest_values_that_make_up_a_share() -> None:
     assert how_few(np.array([[0.0, 6.0], [1.0, 3.0]]), 0.6) == 1
     assert how_few(np.array([[0.0, 6.0], [1.0, 3.0]]), 0.9) == 2
     assert how_few(np.ones(10), 0.95) == 10
-
-
-def test_the_run_is_adopted_once(runs_folder: Path) -> None:
-    shipped = RunFolder.open(sample_data() / "tour")
-    adopt(shipped)
-    (runs_folder / "tour" / "note").write_text("mine")
-    adopt(shipped)
-    assert (runs_folder / "tour" / "note").exists()
-    assert [path.name for path in runs_folder.iterdir()] == ["tour"]
 
 
 def test_the_projector_view_is_in_the_address(visit: Visit) -> None:
