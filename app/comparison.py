@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from app import results
+from app.calibration import Calibration
 from app.explore import Moved
 from app.session import Studio, image_of, remembered, written
 from app.style import Bar
@@ -15,6 +17,7 @@ from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.lanes import Lanes, cat
 from sfcore.runs import RunFolder
+from sfcore.runs.results import ModelName
 
 
 class Contender(Model):
@@ -33,6 +36,21 @@ class Contender(Model):
         """Its lanes on one image beside the full-precision ones."""
         before, after = view.lanes(image), self.lanes(view, image)
         return Moved(before, after, distortion(before, after))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnTheSpot(Contender):
+    """The sidebar's detector, calibrated on the spot."""
+
+    which: ModelName = "calibrated"
+    calibration: Calibration
+
+    @property
+    def key(self) -> Hashable:
+        return self.calibration
+
+    def lanes(self, view: Studio, image: Path) -> Lanes:
+        return self.calibration.lanes(image)
 
 
 def contenders(run: RunFolder, second: RunFolder | None = None) -> list[Contender]:

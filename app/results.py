@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,13 @@ def lanes(run: RunFolder, which: ModelName, image: Path) -> Lanes:
     return model(run.path, which, stamp(run, which)).decode(outputs(run, which, image))
 
 
-def noise_levels(view: Studio, run: RunFolder, which: ModelName, images: Sequence[Path]) -> dict[str, float]:
-    """The noise level that quantization puts on each head, over some images."""
-    full, quantized = _together([view.outputs(p) for p in images]), _together([outputs(run, which, p) for p in images])
+def noise_levels(view: Studio, model: Callable[[Path], Outputs], images: Sequence[Path]) -> dict[str, float]:
+    """The noise level that quantization puts on each head, over some images.
+
+    Args:
+        model: gives the quantized model's head outputs of an image.
+    """
+    full, quantized = (_together([of(image) for image in images]) for of in (view.outputs, model))
     return {head: relative_noise(quantized[head], full[head]) for head in full}
 
 

@@ -225,6 +225,9 @@ class _Memory:
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """The result of a key, made where it is not there."""
         found = self._get(key)
@@ -267,6 +270,11 @@ def remembered(key: Hashable, make: Callable[[], T]) -> T:
     The result is shared, so nobody may change it.
     """
     return _memory().remembered(key, make)
+
+
+def is_remembered(key: Hashable) -> bool:
+    """Whether :func:`remembered` has a result."""
+    return key in _memory()
 
 
 def forget_unknown(key: str, names: Sequence[str]) -> None:

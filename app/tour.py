@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ class Tour:
 
     def noise(self, which: ModelName) -> dict[str, float]:
         """The noise level that a quantized model puts on each head, over all sample roads."""
-        return results.noise_levels(self.view, self.run, which, self.view.images)
+        return results.noise_levels(self.view, partial(results.outputs, self.run, which), self.view.images)
 
 
 def how_few(values: np.ndarray, share: float = 0.9) -> int:

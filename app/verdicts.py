@@ -33,7 +33,7 @@ class Model:
 
     Attributes:
         which: of its run.
-        run: None for full precision.
+        run: None for full precision, and for a model that was made on the spot.
         second: it belongs to the second of two runs.
     """
 
@@ -67,10 +67,15 @@ def seen_in_calibration(run: RunFolder, files: Sequence[Path], digest: Callable[
     if ships(run):
         return 0
     try:
-        known = {digest(path) for path in run.spec.image_set().files}
+        return seen(run.spec.image_set().files, files, digest)
     except (InputError, OSError):
         return None
-    return sum(digest(file) in known for file in files)
+
+
+def seen(known: Sequence[Path], files: Sequence[Path], digest: Callable[[Path], str]) -> int:
+    """How many files have the content of one that is known; for ``digest`` see :func:`seen_in_calibration`."""
+    contents = {digest(path) for path in known}
+    return sum(digest(file) in contents for file in files)
 
 
 def compared(run: RunFolder, second: RunFolder | None = None) -> list[Model]:

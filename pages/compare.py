@@ -1,4 +1,4 @@
-"""Compare: a run's quantized lanes against the full-precision ones and against labels, frame by frame."""
+"""Compare: quantized lanes against the full-precision ones and against labels, frame by frame."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from app import reporting, results, show, sources, style
-from app.comparison import Contender, compare, contenders
+from app import calibration, reporting, results, show, sources, style
+from app.calibration import Calibration
+from app.comparison import Contender, OnTheSpot, compare, contenders
 from app.figures import charts, clips, road, scores
 from app.figures.colours import LABEL, PARTS
 from app.session import Studio, forget_unknown, image_hash, studio, written
 from app.shipped import ships
-from app.verdicts import Comparison, Verdict, draw, labelled_lanes, seen_in_calibration, series, title
+from app.verdicts import Comparison, Verdict, draw, labelled_lanes, seen, seen_in_calibration, series, title
 from app.widgets.compare_slider import compare_slider
 from app.widgets.frame_strip import Tile, frame_strip
 from app.widgets.player import blink
@@ -65,14 +67,14 @@ class Look:
         return self.left, self.right
 
 
-def frames_to_compare(view: Studio) -> list[Frame]:
-    """Evenly spaced frames of the chosen images."""
-    most = len(view.frames)
+def frames_to_compare(frames: Sequence[Frame]) -> list[Frame]:
+    """Evenly spaced ones of the frames."""
+    most = len(frames)
     count = most if most == 1 else st.number_input(
         f"Frames, of {most:,}", 1, most, min(most, 24), key="frames", bind="query-params",
         help="How many of the chosen images are compared, evenly spaced. More take longer the first time.",
     )  # fmt: skip
-    return spread(view.frames, int(count))
+    return spread(frames, int(count))
 
 
 def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
@@ -293,29 +295,82 @@ def look(view: Studio, models: Sequence[Contender], found: Comparison) -> None:
         st.error(str(error), icon=":material/error:")
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What is compared: the models, the frames, and the runs that the models are of; none on the spot."""
+
+    models: list[Contender]
+    frames: list[Frame]
+    runs: tuple[RunFolder, ...] = ()
+
+
+def of_runs(view: Studio, run: RunFolder, places: Sequence[DeltaGenerator]) -> Choice:
+    """The models of a run, and of a second one."""
+    other, number, last = places
+    with other:
+        second = results.choose(view, "against", optional=True, label="Run 2", besides=run)
+    with number:
+        frames = frames_to_compare(view.frames)
+    runs = (run, second) if second else (run,)
+    with last:
+        if st.button("Report", icon=":material/description:", width="stretch", help="All of this in one HTML file."):
+            reporting.ask(runs, frames)
+    return Choice(contenders(run, second), frames, runs)
+
+
+def on_the_spot(view: Studio, places: Sequence[DeltaGenerator]) -> Choice:
+    """The detector quantized here and now, where there is no run of it; nothing comes before it is."""
+    with places[0]:
+        chosen = calibration.choose(view)
+    with places[1]:
+        frames = frames_to_compare(calibration.apart(view.frames, chosen))
+    ready = calibration.is_ready(chosen)
+    st.info(known_frames(chosen, frames) if ready else not_yet(chosen), icon=":material/bolt:")
+    if not ready:
+        calibration.offer(chosen)
+    ways_on(chosen)
+    if not ready:
+        st.stop()
+    return Choice([Contender(), OnTheSpot(calibration=chosen)], frames)
+
+
+def known_frames(chosen: Calibration, frames: Sequence[Frame]) -> str:
+    """That the model is calibrated and no more, and whether it has seen the frames."""
+    known, count = seen(chosen.files, [frame.image for frame in frames], image_hash), len(chosen.images)
+    told = f"{known} of the {len(frames)} frames below are among them, which flatters it" if known else ""
+    return (
+        f"**{chosen.choice.name} in {chosen.scheme}, calibrated just now on {sources.count(count, 'image')}; not "
+        f"tuned.** {told or 'None of the frames below is one of them'}. A run tunes it, and appears here."
+    )
+
+
+def not_yet(chosen: Calibration) -> str:
+    """That there is nothing to compare before the model is made."""
+    return f"There is no run of **{chosen.choice.name}** yet. Quantize it to {chosen.scheme} here, or start a run."
+
+
+def ways_on(chosen: Calibration) -> None:
+    """To the Tune page with these bits, and to what tuning comes to."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        query = {"detector": chosen.choice.name, "t_bits": chosen.scheme}
+        st.page_link("../pages/tune.py", label="Tune it", icon=":material/tune:", query_params=query)
+        if example := next(filter(ships, results.runs()), None):
+            st.button(
+                "See an example that was tuned", icon=":material/compare:", type="tertiary",
+                on_click=results.put_in_sidebar, args=(example,),
+            )  # fmt: skip
+
+
 view = studio()
 style.page("Compare", "Full precision against quantized, before and after tuning, on any frame.")
-first, other, number, last = st.columns([4, 4, 2, 1.6], gap="medium", vertical_alignment="bottom")
+first, *others = st.columns([4, 4, 2, 1.6], gap="medium", vertical_alignment="bottom")
 with first:
     run = results.choose(view, "run")
-if run is None:
-    st.info(
-        f"There is no finished run of {view.choice.name} yet. Start one on the Tune page; it appears here.",
-        icon=":material/tune:",
-    )
-    st.page_link("../pages/tune.py", label="Go to Tune", icon=":material/arrow_forward:")
-    st.stop()
-with other:
-    second = results.choose(view, "against", optional=True, label="Run 2", besides=run)
-with number:
-    frames = frames_to_compare(view)
-with last:
-    if st.button("Report", icon=":material/description:", width="stretch", help="All of this in one HTML file."):
-        reporting.ask([one for one in (run, second) if one], frames)
-models = contenders(run, second)
-found = compare(view, models, frames)
+choice = of_runs(view, run, others) if run else on_the_spot(view, (first, *others))
+models = choice.models
+found = compare(view, models, choice.frames)
 table(found)
-for each in filter(None, (run, second)):
+for each in choice.runs:
     known_images(each, found.frames)
 problems(found)
 look(view, models, found)

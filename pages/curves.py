@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from app import results, show, style
+from app import calibration, results, show, style
+from app.calibration import Calibration
 from app.figures.curves import noise_score, side_by_side
 from app.session import DetectorChoice, Studio, forget_unknown, outputs_of_all, remembered, studio
 from sfcore.detectors.registry import entries
@@ -92,8 +94,9 @@ def formats(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def how(view: Studio) -> tuple[bool, bool, RunFolder | None]:
-    """Whether axes are logarithmic, whether single images are drawn, and the run whose models are marked."""
+def how(view: Studio) -> tuple[bool, bool, RunFolder | None, Calibration | None]:
+    """Whether axes are logarithmic, whether single images are drawn, and whose models are marked: a run's, or, where
+    there is none of the detector, one that is quantized on the spot."""
     left, middle, right = st.columns([1, 1, 3], gap="medium", vertical_alignment="bottom")
     axes = left.segmented_control(
         "Axes", ["Log", "Linear"], default="Log", required=True, key="axes", bind="query-params",
@@ -105,9 +108,24 @@ def how(view: Studio) -> tuple[bool, bool, RunFolder | None]:
     )  # fmt: skip
     with right:
         run = results.choose(view, "c_run", optional=True)
-        if run is None and not results.runs(view.choice.name):
-            style.note("Tune this detector once, and the noise of the quantized model is marked on each curve.")
-    return axes == "Log", points, run
+        here = None if results.runs(view.choice.name) else on_the_spot(view)
+    return axes == "Log", points, run, here
+
+
+def on_the_spot(view: Studio) -> Calibration | None:
+    """The detector quantized here, to be marked on each curve; None where that is not wanted, or not made yet."""
+    bits = st.selectbox(
+        "Bits", ("none", *calibration.SCHEMES), key="c_bits", bind="query-params",
+        help="Quantizes the detector here, calibrated on a few of the images and not tuned: the noise that this leaves "
+        "on each head is marked on its curve. There is no run of this detector yet.",
+    )  # fmt: skip
+    if bits == "none":
+        return None
+    chosen = calibration.of(view, bits)
+    if not calibration.is_ready(chosen):
+        calibration.offer(chosen)
+        return None
+    return chosen
 
 
 def chosen_heads(run: RunFolder, curves: Curves, standing: Standing) -> Selected:
@@ -146,13 +164,16 @@ def words(standing: Standing, scores: Mapping[str, Mapping[str, float]], selecte
 
 def show_chosen(view: Studio, curves: Curves) -> bool:
     """The picture and the table of the chosen detector; returns whether axes are logarithmic."""
-    logarithmic, points, run = how(view)
+    logarithmic, points, run, here = how(view)
     used = [view.images[i] for i in curves.meta["images"]]
     standing: Standing = {}
     selected: Selected = {}
     if run:
-        standing = {model: results.noise_levels(view, run, model, used) for model in results.models_of(run)}
+        each = {model: partial(results.outputs, run, model) for model in results.models_of(run)}
+        standing = {model: results.noise_levels(view, outputs, used) for model, outputs in each.items()}
         selected = chosen_heads(run, curves, standing)
+    elif here:
+        standing = {"calibrated": results.noise_levels(view, here.outputs, used)}
     names = [path.name for path in used] if points else None
     figure = noise_score(curves, logarithmic, standing, selected, names)
     show.chart(figure, key="curves", alt="Noise–score curves of all heads", table=table(curves))

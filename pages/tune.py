@@ -12,6 +12,7 @@ import streamlit as st
 import torch
 
 from app import options, results, style
+from app.calibration import SCHEMES
 from app.forecast import forecast
 from app.session import Studio, outputs_of_all, studio
 from app.watch import watch
@@ -26,7 +27,6 @@ from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder, RunSpec, ahead, default_root, launch, unused
 
 COMPARED = 16  # images whose likeness is measured
-SCHEMES = ["W8A8", "W8A4", "W4A4"]
 
 
 def settings(view: Studio) -> RunSpec:

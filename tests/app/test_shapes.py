@@ -137,6 +137,7 @@ def test_every_page_shows_a_picture_of_any_shape(visit: Visit, tmp_path: Path, s
     for page in PAGES:
         app.switch_page(f"../pages/{page}.py").run()
         assert errors(app) == [], page
+        assert app.main.get("image") or app.main.get("plotly_chart"), page
 
 
 def test_a_large_picture_is_kept_once_and_nobody_writes_to_it(tmp_path: Path) -> None:

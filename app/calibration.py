@@ -1,0 +1,171 @@
+"""Quantizing the sidebar's detector on the spot: calibrated on a few images and not tuned, for who has no run of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+import torch
+
+from app import sources
+from app.forecast import about
+from app.session import (
+    DetectorChoice,
+    Studio,
+    forget_unknown,
+    image_of,
+    is_remembered,
+    load_detector,
+    remembered,
+    written,
+)
+from app.style import Bar
+from sfcore.datasets.dataset import Frame, spread
+from sfcore.detectors.base import Detector, Outputs
+from sfcore.errors import InputError
+from sfcore.lanes import Lanes
+from sfcore.quant import Scheme, quantize
+from sfcore.resources import sample_data
+
+SCHEMES = ("W8A8", "W8A4", "W4A4")
+CHOSEN, SAMPLES = "chosen images", "sample scenes"  # what it is calibrated on
+IMAGES, BATCH = 8, 2  # that it is calibrated on at most, and at once
+AT_ONCE = 200e9  # parameters times pixels of the input up to which nobody has to ask for it: some seconds
+PASSES = 9  # of the detector that calibrating on one image takes as long as, as measured with the detectors here
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A detector quantized on the spot, as a key of the caches.
+
+    Attributes:
+        choice: the detector.
+        scheme: such as "W4A4".
+        images: that it is calibrated on, each with when it was written.
+    """
+
+    choice: DetectorChoice
+    scheme: str
+    images: tuple[tuple[Path, float], ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The images that it is calibrated on."""
+        return tuple(path for path, _ in self.images)
+
+    @property
+    def model(self) -> Detector:
+        """The quantized detector, made where it is not there; shared by all visitors, never to be changed."""
+        return remembered(self, self.made)
+
+    def outputs(self, image: Path) -> Outputs:
+        """Head outputs of one image, batch of one."""
+        return _outputs(self, image, written(image), self.model)
+
+    def lanes(self, image: Path) -> Lanes:
+        """Lanes of one image, in the detector's frame."""
+        return self.model.decode(self.outputs(image))
+
+    def made(self) -> Detector:
+        """The quantized detector, made anew, with a progress bar."""
+        detector, bar = load_detector(self.choice), Bar(f"Quantizing {self.choice.name}, images")
+        pixels = [detector.preprocess([image_of(*image)]) for image in self.images]
+        batches = [torch.cat(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
+        made = quantize(
+            detector, Scheme.parse(self.scheme), batches,
+            progress=lambda done, _: bar(min(done * BATCH, len(pixels)), len(pixels)),
+        )  # fmt: skip
+        bar.close()
+        return made.requires_grad_(False)
+
+
+@st.cache_data(max_entries=1024, show_spinner=False)
+def _outputs(calibration: Calibration, image: Path, stamp: float, _model: Detector) -> Outputs:
+    with torch.no_grad():
+        outputs = _model(_model.preprocess([image_of(image, stamp)]))
+    return {name: value.cpu() for name, value in outputs.items()}
+
+
+def choose(view: Studio) -> Calibration:
+    """Let the visitor choose bits and images; both are in the link.
+
+    Raises:
+        InputError: none of the images can be read.
+    """
+    bits = st.selectbox(
+        "Bits", SCHEMES, index=len(SCHEMES) - 1, key="bits", bind="query-params",
+        help="W4A4 is 4 bits for weights and 4 for activations. First and last layers keep 8.",
+    )  # fmt: skip
+    on = CHOSEN
+    if view.source != str(sample_data() / "scenes"):
+        known = (CHOSEN, SAMPLES) if len(view.frames) > 1 else (SAMPLES,)
+        forget_unknown("on", known)
+        on = st.selectbox(
+            "Calibrated on", known, key="on", bind="query-params",
+            help=f"Some of the images in the sidebar, {IMAGES} or half of them at most; or {IMAGES} sample scenes.",
+        )  # fmt: skip
+    return of(view, bits, on)
+
+
+def of(view: Studio, bits: str, on: str = CHOSEN) -> Calibration:
+    """The sidebar's detector, calibrated on some of the chosen images, evenly spaced, or of the sample scenes.
+
+    No more than half of the chosen ones are taken, so that there are others to compare on; of a single one, none.
+    """
+    frames: Sequence[Frame] = view.frames
+    if on == SAMPLES or len(frames) < 2:
+        folder = str(sample_data() / "scenes")
+        frames = sources.opened(folder, None, sources.changed(folder)).frames
+    return Calibration(view.choice, bits, _readable(spread(frames, min(IMAGES, len(frames) // 2))))
+
+
+def _readable(frames: Sequence[Frame]) -> tuple[tuple[Path, float], ...]:
+    """Those images that can be read, with when they were written."""
+    found, problem = list[tuple[Path, float]](), ""
+    for frame in frames:
+        try:
+            image = frame.image, written(frame.image)
+            image_of(*image)
+            found.append(image)
+        except InputError as error:
+            problem = str(error)
+    if not found:
+        raise InputError(f"none of the {len(frames)} images to calibrate on can be read: {problem}")
+    return tuple(found)
+
+
+def apart(frames: Sequence[Frame], from_: Calibration) -> list[Frame]:
+    """The frames that a calibration has not seen; all where it has seen all."""
+    return [frame for frame in frames if frame.image not in from_.files] or list(frames)
+
+
+def is_ready(chosen: Calibration) -> bool:
+    """Whether the model is there, or will be in seconds; where it takes longer, it is only made when asked for."""
+    detector = load_detector(chosen.choice)
+    height, width = detector.preprocessing.size
+    small = sum(p.numel() for p in detector.parameters()) * height * width <= AT_ONCE
+    return small or is_remembered(chosen)
+
+
+def offer(chosen: Calibration) -> None:
+    """A button that makes the model, with the time that it will take."""
+    seconds = PASSES * len(chosen.images) * pass_seconds(chosen.choice)
+    if st.button(f"Quantize now, about {about(seconds)}", type="primary", icon=":material/compress:"):
+        remembered(chosen, chosen.made)
+        st.rerun()
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def pass_seconds(choice: DetectorChoice) -> float:
+    """What the detector takes for one image on this machine."""
+    detector, took = load_detector(choice), []
+    image = torch.zeros(1, 3, *detector.preprocessing.size, device=detector.device)
+    with torch.no_grad():
+        for _ in range(2):  # the first time may be slow
+            start = time.perf_counter()
+            detector(image)
+            took.append(time.perf_counter() - start)
+    return min(took)

@@ -1,0 +1,174 @@
+"""A first visit: every page shows something, and a detector without a run is quantized on the spot."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from app import calibration
+from app.calibration import Calibration
+from app.session import KEY, Studio, first_detector, is_remembered, load_detector
+from sfcore.datasets.dataset import spread
+from sfcore.datasets.images import find_images, read_images
+from sfcore.detectors.base import Detector
+from sfcore.detectors.registry import create, entries
+from sfcore.errors import InputError
+from sfcore.evaluation.agreement import agreement
+from sfcore.quant import Scheme, quantize
+from sfcore.resources import sample_data
+from sfcore.sensitivity.noise import relative_noise
+from tests.app.conftest import Visit, errors
+
+SCENES = sample_data() / "scenes"
+SHIPPED = [entry.name for entry in entries() if entry.shipped]
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """Six of the sample scenes."""
+    for path in find_images([SCENES])[:6]:
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def visited(app: AppTest) -> Studio:
+    """What the page saw of the sidebar."""
+    studio: Studio = app.session_state[KEY]
+    return studio
+
+
+def by_hand(name: str, bits: str, files: Sequence[Path]) -> tuple[Detector, Detector]:
+    """A detector, and what ``quantize`` makes of it from these images, two at a time."""
+    detector = create(name)
+    pixels = detector.preprocess(read_images(files))
+    return detector, quantize(detector, Scheme.parse(bits), pixels.split(2))
+
+
+@pytest.mark.parametrize("page", ["overview", "tour", "heads", "pixels", "curves", "tune", "compare", "runs"])
+def test_every_page_shows_a_picture_or_a_chart(visit: Visit, page: str) -> None:
+    app = visit(page, c_images="2", c_reruns="2")
+    assert errors(app) == []
+    assert app.main.get("image") or app.main.get("plotly_chart")
+
+
+def test_compare_is_what_quantize_gives_by_hand(visit: Visit) -> None:
+    app = visit("compare", frames="4")
+    assert errors(app) == []
+    table = app.dataframe[0].value.set_index("Model")
+    assert list(table.index) == ["full precision", "calibrated"]
+    view = visited(app)
+    chosen = calibration.of(view, "W4A4")
+    assert len(chosen.files) == 8 and is_remembered(chosen)
+    full, quantized = by_hand(first_detector(), "W4A4", chosen.files)
+    compared = calibration.apart(view.frames, chosen)
+    images = [frame.image for frame in spread(compared, 4)]
+    assert len(compared) == 16 and app.number_input(key="frames").max == 16
+    pixels = full.preprocess(read_images(images))
+    with torch.no_grad():
+        found = agreement(full.decode(full(pixels)), quantized.decode(quantized(pixels)))
+    assert table["Agreement"]["calibrated"] == pytest.approx(found.f1)
+    assert table["Distortion"]["calibrated"] == pytest.approx(found.distortion, rel=1e-4)
+
+
+def test_it_says_that_it_is_calibrated_only_and_on_what(visit: Visit) -> None:
+    said = visit("compare").info[0].value
+    assert "W4A4, calibrated just now on 8 images; not tuned" in said and "None of the frames below" in said
+
+
+def test_fewer_bits_do_more_harm_and_are_in_the_link(visit: Visit) -> None:
+    app = visit("compare", frames="4", bits="W8A8")
+    assert app.selectbox(key="bits").value == "W8A8"
+    little = app.dataframe[0].value["Distortion"][1]
+    app.selectbox(key="bits").set_value("W4A4").run()
+    assert errors(app) == [] and 0 < little < app.dataframe[0].value["Distortion"][1] / 2
+
+
+@pytest.mark.parametrize("view", ["Slider", "Side by side", "Blink", "Clip"])
+def test_all_views_work_without_a_run(visit: Visit, view: str) -> None:
+    app = visit("compare", frames="2", view=view, clip="2")
+    assert errors(app) == []
+    assert (app.selectbox(key="left").value, app.selectbox(key="right").value) == ("full precision", "calibrated")
+    assert bool(app.get("video")) == (view == "Clip")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_small_detector_is_quantized_at_once(visit: Visit, name: str) -> None:
+    assert calibration.is_ready(Calibration(_choice(name), "W4A4", ()))
+
+
+def test_the_shared_detector_is_left_as_it_was(visit: Visit) -> None:
+    view = visited(visit("compare", frames="2"))
+    kept, fresh = load_detector(view.choice).state_dict(), create(view.choice.name).state_dict()
+    assert kept.keys() == fresh.keys() and all(torch.equal(kept[name], fresh[name]) for name in kept)
+
+
+def test_frames_that_it_was_calibrated_on_are_not_compared_unless_they_are_copies(visit: Visit, few: Path) -> None:
+    app = visit("compare", images="Folder", folder=str(few))
+    assert app.number_input(key="frames").max == 3 and "on 3 images" in app.info[0].value
+    assert "None of the frames" in app.info[0].value
+    app = visit("compare", images="Folder", folder=str(few), on=calibration.SAMPLES)
+    assert errors(app) == [] and app.number_input(key="frames").value == 6
+    known = len({path.name for path in few.iterdir()} & {path.name for path in _of_samples(app)})
+    assert f"{known} of the 6 frames below are among them" in app.info[0].value and known > 0
+
+
+def _of_samples(app: AppTest) -> Sequence[Path]:
+    return calibration.of(visited(app), "W4A4", calibration.SAMPLES).files
+
+
+def _choice(name: str) -> calibration.DetectorChoice:
+    return calibration.DetectorChoice.of(name, None, "cpu")
+
+
+def test_a_single_image_is_compared_and_samples_calibrate(visit: Visit, few: Path) -> None:
+    app = visit("compare", images="Folder", folder=str(next(few.glob("*.jpg"))))
+    assert errors(app) == [] and app.selectbox(key="on").options == [calibration.SAMPLES]
+    assert len(app.dataframe[0].value) == 2
+
+
+def test_an_unreadable_image_calibrates_nothing_and_is_listed(visit: Visit, few: Path) -> None:
+    broken = sorted(few.glob("*.jpg"))[0]
+    broken.write_bytes(b"no image")
+    app = visit("compare", images="Folder", folder=str(few), image=sorted(few.glob("*.jpg"))[1].name)
+    assert errors(app) == []
+    listed = next(each for each in app.expander if "missing" in each.label).dataframe[0].value
+    assert list(listed["Frame"]) == [broken.name]
+    for path in few.glob("*.jpg"):
+        path.write_bytes(b"no image")
+    with pytest.raises(InputError, match="none of the 3 images to calibrate on can be read"):
+        calibration.of(visited(app), "W4A4")
+
+
+def test_a_large_detector_is_quantized_when_asked_for(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "AT_ONCE", 0)
+    app = visit("compare", frames="2", bits="W8A4")
+    assert errors(app) == [] and not app.dataframe
+    button = next(button for button in app.button if button.label.startswith("Quantize now, about"))
+    button.click().run()
+    assert errors(app) == [] and list(app.dataframe[0].value["Model"]) == ["full precision", "calibrated"]
+    assert not any(button.label.startswith("Quantize now") for button in app.button)
+
+
+def test_curves_mark_where_it_stands(visit: Visit) -> None:
+    app = visit("curves", c_images="24", c_levels="2", c_reruns="1", c_bits="W4A4")
+    assert errors(app) == []
+    view, table = visited(app), app.dataframe[0].value
+    full, quantized = by_hand(view.choice.name, "W4A4", calibration.of(view, "W4A4").files)
+    assert set(table.columns) >= {"noise, calibrated", "distortion, calibrated"}
+    with torch.no_grad():
+        pixels = full.preprocess(read_images(view.images))
+        before, after = full(pixels), quantized(pixels)
+    levels = {head: 100 * relative_noise(after[head], before[head]) for head in before}
+    assert table["noise, calibrated"].to_dict() == pytest.approx(levels, rel=1e-3)
+
+
+def test_an_example_that_was_tuned_is_a_click_away(visit: Visit) -> None:
+    app = visit("compare", frames="2")
+    next(button for button in app.button if button.label.startswith("See an example")).click().run()
+    assert errors(app) == [] and app.selectbox(key="run choice").value == "tour"
+    assert list(app.dataframe[0].value["Model"]) == ["full precision", "calibrated", "tuned"]
