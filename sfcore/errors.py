@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from sfcore.names import printable
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used.
 
-    The message is one line, complete in itself: the bad value, what is allowed, the next step.
-    The command line prints it to stderr and exits non-zero; the app shows it in place.
+    The message is one line, complete in itself: the bad value, what is allowed, the next step; names in it are made
+    :func:`~sfcore.names.printable`. The command line prints it to stderr and exits non-zero; the app shows it in place.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
