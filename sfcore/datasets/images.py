@@ -9,9 +9,11 @@ image file. A part of the first three is named like a Python slice: ``frames[:14
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,14 +23,18 @@ import numpy as np
 import PIL.Image
 
 from sfcore.datasets import videos
+from sfcore.datasets.orientation import SIDEWAYS, orientation, upright
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
+from sfcore.files import explained, read_bytes
+from sfcore.names import left_behind
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".webp": "WEBP"}
 MAX_PIXELS = 64_000_000  # larger images are refused before they are decoded
 _SOURCE = re.compile(
     r"(?P<path>.+?)(?:\[(?P<split>[A-Za-z]\w*)\])?"
-    r"(?:\[(?P<start>-?\d*):(?P<stop>-?\d*)(?::(?P<step>[1-9]\d*)?)?\])?"
+    r"(?:\[(?P<start>-?\d*):(?P<stop>-?\d*)(?::(?P<step>[1-9]\d*)?)?\])?",
+    re.DOTALL,  # a name may hold a line end
 )
 _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # the last bytes of a complete file
 
@@ -81,8 +87,8 @@ def find_images(sources: Sequence[Path | str], limit: int | None = None) -> list
 def read_image(path: Path, most_pixels: int = MAX_PIXELS) -> Image:
     """An image file as (height, width, 3) uint8 RGB; grey, transparent and 16-bit images are converted.
 
-    The header is checked before anything is decoded, so an oversized image costs no memory. Frames of a video are
-    read fastest in rising order.
+    It is upright, as its EXIF orientation says. The header is checked before anything is decoded, so an oversized
+    image costs no memory. Frames of a video are read fastest in rising order.
 
     Args:
         most_pixels: a larger image file is refused.
@@ -93,27 +99,39 @@ def read_image(path: Path, most_pixels: int = MAX_PIXELS) -> Image:
     frame = videos.frame_of(path)
     if frame:
         return videos.read_frame(*frame)
-    form = _check_header(path, most_pixels)
-    data = path.read_bytes()
-    if not _complete(data, form, path):
+    header = _check_header(path, most_pixels)
+    data = read_bytes(path, "image")
+    if not _complete(data, header.form, path):
         raise InputError(f"{path} is truncated: copy or export it again")
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if decoded is None:
         raise InputError(f"{path} is damaged and cannot be decoded: copy or export it again")
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, decoded)  # in place: it may be large
+    return upright(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, decoded), header.turned)  # in place: it may be large
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) of an image file; only its header is read.
+    """(height, width) that :func:`read_image` gives an image file, of which only the header is read, or a video frame.
 
     Raises:
-        InputError: it is missing or no image.
+        InputError: it is missing, no image, or too large.
     """
-    try:
-        with PIL.Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, ValueError) as error:
-        raise InputError(f"there is no readable image {path}: copy or export it again") from error
+    if videos.frame_of(path):
+        height, width = read_image(path).shape[:2]
+        return height, width
+    if not os.path.isfile(path):
+        raise InputError(f"there is no readable image {path}: copy or export it again")
+    return _check_header(path, MAX_PIXELS).size
+
+
+def image_files(folder: Path) -> list[Path]:
+    """What lies in a folder under the name of an image, sorted; not its folders, nor what other systems leave behind.
+
+    Raises:
+        InputError: the folder cannot be read.
+    """
+    with explained(folder, "read"):
+        named = [file for file in folder.iterdir() if file.suffix.lower() in FORMATS and not left_behind(file.name)]
+        return sorted(file for file in named if not file.is_dir())
 
 
 def read_images(paths: Sequence[Path]) -> list[Image]:
@@ -132,7 +150,7 @@ def content_hash(paths: Sequence[Path]) -> str:
     """SHA-256 (hex) over the contents of the files in order, whatever they are called; of video frames, the pixels."""
     digest = hashlib.sha256()
     for path in paths:
-        data = read_image(path).tobytes() if videos.frame_of(path) else path.read_bytes()
+        data = read_image(path).tobytes() if videos.frame_of(path) else read_bytes(path, "image")
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
 
@@ -170,7 +188,7 @@ def _images_in(folder: Path, split: str | None) -> list[Path]:
     """The images that lie in a folder, or, where none do or a split is named, those of the dataset whose root it is."""
     from sfcore.datasets.dataset import layout_of, open_dataset  # layouts read images, so they come after this module
 
-    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in FORMATS and not f.name.startswith("."))
+    files = image_files(folder)
     if split or (not files and layout_of(folder)):
         files = [frame.image for frame in open_dataset(folder, split).frames]
     if not files:
@@ -191,24 +209,49 @@ def evenly(things: Sequence[T], count: int) -> list[T]:
     return [things[i * len(things) // count] for i in range(count)]
 
 
-def _check_header(path: Path, most_pixels: int) -> str:
-    """The format of an image file, from its first bytes alone."""
-    if not path.is_file():
+@dataclass(frozen=True)
+class _Header:
+    """What the first bytes of an image file say.
+
+    Attributes:
+        form: its format, by Pillow's name.
+        size: (height, width) once it is upright.
+        turned: its EXIF orientation.
+    """
+
+    form: str
+    size: tuple[int, int]
+    turned: int
+
+
+def _check_header(path: Path, most_pixels: int) -> _Header:
+    if not os.path.isfile(path):
         raise InputError(f"there is no image {path}: check the path")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes): copy or export it again")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(path, formats=sorted(set(FORMATS.values()))) as header:
-                (width, height), form = header.size, str(header.format)
+        with _opened(path) as header:
+            (width, height), form, turned = header.size, str(header.format), orientation(path, header)
     except PIL.Image.DecompressionBombError:
-        width, height, form = MAX_PIXELS + 1, 1, ""  # Pillow's own limit is higher than ours
-    except (OSError, ValueError, SyntaxError) as error:
+        width, height, form, turned = MAX_PIXELS + 1, 1, "", 1  # Pillow's own limit is higher than ours
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's readers raise whatever they stumble over
         raise InputError(f"{path} is no image: it must be one of {', '.join(FORMATS)}") from error
     if width * height > most_pixels:
         raise InputError(f"{path} has more than {most_pixels // 10**6} megapixels: scale it down first")
-    return form
+    return _Header(form, (width, height) if turned in SIDEWAYS else (height, width), turned)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[PIL.Image.Image]:
+    """An image file as Pillow opens it, of our formats only, and without its warnings."""
+    with explained(path, "read"):
+        file = path.open("rb")
+    with file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with PIL.Image.open(file, formats=sorted(set(FORMATS.values()))) as image:
+            yield image
 
 
 def _complete(data: bytes, form: str, path: Path) -> bool:
@@ -216,8 +259,8 @@ def _complete(data: bytes, form: str, path: Path) -> bool:
     if form in _END_MARKERS and data.endswith(_END_MARKERS[form]):
         return True
     try:  # no marker at the very end: other formats, or harmless bytes after it; Pillow decodes strictly
-        with PIL.Image.open(path) as image:
+        with _opened(path) as image:
             image.load()
-    except (OSError, ValueError, SyntaxError):
+    except Exception:  # see above
         return False
     return True
