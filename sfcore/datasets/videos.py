@@ -12,6 +12,7 @@ from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import cv2
 
@@ -28,7 +29,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read at its first use; 
 
 def is_video(path: Path) -> bool:
     """Whether the path is a file that is called like a video."""
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    return path.suffix.lower() in SUFFIXES and os.path.isfile(path)
 
 
 def frame_of(path: Path) -> tuple[Path, int] | None:
@@ -80,7 +81,9 @@ class _Reader:
         self.video, self.at = video, -1
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
-            self.capture = cv2.VideoCapture(str(video), cv2.CAP_FFMPEG)
+            # From the root, for FFmpeg takes "a:" in front for a protocol; as bytes, for names that are no text.
+            name: Any = os.fsencode(video.absolute())
+            self.capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
         finally:
             cv2.utils.logging.setLogLevel(level)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame
-from sfcore.datasets.images import FORMATS, find_images
+from sfcore.datasets.images import find_images, image_files
 from sfcore.datasets.layouts.culane import CULanePredictions
 from sfcore.errors import InputError
 
@@ -18,7 +18,7 @@ class Folder(Dataset):
 
     @staticmethod
     def fits(root: Path) -> bool:
-        return root.is_dir() and any(file.suffix.lower() in FORMATS for file in root.iterdir())
+        return root.is_dir() and bool(image_files(root))
 
     @classmethod
     def open(cls, root: Path, split: str | None = None) -> Folder:
