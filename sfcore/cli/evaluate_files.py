@@ -18,7 +18,7 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 
 def _culane(arguments: argparse.Namespace) -> Answer:
-    progress, names = Progress(), read_list(Path(arguments.list))
+    progress, names = Progress(), read_list(Path(arguments.list), Path(arguments.annotations))
     found = culane.evaluate_files(
         Path(arguments.predictions),
         Path(arguments.annotations),
@@ -31,21 +31,23 @@ def _culane(arguments: argparse.Namespace) -> Answer:
     )
     progress.close()
     scenarios = {}
-    for scenario, members in scenario_lists(Path(arguments.list)).items():
+    for scenario, members in scenario_lists(Path(arguments.list), Path(arguments.annotations)).items():
         if any(chosen := [name in members for name in names]):
             scenarios[scenario] = found.totals(chosen)[0].to_dict()
     return _counted(found, scenarios, arguments)
 
 
-def scenario_lists(chosen: Path) -> dict[str, set[str]]:
+def scenario_lists(chosen: Path, root: Path) -> dict[str, set[str]]:
     """The images of each scenario, from lists ``test0_normal.txt`` and so on beside the chosen one or in test_split."""
     folders = (chosen.parent, chosen.parent / "test_split")
     lists = [path for folder in folders for path in sorted(folder.glob("test[0-9]_*.txt"))]
-    return {path.stem.partition("_")[2]: set(read_list(path)) for path in lists}
+    return {path.stem.partition("_")[2]: set(read_list(path, root)) for path in lists}
 
 
 def _curvelanes(arguments: argparse.Namespace) -> Answer:
-    progress, names = Progress(), read_list(Path(arguments.list)) if arguments.list else None
+    progress, names = Progress(), None
+    if arguments.list:
+        names = read_list(Path(arguments.list), Path(arguments.annotations).parent)
     found = curvelanes.evaluate_files(
         Path(arguments.predictions),
         Path(arguments.annotations),

@@ -6,18 +6,24 @@ it, so it is kept. Predictions are files of the same names and format in a folde
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+import os
+import re
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sfcore.datasets.dataset import LAYOUTS, Dataset, FolderPredictions, Frame, Label
+from sfcore.datasets.numbers import number
 from sfcore.errors import InputError
+from sfcore.files import decoded, explained, read_text, text_lines
 from sfcore.lanes import Polyline
 
 PARTS = ("test", "val", "train")
 SCENARIOS = ("normal", "crowd", "hlight", "shadow", "noline", "arrow", "curve", "cross", "night")
+_SPACES = " \t\v\f\r"
+_WORD = re.compile(r"[^ \t\v\f\r]+")  # what the official tool takes for one: other spaces are not in between
 _LISTS = {
     **{part: (f"{part}.txt", f"{part}_gt.txt") for part in PARTS},
     **{scenario: (f"test_split/test{number}_{scenario}.txt",) for number, scenario in enumerate(SCENARIOS)},
@@ -35,11 +41,11 @@ def parse_lanes(text: str) -> tuple[list[Polyline], list[int]]:
     As the official tool does, such a line is read up to the last pair before what is wrong with it.
     """
     lanes, damaged = [], []
-    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
-        words = line.split()
+    for place, line in enumerate(text_lines(text), 1):
+        words = _WORD.findall(line)
         values = _leading_numbers(words)
-        if len(values) < len(words) or len(values) % 2:
-            damaged.append(number)
+        if len(values) < len(words) or len(values) % 2 or "\r" in line.strip():  # may be two lanes
+            damaged.append(place)
         lanes.append(np.array(values[: len(values) // 2 * 2]).reshape(-1, 2))
     return lanes, damaged
 
@@ -50,11 +56,7 @@ def read_lanes(path: Path) -> tuple[list[Polyline], list[int]]:
     Raises:
         InputError: it cannot be read.
     """
-    try:
-        text = path.read_bytes().decode(errors="replace")
-    except OSError as error:
-        raise InputError(f"there are no lanes {path} ({error.strerror}): check the path, or make the file") from error
-    return parse_lanes(text)
+    return parse_lanes(read_text(path, "file of lanes"))
 
 
 def damage(path: Path, lines: Sequence[int]) -> str:
@@ -63,22 +65,42 @@ def damage(path: Path, lines: Sequence[int]) -> str:
     return f"{path} is damaged in line {numbers}: a line must hold x y x y …; copy or make the file again"
 
 
-def read_list(path: Path) -> list[str]:
-    """The images that a list names, without the ``/`` in front; of a list with more columns, the first.
+def read_list(path: Path, root: Path) -> list[str]:
+    r"""The images that a list names, without the ``/`` in front; of a list with more columns, the first.
+
+    Args:
+        root: where they lie. A ``\`` in a name is a ``/``, unless a file there has it in its name.
 
     Raises:
         InputError: it cannot be read, or names a file outside of the dataset.
     """
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise InputError(f"there is no list {path} ({error.strerror}): copy or extract it") from error
+    with explained(path, "read"):
+        lines = text_lines(decoded(path.read_bytes(), path))
     several = path.stem.endswith("_gt")
-    names = [(line.split()[0] if several else line.strip()).lstrip("/") for line in lines if line.strip()]
-    for name in names:
-        if ".." in Path(name).parts:
-            raise InputError(f"{path} names {name}, which is outside of the dataset: mend the list")
+    words = [words[0] if several else line.strip(_SPACES) for line in lines if (words := _WORD.findall(line))]
+    names = [slashed(word, root).lstrip("/") for word in words]
+    for name, word in zip(names, words, strict=True):
+        if not name or ".." in Path(name).parts:
+            raise InputError(f"{path} names {word}, which is no image or outside of the dataset: mend the list")
     return names
+
+
+def slashed(name: str, root: Path) -> str:
+    r"""A name with ``/`` in place of the ``\`` of Windows, unless a file in ``root`` has that in its name."""
+    return name.replace("\\", "/") if "\\" in name and not os.path.exists(root / name.lstrip("/")) else name
+
+
+def repeated(path: Path, names: Sequence[str]) -> list[str]:
+    """What is wrong with a list that names images more than once: a line, or none."""
+    more = [name for name, count in Counter(names).items() if count > 1]
+    return [f"{path} names {len(more)} images more than once, such as {more[0]}: mend the list"] if more else []
+
+
+def unplaced(names: Sequence[str], placed: Container[str]) -> list[str]:
+    """What is wrong where scenarios are known, but not of all images: a line, or none."""
+    lost = [name for name in names if name not in placed]
+    said = f"{len(lost)} of {len(names)} images are in no list of a scenario, such as"
+    return [f"{said} {lost[0]}: mend the lists"] if lost else []
 
 
 class CULanePredictions(FolderPredictions):
@@ -117,11 +139,12 @@ class CULane(Dataset):
         if not path.is_file():
             held = ", ".join(cls.splits(root)) or "none"
             raise InputError(f"{path} is missing: extract CULane's lists, or choose a split of those there ({held})")
-        names = read_list(path)
+        listed = read_list(path, root)
+        names, problems = list(dict.fromkeys(listed)), repeated(path, listed)
         scenario: dict[str, str] = {}
-        problems: list[str] = []
         if split == "test":
-            scenario, problems = _scenarios(root)
+            scenario, more = _scenarios(root, names)
+            problems += more
         elif split in SCENARIOS:
             scenario = dict.fromkeys(names, split)
         return cls(root, split, [Frame(name, root / name, scenario.get(name, "")) for name in names], problems)
@@ -144,14 +167,23 @@ def _list_file(root: Path, split: str) -> Path:
     return next((file for file in files if file.is_file()), files[0])
 
 
-def _scenarios(root: Path) -> tuple[dict[str, str], list[str]]:
-    """The scenario of each test image, and which of the nine lists are missing, unless all are."""
+def _scenarios(root: Path, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The scenario of each test image, and what is wrong with the nine lists, unless all are missing."""
     lists = {scenario: _list_file(root, scenario) for scenario in SCENARIOS}
     missing = [path for path in lists.values() if not path.is_file()]
-    found = {name: scenario for scenario, path in lists.items() if path.is_file() for name in read_list(path)}
+    found: dict[str, str] = {}
     if len(missing) == len(lists):
         return found, []
-    return found, [f"{path} is missing, so its images have no scenario: extract CULane's lists" for path in missing]
+    problems = [f"{path} is missing, so its images have no scenario: extract CULane's lists" for path in missing]
+    for scenario, path in lists.items():
+        try:
+            listed = read_list(path, root) if path.is_file() else []
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        twice = [name for name in listed if found.setdefault(name, scenario) != scenario]
+        problems += [f"{path} names {name}, which is in the list of {found[name]}: mend one" for name in twice[:1]]
+    return found, problems or unplaced(names, found)
 
 
 def _sound_lanes(path: Path) -> list[Polyline]:
@@ -166,10 +198,7 @@ def _leading_numbers(words: Iterable[str]) -> list[float]:
     values: list[float] = []
     for word in words:
         try:
-            value = float(word)
+            values.append(number(word))
         except ValueError:
             break
-        if not math.isfinite(value):
-            break
-        values.append(value)
     return values

@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from sfcore.datasets.dataset import LAYOUTS, Dataset, FolderPredictions, Frame, Label
-from sfcore.datasets.images import FORMATS
-from sfcore.datasets.layouts.culane import read_list
+from sfcore.datasets.images import image_files
+from sfcore.datasets.layouts.culane import read_list, repeated
+from sfcore.datasets.numbers import items, number
 from sfcore.errors import InputError
+from sfcore.files import parse_json, read_text
 from sfcore.lanes import Polyline
+from sfcore.names import left_behind
 
 SPLITS = ("valid", "train", "test")
 SUFFIX = ".lines.json"
@@ -33,16 +37,15 @@ def read_lanes(path: Path) -> list[Polyline]:
     Raises:
         InputError: it is missing or damaged; the message names it.
     """
+    text = read_text(path, "file of lanes")
     try:
-        lines = json.loads(path.read_bytes())["Lines"]
-        lanes = [np.array([(float(point["x"]), float(point["y"])) for point in line]) for line in lines if line]
-    except OSError as error:
-        raise InputError(f"there are no lanes {path} ({error.strerror}): check the path, or make the file") from error
+        lanes = [_lane(line) for line in items(parse_json(text)["Lines"])]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(_damage(path)) from error
-    if not all(np.isfinite(lane).all() for lane in lanes):
-        raise InputError(_damage(path))
-    return lanes
+        raise InputError(
+            f'{path} is damaged ({error}): it must hold {{"Lines": [[{{"x": 1.0, "y": 2.0}}, …], …]}}; '
+            "copy or make it again"
+        ) from error
+    return [lane for lane in lanes if len(lane)]
 
 
 def labelled_names(folder: Path) -> list[str]:
@@ -51,7 +54,7 @@ def labelled_names(folder: Path) -> list[str]:
     Raises:
         InputError: there is no such folder, or no such file in it.
     """
-    names = sorted(file.name.removesuffix(SUFFIX) for file in folder.glob(f"*{SUFFIX}"))
+    names = sorted(f.name.removesuffix(SUFFIX) for f in folder.glob(f"*{SUFFIX}") if not left_behind(f.name))
     if not names:
         raise InputError(f"{folder} holds no {SUFFIX} files: name the folder of the labels, such as valid/labels")
     return [f"images/{name}.jpg" for name in names]
@@ -93,7 +96,8 @@ class CurveLanes(Dataset):
         if not (folder / "images").is_dir():
             held = ", ".join(cls.splits(root)) or "none"
             raise InputError(f"{folder / 'images'} is missing: extract it, or choose a split of those there ({held})")
-        return cls(root, split, [Frame(name, folder / name) for name in _names(folder)])
+        names, problems = _names(folder)
+        return cls(root, split, [Frame(name, folder / name) for name in names], problems)
 
     def label(self, frame: Frame) -> Label | None:
         """The frame's lanes; None in the test split, whose labels were not published."""
@@ -106,13 +110,14 @@ class CurveLanes(Dataset):
         return CurveLanesPredictions(path, self.frames)
 
 
-def _names(folder: Path) -> list[str]:
-    """The images of a split, as its list names them: ``images/NAME.jpg``."""
-    listed = folder / f"{folder.name}.txt"
-    if listed.is_file():
-        return read_list(listed)
-    return sorted(f"images/{file.name}" for file in (folder / "images").iterdir() if file.suffix.lower() in FORMATS)
+def _names(folder: Path) -> tuple[list[str], list[str]]:
+    """The images of a split, as its list names them: ``images/NAME.jpg``; and what is wrong with the list."""
+    path = folder / f"{folder.name}.txt"
+    if not path.is_file():
+        return [f"images/{file.name}" for file in image_files(folder / "images")], []
+    listed = read_list(path, folder)
+    return list(dict.fromkeys(listed)), repeated(path, listed)
 
 
-def _damage(path: Path) -> str:
-    return f'{path} is damaged: it must hold {{"Lines": [[{{"x": 1.0, "y": 2.0}}, …], …]}}; copy or make it again'
+def _lane(line: Any) -> Polyline:
+    return np.array([(number(point["x"]), number(point["y"])) for point in items(line)]).reshape(-1, 2)

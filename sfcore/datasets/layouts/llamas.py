@@ -8,7 +8,6 @@ row their mean counts. Predictions are files as CULane's, ``RECORD/NAME.lines.tx
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,17 @@ import numpy as np
 
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label
 from sfcore.datasets.layouts.culane import CULanePredictions
+from sfcore.datasets.numbers import items, number
 from sfcore.errors import InputError
+from sfcore.files import parse_json, read_text
 from sfcore.lanes import Polyline
+from sfcore.names import left_behind
 
 SPLITS = ("valid", "train", "test")
 IMAGE = "_color_rect.png"
 WIDTH, HEIGHT = 1276, 717
 LEAST_HEIGHT = 20  # pixels from the first marker's start to the last one's
+MOST = 100_000  # pixels that a marker may be away; damage puts it further
 LEAST_MARKER = 3  # pixels; of a lower one only the start counts
 
 Marker = dict[str, dict[str, float]]
@@ -55,6 +58,7 @@ class Llamas(Dataset):
             names = [file.relative_to(labels).with_suffix("").as_posix() for file in labels.glob("*/*.json")]
         else:
             names = [file.relative_to(images).as_posix().removesuffix(IMAGE) for file in images.glob(f"*/*{IMAGE}")]
+        names = [name for name in names if not left_behind(name)]
         return cls(root, split, [Frame(f"{name}.png", images / f"{name}{IMAGE}") for name in sorted(names)])
 
     def label(self, frame: Frame) -> Label | None:
@@ -74,20 +78,27 @@ def read_lanes(path: Path) -> list[Polyline]:
     Raises:
         InputError: it is missing or damaged; the message names it.
     """
+    text = read_text(path, "label")
     try:
-        lanes = {lane["lane_id"]: lane["markers"] for lane in json.loads(path.read_bytes())["lanes"]}
+        lanes = _markers(items(parse_json(text)["lanes"]))
         high = {name: markers for name, markers in lanes.items() if _is_lane(markers)}
         left, right = (sorted(name for name in high if name[0] == side)[:2] for side in "lr")
         lines = [_line(high[name]) for name in [*left[::-1], *right]]
         return [line for line in lines if len(line) > 1]
-    except OSError as error:
-        raise InputError(f"there is no label {path} ({error.strerror}): copy or extract it") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(f"{path} is no LLAMAS label ({error!r}): copy or extract it again") from error
 
 
+def _markers(lanes: list[Any]) -> dict[str, list[Any]]:
+    """The markers of each lane by its name."""
+    found = {lane["lane_id"]: items(lane["markers"]) for lane in lanes}
+    if len(found) < len(lanes):
+        raise ValueError("two lanes have the same lane_id")
+    return found
+
+
 def _is_lane(markers: list[Any]) -> bool:
-    starts = [int(marker["pixel_start"]["y"]) for marker in markers]
+    starts = [_pixel(marker["pixel_start"])[1] for marker in markers]
     return len(markers) > 1 and max(starts) - min(starts) >= LEAST_HEIGHT
 
 
@@ -107,8 +118,8 @@ def _line(markers: list[Marker]) -> Polyline:
 def _prolonged(markers: list[Marker]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Start and end of a marker from the border of the image to the nearest one, unless that is behind the camera."""
     slanted = [each for each in markers if all(_both(each, axis)[0] != _both(each, axis)[1] for axis in "xy")]
-    nearest = min(slanted, key=lambda marker: float(marker["world_start"]["z"]), default=None)
-    if nearest is None or float(nearest["world_start"]["z"]) < 0:
+    nearest = min(slanted, key=_distance, default=None)
+    if nearest is None or _distance(nearest) < 0:
         return []
     (x, end_x), (y, end_y) = _both(nearest, "x"), _both(nearest, "y")
     slope = (end_x - x) / (end_y - y)
@@ -119,9 +130,21 @@ def _prolonged(markers: list[Marker]) -> list[tuple[tuple[int, int], tuple[int, 
     return [((side, round(y + (side - x) / slope)), (x, y))]
 
 
+def _distance(marker: Marker) -> float:
+    """Metres in front of the camera."""
+    return number(marker["world_start"]["z"])
+
+
 def _both(marker: Marker, axis: str) -> tuple[int, int]:
-    return int(marker["pixel_start"][axis]), int(marker["pixel_end"][axis])
+    return _whole(marker["pixel_start"][axis]), _whole(marker["pixel_end"][axis])
 
 
 def _pixel(point: dict[str, float]) -> tuple[int, int]:
-    return int(point["x"]), int(point["y"])
+    return _whole(point["x"]), _whole(point["y"])
+
+
+def _whole(value: Any) -> int:
+    found = int(number(value))
+    if abs(found) > MOST:
+        raise ValueError(f"{value!r} is far out of the image")
+    return found

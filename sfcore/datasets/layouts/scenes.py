@@ -6,22 +6,21 @@ takes tens of times more as Python numbers.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label
-from sfcore.datasets.layouts.culane import CULanePredictions
+from sfcore.datasets.layouts.culane import CULanePredictions, slashed
 from sfcore.datasets.layouts.folder import refuse_split
+from sfcore.datasets.numbers import items, points
 from sfcore.errors import InputError
+from sfcore.files import JSON, head_of, read_text
 
 LABELS = "labels.json"
-_DECODER, _BETWEEN = json.JSONDecoder(), re.compile(r"[\s,]*")
+_BETWEEN = re.compile(r"[\s,]*")
 
 
 @LAYOUTS.register("scenes")
@@ -36,10 +35,8 @@ class Scenes(Dataset):
 
     @staticmethod
     def fits(root: Path) -> bool:
-        if not (root / LABELS).is_file():
-            return False
-        with (root / LABELS).open("rb") as file:
-            return file.read(64).lstrip()[:1] == b"["
+        """Whether it has a list of labels, or what a power cut left of one, which must not pass for no labels."""
+        return (root / LABELS).is_file() and head_of(root / LABELS).strip("\0 \t\r\n")[:1] in ("[", "")
 
     @classmethod
     def open(cls, root: Path, split: str | None = None) -> Scenes:
@@ -47,21 +44,26 @@ class Scenes(Dataset):
         path = root / LABELS
         if not path.is_file():
             raise InputError(f"there is no file {path}: name a folder that sfcore scenes wrote")
-        text = path.read_text(encoding="utf-8", errors="replace")
-        frames, places, problems = [], {}, []
+        frames, places, problems, text = [], {}, [], ""
         try:
+            text = read_text(path)
             for place, entry in _entries(text):
-                name = str(entry["file"])
-                frames.append(Frame(name, root / name, str(entry.get("scenario", ""))))
-                places[name] = place
-        except (ValueError, KeyError, TypeError):
-            problems = [f"{path} is damaged after {len(frames)} scenes, and only those are used: render it again"]
+                frame = _frame(root, entry)
+                if frame.name in places:
+                    problems.append(f"{path} repeats {frame.name}, whose first labels are used: render it again")
+                    continue
+                frames.append(frame)
+                places[frame.name] = place
+        except InputError as error:
+            problems = [str(error)]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            problems.append(f"{path} is damaged after {len(frames)} scenes, and only those are used: render it again")
         return cls(root, "", frames, problems, text, places)
 
     def label(self, frame: Frame) -> Label:
-        entry: dict[str, Any] = _DECODER.raw_decode(self.text, self.places[frame.name])[0]
+        entry: dict[str, Any] = JSON.raw_decode(self.text, self.places[frame.name])[0]
         try:
-            return Label([np.array(lane, np.float64).reshape(-1, 2) for lane in entry["lanes"]])
+            return Label([points(lane) for lane in items(entry["lanes"])])
         except (KeyError, ValueError, TypeError) as error:
             raise InputError(
                 f"the lanes of {frame.name} in {self.root / LABELS} are damaged: render it again"
@@ -71,13 +73,22 @@ class Scenes(Dataset):
         return CULanePredictions(path, self.frames)
 
 
+def _frame(root: Path, entry: dict[str, Any]) -> Frame:
+    name, scenario = entry["file"], entry.get("scenario") or ""
+    if not isinstance(name, str) or not isinstance(scenario, str):
+        raise TypeError(f"{name!r} or {scenario!r} is no text")
+    return Frame(name, root / slashed(name, root), scenario)
+
+
 def _entries(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a JSON list one by one, each with its place; raises ValueError where the list is damaged."""
     place = _skip(text, text.index("[") + 1)
     while text[place : place + 1] != "]":
-        entry, end = _DECODER.raw_decode(text, place)
+        entry, end = JSON.raw_decode(text, place)
         yield place, entry
         place = _skip(text, end)
+    if text[place + 1 :].strip():
+        raise ValueError("something follows the list")
 
 
 def _skip(text: str, place: int) -> int:

@@ -2,31 +2,36 @@
 
 A line holds ``raw_file`` (the image, and the frame's name), ``h_samples`` (heights in pixels) and ``lanes`` (for each
 lane the x at every height, negative where it has no point). A prediction has ``run_time`` in milliseconds and no
-heights. Files are indexed by name once and read line by line, so a damaged line costs one frame.
+heights; null, too, stands for no point. Files are indexed by name once and read line by line, so a damaged line costs
+one frame.
 """
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from pathlib import Path, PureWindowsPath
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label, Predictions
+from sfcore.datasets.layouts.culane import repeated, slashed
+from sfcore.datasets.numbers import items, numbers
 from sfcore.errors import InputError
-from sfcore.files import explained
+from sfcore.files import HEAD, encoding_of, explained, head_of, parse_json, read_text, text_lines
 from sfcore.lanes import Polyline
+from sfcore.names import left_behind
 
 ABSENT = -2.0  # the format's mark for "no point at this height"
 TEST, TRAIN = "test_label", "label_data_"  # how the official files are called
-HEAD = 1 << 16  # bytes; the first line of a label file is far shorter
 
 T = TypeVar("T")
-_KEYS = (b'"raw_file"', b'"lanes"', b'"h_samples"')
+_KEYS = ('"raw_file"', '"lanes"', '"h_samples"')
 _NAME, _COPY = (re.compile(rb'"%s"\s*:\s*("(?:[^"\\]|\\.)*")' % key) for key in (b"raw_file", b"local_image"))
 
 
@@ -47,8 +52,9 @@ class JsonLines:
         self.problems: list[str] = []
         self._count, self._end, self._gap = 0, 0, b""  # whole lines, their bytes, what goes before another one
         self._size = 0  # of the file, with what was cut short at its end
+        self._rewritten = _rewritten(path) if path.is_file() else None  # where lines do not end as ours
         if path.is_file():
-            with path.open("rb") as file:
+            with self._opened() as file:
                 for line in file:
                     self._index(line)
                     self._size += len(line)
@@ -61,6 +67,8 @@ class JsonLines:
         """
         if entry["raw_file"] in self.lines:
             raise InputError(f"{self.path} holds {entry['raw_file']} already: write it to another file")
+        if self._rewritten is not None:
+            raise InputError(f"{self.path} was written by another program: choose another file")
         line = json.dumps(entry).encode() + b"\n"
         with explained(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,12 +83,12 @@ class JsonLines:
 
     def each(self, names: Iterable[str], make: Callable[[dict[str, Any]], T]) -> Iterator[T | InputError]:
         """What ``make`` makes of each frame's entry, or the error that says why it cannot."""
-        with self.path.open("rb") as file:
+        with self._opened() as file:
             for name in names:
                 number, place = self.lines[name]
                 file.seek(place)
                 try:
-                    yield make(_DECODER.decode(file.readline().decode()))
+                    yield make(parse_json(file.readline().decode(errors="surrogateescape")))
                 except (ValueError, KeyError, TypeError) as error:
                     reason = f"no {error}" if isinstance(error, KeyError) else error
                     yield InputError(f"line {number} of {self.path} is no {self._what} ({reason}): mend or remove it")
@@ -98,10 +106,15 @@ class JsonLines:
             raise found
         return found
 
+    def _opened(self) -> BinaryIO:
+        return self.path.open("rb") if self._rewritten is None else io.BytesIO(self._rewritten)
+
     def _index(self, line: bytes) -> None:
-        place, whole = self._end, line.endswith((b"\n", b"}"))
+        place, whole = self._end, line[-1:] == b"\n" or line.rstrip()[-1:] == b"}"
         if whole:
             self._count, self._end, self._gap = self._count + 1, place + len(line), b"" if line[-1:] == b"\n" else b"\n"
+        if line.startswith(codecs.BOM_UTF8) and not place:
+            line, place = line[len(codecs.BOM_UTF8) :], len(codecs.BOM_UTF8)
         if not line.strip():
             return
         number, name = self._count + (not whole), _text(_NAME, line) if whole else None
@@ -119,16 +132,19 @@ def _text(key: re.Pattern[bytes], line: bytes) -> str | None:
     """The text that a line has under a key, without parsing all of it; None where it has none."""
     found = key.search(line)
     try:
-        return json.loads(found[1].decode()) if found else None
+        return json.loads(found[1].decode(errors="surrogateescape")) if found else None
     except ValueError:
         return None
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse)  # NaN and Infinity are no JSON, but Python reads them
+def _rewritten(path: Path) -> bytes | None:
+    """The file as UTF-8 with the line ends of Unix, where it has neither: from a Windows program, or an old Mac."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if encoding_of(head)[1] == "utf-8" and (b"\n" in head or b"\r" not in head):
+        return None
+    lines = text_lines(read_text(path))
+    return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
 
 
 def columns_of(entry: dict[str, Any], heights: int) -> np.ndarray:
@@ -137,18 +153,16 @@ def columns_of(entry: dict[str, Any], heights: int) -> np.ndarray:
     Raises:
         ValueError, KeyError, TypeError: they are no lists of so many numbers.
     """
-    columns = np.array(entry["lanes"], np.float64)
-    if columns.shape == (0,):
-        return np.empty((0, heights))
-    if columns.shape[1:] != (heights,):
+    columns = [numbers(lane, null=ABSENT) for lane in items(entry["lanes"])]
+    if any(len(lane) != heights for lane in columns):
         raise ValueError(f"each lane must have {heights} values, as many as heights")
-    return columns
+    return np.array(columns).reshape(-1, heights)
 
 
 def label_of(entry: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """(lanes, H) columns and (H,) heights of an entry; raises as :func:`columns_of`."""
-    heights = np.array(entry["h_samples"], np.float64)
-    if heights.ndim != 1 or not len(heights):
+    heights = numbers(entry["h_samples"])
+    if not len(heights):
         raise ValueError("h_samples must be a list of numbers")
     return columns_of(entry, len(heights)), heights
 
@@ -244,6 +258,8 @@ class TuSimple(Dataset):
         files = [JsonLines(file, "TuSimple label") for file in chosen]
         frames = {name: Frame(name, _image(root, file, name)) for file in files for name in file.lines}
         problems = [problem for file in files for problem in file.problems]
+        problems += [f"{file.path} is empty: copy it again" for file in files if not (file.lines or file.problems)]
+        problems += repeated(root, [name for file in files for name in file.lines])
         return cls(root, split, list(frames.values()), problems, files)
 
     def label(self, frame: Frame) -> Label:
@@ -256,16 +272,17 @@ class TuSimple(Dataset):
 
 
 def _label_files(root: Path) -> list[Path]:
-    """The ``.json`` files directly in ``root`` that begin like label files, sorted."""
+    """The ``.json`` files directly in ``root`` that are called or begin like label files, sorted."""
     return [file for file in sorted(root.glob("*.json")) if _is_label_file(file)]
 
 
 def _is_label_file(file: Path) -> bool:
-    if not file.is_file():
+    if left_behind(file.name) or not file.is_file():
         return False
-    with file.open("rb") as opened:
-        head = opened.read(HEAD)
-    return head.lstrip()[:1] == b"{" and all(key in head for key in _KEYS)
+    if file.stem == TEST or file.stem.startswith(TRAIN):
+        return True  # whatever is left in it: frames must not vanish without a word
+    head = head_of(file)
+    return head.lstrip()[:1] == "{" and all(key in head for key in _KEYS)
 
 
 def _splits_of(stem: str) -> tuple[str, ...]:
@@ -274,4 +291,6 @@ def _splits_of(stem: str) -> tuple[str, ...]:
 
 
 def _image(root: Path, file: JsonLines, name: str) -> Path:
-    return root / (Path(file.copies[name]).name if name in file.copies else name.lstrip("/"))
+    if name in file.copies:
+        return root / PureWindowsPath(file.copies[name]).name
+    return root / slashed(name, root).lstrip("/")

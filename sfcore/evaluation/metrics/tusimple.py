@@ -15,6 +15,7 @@ import numpy as np
 
 from sfcore.datasets.dataset import Label
 from sfcore.datasets.layouts.tusimple import JsonLines, at_heights, columns_of, label_of
+from sfcore.datasets.numbers import number
 from sfcore.errors import InputError
 from sfcore.evaluation.metric import METRICS, Metric, Score
 from sfcore.lanes import Polyline
@@ -126,7 +127,7 @@ def _read(names: Sequence[str], guesses: JsonLines, truths: JsonLines, problems:
 
     def prediction(entry: dict[str, Any]) -> Columns:
         columns, heights = labels[entry["raw_file"]]
-        return Columns(columns_of(entry, len(heights)), columns, heights, float(entry["run_time"]))
+        return Columns(columns_of(entry, len(heights)), columns, heights, number(entry["run_time"]))
 
     frames = {name: Columns(columns[:0], columns, heights) for name, (columns, heights) in labels.items()}
     problems += [f"{guesses.path} has no prediction of {name}" for name in labels if name not in guesses.lines]
