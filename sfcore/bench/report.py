@@ -19,6 +19,7 @@ from sfcore.bench.sources import Source, unseen
 from sfcore.bench.table import DISTORTION, F1, LABELS, Measure, Table
 from sfcore.bench.timeline import Timeline, timeline
 from sfcore.files import explained, write_atomic, write_json
+from sfcore.names import printable
 from sfcore.runs import RunFolder
 
 Sections = list[tuple[str, str]]  # heading and Markdown
@@ -136,4 +137,4 @@ def _settings(
     for cell in cells:
         options.setdefault(cell.label, {})[json.dumps(dict(cell.spec.options))] = None
     lines += [f"options of {label}: {' or '.join(given)}" for label, given in options.items()]
-    return "How they were made", "".join(f"- {line}\n" for line in lines)
+    return "How they were made", "".join(f"- {printable(line)}\n" for line in lines)

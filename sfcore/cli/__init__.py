@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sfcore.cli.console import note, show
+from sfcore.cli.console import forgive, note, show
 from sfcore.cli.parser import build_parser
 from sfcore.errors import InputError
 from sfcore.registries import NameClash
@@ -21,6 +21,8 @@ def main(argv: list[str] | None = None) -> int:
 
     The command's module is imported only now, so that help does not wait for PyTorch.
     """
+    for stream in (sys.stdout, sys.stderr):
+        forgive(stream)
     arguments = build_parser().parse_args(argv)
     try:
         with _clashes_noted():

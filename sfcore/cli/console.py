@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
-import math
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
+
+from sfcore.files import plain
+from sfcore.names import printable
 
 NAMED = 10  # problems that are printed; --json has them all
 PATIENCE = 1.0  # seconds before progress is worth showing
@@ -30,24 +33,32 @@ class Answer:
 
 
 def show(answer: Answer, as_json: bool) -> None:
-    """Print an answer on stdout."""
-    print(json.dumps(_plain(answer.content), allow_nan=False) if as_json else answer.text, flush=True)
+    """Print an answer on stdout; JSON is ASCII, in which a name that is no text keeps its bytes as ``\\udcXX``."""
+    print(json.dumps(plain(answer.content), allow_nan=False) if as_json else answer.text, flush=True)
 
 
 def note(text: str) -> None:
-    """Tell something beside the answer, on stderr."""
-    print(f"sfcore: {text}", file=sys.stderr, flush=True)
+    """Tell something beside the answer in a line on stderr."""
+    print(f"sfcore: {printable(text)}", file=sys.stderr, flush=True)
 
 
-def with_problems(content: dict[str, Any], text: str, allowed: bool) -> Answer:
+def forgive(stream: TextIO) -> None:
+    """From now on write what a stream's encoding has no character for as ``\\u2013``, instead of ending in an error."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def with_problems(content: dict[str, Any], text: str, allowed: bool, scored: bool = True) -> Answer:
     """An answer whose content lists ``problems``: things missing or damaged. They are named at the end, and the exit
-    code says that there are any unless that is ``allowed``."""
+    code says that there are any unless that is ``allowed``. Nothing allows that no frame at all could be ``scored``."""
     problems = content["problems"]
     for line in problems[:NAMED]:
         note(line)
     if len(problems) > NAMED:
         note(f"{len(problems)} things are missing or damaged; --json names all of them")
-    return Answer(content, text, 1 if problems and not allowed else 0)
+    if not scored:
+        note("no frame could be scored, so there are no figures: check that labels and predictions belong together")
+    return Answer(content, text, 1 if not scored or (problems and not allowed) else 0)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -113,13 +124,4 @@ def duration(seconds: float) -> str:
 def _cell(value: Any) -> str:
     if value is None or value != value:  # NaN is nothing too
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: undefined numbers become null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return f"{value:.4g}" if isinstance(value, float) else printable(value)

@@ -15,6 +15,7 @@ from sfcore.devices import resolve_device
 from sfcore.export.pictures import draw_lanes, save_png
 from sfcore.files import explained, write_json
 from sfcore.lanes import Lanes
+from sfcore.names import LONGEST, printable, shortened
 
 
 def run(arguments: argparse.Namespace) -> Answer:
@@ -26,8 +27,8 @@ def run(arguments: argparse.Namespace) -> Answer:
     content = {"images": _detect_all(detector, files, out)}
     if out:
         write_json(out / "lanes.json", content)
-    lines = [f"{entry['file']}: {len(entry['lanes'])} lanes" for entry in content["images"]]
-    return Answer(content, "\n".join(lines + ([f"pictures and lanes.json are in {out}"] if out else [])))
+    lines = [f"{printable(entry['file'])}: {len(entry['lanes'])} lanes" for entry in content["images"]]
+    return Answer(content, "\n".join(lines + ([f"pictures and lanes.json are in {printable(out)}"] if out else [])))
 
 
 def _detect_all(detector: Detector, files: Sequence[Path], out: Path | None) -> list[dict[str, Any]]:
@@ -40,7 +41,8 @@ def _detect_all(detector: Detector, files: Sequence[Path], out: Path | None) -> 
         for image, lanes in zip(images, detector.detect(images), strict=True):
             file = files[len(entries)]
             if out:
-                save_png(out / f"{len(entries):05d}-{file.stem}.png", draw_lanes(image, lanes.polylines(0)))
+                name = shortened(f"{len(entries):05d}-{file.stem}", LONGEST - len(".png"))
+                save_png(out / f"{name}.png", draw_lanes(image, lanes.polylines(0)))
             entries.append(_entry(file, image, lanes))
         progress("detecting", done, len(files))
     progress.close()
