@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -219,8 +220,11 @@ def series(models: Sequence[Model], found: Comparison, figure: str) -> list[Seri
 
 
 def _meaningful(groups: dict[str, Score], figure: str) -> dict[str, float | None]:
-    """One figure of each group, None where there was nothing to find."""
-    return {name: None if nothing_to_find(score) else score[figure] for name, score in groups.items()}
+    """One figure of each group, None where there was nothing to find, or nothing to score."""
+    return {
+        name: None if nothing_to_find(score) or math.isnan(score[figure]) else score[figure]
+        for name, score in groups.items()
+    }
 
 
 def draw(canvas: Image, model: Model, before: Lanes, after: Lanes, labels: Sequence[Polyline], size: Size) -> Image:

@@ -11,6 +11,8 @@ from sfcore.datasets.dataset import Dataset, Frame, layout_of, open_dataset
 from sfcore.datasets.images import content_hash, evenly, find_images, source_parts
 from sfcore.datasets.scenes import Scene, render
 from sfcore.datasets.scenes.folders import SIZES, write_scenes
+from sfcore.errors import InputError
+from sfcore.names import printable
 from sfcore.runs.protocol import Report
 
 CALIBRATION_SCENES, TEST_SCENES = 64, 100
@@ -68,6 +70,8 @@ def unseen(source: Source) -> Unseen:
             frames = evenly(found, min(source.limit or len(found), len(found)))
             files += [frame.image for _, frame in frames]
             labelled += frames
+    if not files:
+        raise InputError(f"{source.name} selects no images: choose another part")
     complete = len(labelled) == len(files) and len({dataset.metric for dataset, _ in labelled}) == 1
     return Unseen(files, labelled if complete else None)
 
@@ -88,7 +92,7 @@ def sources_of(texts: Sequence[str], limit: int | None) -> tuple[Source, ...]:
     paths: dict[str, list[str]] = {}
     for text in texts:
         name, _, path = ("", "", text) if Path(text).exists() else text.rpartition("=")
-        paths.setdefault(name or Path(path).name, []).append(str(Path(path).absolute()))
+        paths.setdefault(printable(name or Path(path).name), []).append(str(Path(path).absolute()))
     sources = tuple(Source(name, tuple(found), limit) for name, found in paths.items())
     for source in sources:
         for dataset, frame in unseen(source).labelled or ():

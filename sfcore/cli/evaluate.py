@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.evaluation.evaluate import Evaluation, evaluate, predict, weights_hash
 from sfcore.evaluation.metric import Score, nothing_to_find
-from sfcore.files import explained, write_json
+from sfcore.files import explained, parse_json, plain, read_text, write_json
+from sfcore.names import printable
 from sfcore.runs.results import ModelName, load_model, models_of
 
 WORST = 20  # frames that are named
@@ -51,20 +51,22 @@ def _over_dataset(arguments: argparse.Namespace, models: Mapping[str, Detector])
     problems: dict[str, str] = {}
     for name, model in models.items():
         problems |= predict(model, dataset, filed[name], progress.phase_of(f"predicting, {name}"))
+    scored = True
     content: dict[str, Any] = {"dataset": str(dataset.root), "split": dataset.split, "models": {}}
     for name in models:
         found = evaluate(dataset, filed[name], None, arguments.metric, progress.phase_of(f"scoring, {name}"))
         problems = found.problems | problems  # what is wrong with an image says more than that it has no prediction
         content["models"][name] = _summary(found)
+        scored = scored and bool(found.frames)
         if name != FULL:
             agreed = evaluate(dataset, filed[name], filed[FULL], arguments.metric, progress.phase_of("agreement"))
             content["models"][name]["agreement"] = _figures(agreed)
     progress.close()
     content |= {"metric": found.metric, "images": len(dataset.frames)}
-    text = f"{_tables(content['models'], found.headline)}\n\npredictions and scores.json are in {out}"
+    text = f"{_tables(content['models'], found.headline)}\n\npredictions and scores.json are in {printable(out)}"
     content["problems"] = [*dataset.problems, *problems.values()]
-    write_json(out / "scores.json", content)
-    return with_problems(content, text, arguments.allow_missing)
+    write_json(out / "scores.json", plain(content))
+    return with_problems(content, text, arguments.allow_missing, scored)
 
 
 def _chosen(arguments: argparse.Namespace) -> Dataset:
@@ -90,10 +92,18 @@ def _claim(out: Path, dataset: Dataset, models: Mapping[str, Detector]) -> None:
     note_file = out / "of.json"
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
-        held = json.loads(note_file.read_text()) if note_file.is_file() else claim
+    held = _held(note_file) if note_file.is_file() else claim
     if held != claim:
         raise InputError(f"{out} holds predictions of another model or for another dataset: choose another --out")
     write_json(note_file, claim)
+
+
+def _held(note_file: Path) -> Any:
+    text = read_text(note_file)
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise InputError(f"{note_file} is damaged: choose another --out") from error
 
 
 def _figures(found: Evaluation) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from sfcore.cli.console import Answer, Progress, table, with_problems
-from sfcore.datasets.layouts.culane import read_list
+from sfcore.datasets.layouts.culane import read_list, repeated, unplaced
 from sfcore.evaluation.counting import FileCounts
 from sfcore.evaluation.metric import Score
 from sfcore.evaluation.metrics import culane, curvelanes, tusimple
@@ -30,11 +31,13 @@ def _culane(arguments: argparse.Namespace) -> Answer:
         progress.phase_of("scoring"),
     )
     progress.close()
-    scenarios = {}
+    scenarios, placed = {}, set[str]()
     for scenario, members in scenario_lists(Path(arguments.list), Path(arguments.annotations)).items():
         if any(chosen := [name in members for name in names]):
-            scenarios[scenario] = found.totals(chosen)[0].to_dict()
-    return _counted(found, scenarios, arguments)
+            scenarios[scenario] = found.figures(chosen)
+            placed |= members
+    lost = unplaced(names, placed) if scenarios else []
+    return _counted(found, scenarios, repeated(Path(arguments.list), names) + lost, arguments)
 
 
 def scenario_lists(chosen: Path, root: Path) -> dict[str, set[str]]:
@@ -57,22 +60,29 @@ def _curvelanes(arguments: argparse.Namespace) -> Answer:
         progress=progress.phase_of("scoring"),
     )
     progress.close()
-    return _counted(found, {}, arguments)
+    return _counted(found, {}, repeated(Path(arguments.list), names) if names else [], arguments)
 
 
-def _counted(found: FileCounts, scenarios: dict[str, Score], arguments: argparse.Namespace) -> Answer:
-    """Counts of files, in total and by scenario."""
-    total = found.totals()[0].to_dict()
+def _counted(
+    found: FileCounts, scenarios: dict[str, Score], problems: Sequence[str], arguments: argparse.Namespace
+) -> Answer:
+    """Counts of files, in total and by scenario.
+
+    Args:
+        problems: of the lists.
+    """
+    total = found.figures()
     content = {"total": total, "scenarios": scenarios, "images": len(found.names)}
-    content["problems"] = list(found.problems.values())
+    content["problems"] = [*problems, *found.problems.values()]
     rows = [{"scenario": name, **score} for name, score in (*scenarios.items(), ("total", total))]
-    return with_problems(content, table(rows), arguments.allow_missing)
+    return with_problems(content, table(rows), arguments.allow_missing, bool(found.scored.any()))
 
 
 def _tusimple(arguments: argparse.Namespace) -> Answer:
     found = tusimple.evaluate_files(Path(arguments.predictions), Path(arguments.labels))
     content = {**found.summary(), "images": len(found.names), "late": found.late, "problems": found.problems}
-    return with_problems(content, table([{"images": len(found.names), **found.summary()}]), arguments.allow_missing)
+    rows = [{"images": len(found.names), **found.summary()}]
+    return with_problems(content, table(rows), arguments.allow_missing, bool(found.names))
 
 
 _ACTIONS = {"culane": _culane, "curvelanes": _curvelanes, "tusimple": _tusimple}

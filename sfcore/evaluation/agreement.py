@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sfcore.distortion import distortion
 from sfcore.distortion.score import REFERENCE_WIDTH
-from sfcore.evaluation.metric import Counts
+from sfcore.evaluation.metric import UNDEFINED, Counts
 from sfcore.lanes import Lanes, iou, pair
 
 
@@ -25,6 +25,8 @@ class Agreement:
         distortion: mean Lane Distortion Score per image.
         shift_px: mean sideways displacement of matched points, pixels at 640 px image width; NaN when no
             lane has a partner though there are lanes.
+
+    Of no images, all of these are NaN.
     """
 
     images: int
@@ -57,12 +59,14 @@ def agreement(reference: Lanes, other: Lanes, min_iou: float = 0.5) -> Agreement
     """
     if len(reference) != len(other):
         raise ValueError(f"{len(reference)} lane sets cannot be compared with {len(other)}: give one for each image")
+    if not len(reference):
+        return Agreement(0, 0, 0, 0, *[UNDEFINED] * 5)
     both = reference.present.unsqueeze(2) & other.present.unsqueeze(1)
     pairs = pair(iou(reference, other) * both, min_iou)
     tp = int((pairs >= 0).sum())
     fn, fp = int(reference.present.sum()) - tp, int(other.present.sum()) - tp
     counts = Counts(tp, fp, fn)
-    score = distortion(reference, other).score.double().mean() if len(reference) else torch.tensor(0.0)
+    score = distortion(reference, other).score.double().mean()
     return Agreement(
         len(reference),
         tp,

@@ -9,14 +9,16 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
+from typing import ClassVar
 
 import numpy as np
 
 from sfcore.datasets.dataset import Label
 from sfcore.errors import InputError
-from sfcore.evaluation.metric import Counts, Metric, Score
+from sfcore.evaluation.metric import UNDEFINED, Counts, Metric, Score
 from sfcore.lanes import Polyline
 
+NOTHING: Score = Counts().to_dict() | dict.fromkeys(("precision", "recall", "f1"), UNDEFINED)
 CHUNK = 64  # frames that a process is given at a time
 
 Progress = Callable[[int, int], None]
@@ -26,6 +28,7 @@ class CountingMetric(Metric):
     """A metric made of the lanes that are found, invented and missed."""
 
     headline = "f1"
+    nothing: ClassVar[Score] = NOTHING
 
     @abstractmethod
     def counts(self, predicted: Sequence[Polyline], label: Label, size: tuple[int, int]) -> Counts:
@@ -36,8 +39,9 @@ class CountingMetric(Metric):
         return {name: float(count) for name, count in asdict(self.counts(predicted, label, size)).items()}
 
     def summary(self, frames: Iterable[Score]) -> Score:
-        """Sums over the frames, and precision, recall and F1 made of them."""
-        return sum((Counts(*(int(frame[n]) for n in ("tp", "fp", "fn"))) for frame in frames), Counts()).to_dict()
+        """Sums over the frames, and precision, recall and F1 made of them; those of no frames are UNDEFINED."""
+        each = [Counts(*(int(frame[name]) for name in ("tp", "fp", "fn"))) for frame in frames]
+        return sum(each, Counts()).to_dict() if each else dict(self.nothing)
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,12 @@ class FrameCounts:
     Attributes:
         counts: (thresholds, 3) tp, fp, fn.
         problems: what is wrong with its files.
+        scored: whether it has a label to be scored against; official tools count it without one, too.
     """
 
     counts: np.ndarray
     problems: list[str]
+    scored: bool
 
 
 @dataclass(frozen=True)
@@ -61,16 +67,27 @@ class FileCounts:
         names: the F frames.
         counts: (F, thresholds, 3) tp, fp, fn of each, at each IoU threshold.
         problems: what was missing or damaged, by the frame's name.
+        scored: (F,) bool, which of them have a label.
     """
 
     names: Sequence[str]
     counts: np.ndarray
     problems: dict[str, str]
+    scored: np.ndarray
 
     def totals(self, chosen: Sequence[bool] | slice = slice(None)) -> list[Counts]:
         """The sums over the chosen frames, for each threshold."""
-        sums = self.counts[chosen if isinstance(chosen, slice) else np.asarray(chosen, bool)].sum(0)
+        sums = self.counts[_index(chosen)].sum(0)
         return [Counts(*(int(value) for value in row)) for row in sums]
+
+    def figures(self, chosen: Sequence[bool] | slice = slice(None)) -> Score:
+        """Sums over the chosen frames at the first threshold, and what is made of them: UNDEFINED if none is scored."""
+        counts = self.totals(chosen)[0].to_dict()
+        return counts if self.scored[_index(chosen)].any() else NOTHING | {n: counts[n] for n in ("tp", "fp", "fn")}
+
+
+def _index(chosen: Sequence[bool] | slice) -> np.ndarray | slice:
+    return chosen if isinstance(chosen, slice) else np.asarray(chosen, bool)
 
 
 def counts_of(pairs: np.ndarray, predicted: int, labelled: int, thresholds: Sequence[float]) -> np.ndarray:
@@ -106,7 +123,8 @@ def count_files(
             if progress:
                 progress(len(found), len(names))
     problems = {name: "; ".join(frame.problems) for name, frame in zip(names, found, strict=True) if frame.problems}
-    return FileCounts(names, np.stack([frame.counts for frame in found]), problems)
+    scored = np.array([frame.scored for frame in found])
+    return FileCounts(names, np.stack([frame.counts for frame in found]), problems, scored)
 
 
 def _count_chunk(count: Callable[[str], FrameCounts], names: Sequence[str]) -> list[FrameCounts]:

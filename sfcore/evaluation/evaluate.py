@@ -31,7 +31,7 @@ class Evaluation:
     Attributes:
         metric: its name.
         headline: the figure of ``total`` that results are ranked by.
-        total: its figures over all frames.
+        total: its figures over all frames that could be scored; UNDEFINED where none could.
         scenarios: the same for each scenario that the dataset names.
         frames: what each frame adds to the sums, by its name.
         problems: what was missing or damaged, by the frame's name; those frames are in no figure.
@@ -146,9 +146,8 @@ def evaluate(
             problems[frame.name] = str(error)
         if progress:
             progress(done, len(dataset.frames))
-    return Evaluation(
-        name, judge.headline, judge.summary(frames.values()), _scenarios(dataset, frames, judge), frames, problems
-    )
+    total = judge.figures(list(frames.values()))
+    return Evaluation(name, judge.headline, total, _scenarios(dataset, frames, judge), frames, problems)
 
 
 def _label(dataset: Dataset, frame: Frame, reference: Predictions | None) -> Label:
@@ -165,4 +164,4 @@ def _scenarios(dataset: Dataset, frames: dict[str, Score], judge: Metric) -> dic
     for frame in dataset.frames:
         if frame.scenario and frame.name in frames:
             groups[frame.scenario].append(frames[frame.name])
-    return {name: judge.summary(scores) for name, scores in groups.items() if scores}
+    return {name: judge.figures(scores) for name, scores in groups.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ from sfcore.registries import Registry
 Score = dict[str, float]
 
 
+UNDEFINED = math.nan  # a figure of no frame at all; null in JSON
+
+
 def nothing_to_find(score: Score) -> bool:
     """Whether no lane is labelled, as on CULane's crossroads, where only false lanes say anything."""
-    return score.get("tp", 1) + score.get("fn", 0) == 0
+    return score.get("tp", 1) + score.get("fn", 0) == 0 and not math.isnan(score.get("f1", 0.0))
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,11 @@ class Metric(ABC):
 
     Attributes:
         headline: the figure of :meth:`summary` that results are ranked by; more is better.
+        nothing: the figures where no frame could be scored: what is made of sums is UNDEFINED.
     """
 
     headline: ClassVar[str]
+    nothing: ClassVar[Score]
 
     @abstractmethod
     def frame(self, predicted: Sequence[Polyline], label: Label, size: tuple[int, int]) -> Score:
@@ -79,6 +85,10 @@ class Metric(ABC):
     @abstractmethod
     def summary(self, frames: Iterable[Score]) -> Score:
         """The figures of a whole set, of what :meth:`frame` returned for each."""
+
+    def figures(self, frames: Sequence[Score]) -> Score:
+        """:meth:`summary`, or ``nothing`` where there are no frames."""
+        return self.summary(frames) if frames else dict(self.nothing)
 
 
 METRICS: Registry[type[Metric]] = Registry("metric", "sfcore.evaluation.metrics")

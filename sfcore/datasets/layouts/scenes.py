@@ -44,7 +44,7 @@ class Scenes(Dataset):
         path = root / LABELS
         if not path.is_file():
             raise InputError(f"there is no file {path}: name a folder that sfcore scenes wrote")
-        frames, places, problems, text = [], {}, [], ""
+        frames, places, problems, text = [], {}, list[str](), ""
         try:
             text = read_text(path)
             for place, entry in _entries(text):

@@ -109,20 +109,21 @@ class _Counter:
 
     def __call__(self, name: str) -> FrameCounts:
         problems: list[str] = []
-        predicted, labelled = (
-            _lanes(lanes_file(root, name), problems) for root in (self.predictions, self.annotations)
-        )
+        found, labels = (_lanes(lanes_file(root, name), problems) for root in (self.predictions, self.annotations))
+        predicted, labelled = found or [], labels or []
         pairs = _pairs(predicted, labelled, self.size, self.width)
-        return FrameCounts(counts_of(pairs, len(predicted), len(labelled), self.iou), problems)
+        counts = counts_of(pairs, len(predicted), len(labelled), self.iou)
+        return FrameCounts(counts, problems, labels is not None)
 
 
-def _lanes(path: Path, problems: list[str]) -> list[Polyline]:
-    """The lanes of a file as the official tool reads them; what is wrong with it is added to ``problems``."""
+def _lanes(path: Path, problems: list[str]) -> list[Polyline] | None:
+    """The lanes of a file as the official tool reads them, None where it cannot be read; what is wrong with it is added
+    to ``problems``."""
     try:
         lanes, damaged = read_lanes(path)
     except InputError as error:
         problems.append(str(error))
-        return []
+        return None
     if damaged:
         problems.append(damage(path, damaged))
     return lanes

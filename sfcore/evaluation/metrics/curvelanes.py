@@ -104,16 +104,16 @@ class _Counter:
         try:
             size = self.size or image_size(self.annotations.parent / name.lstrip("/"))
         except InputError as error:
-            return FrameCounts(np.zeros((len(self.iou), 3), int), [*problems, f"{error}, or give --size"])
-        return FrameCounts(_count(predicted, labelled, size, self.iou), problems)
+            return FrameCounts(np.zeros((len(self.iou), 3), int), [*problems, f"{error}, or give --size"], False)
+        return FrameCounts(_count(predicted or [], labelled or [], size, self.iou), problems, labelled is not None)
 
 
-def _lanes(path: Path, problems: list[str]) -> list[Polyline]:
+def _lanes(path: Path, problems: list[str]) -> list[Polyline] | None:
     try:
         return read_lanes(path)
     except InputError as error:
         problems.append(str(error))
-        return []
+        return None
 
 
 def _count(

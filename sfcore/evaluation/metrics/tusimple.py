@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from sfcore.datasets.dataset import Label
 from sfcore.datasets.layouts.tusimple import JsonLines, at_heights, columns_of, label_of
 from sfcore.datasets.numbers import number
 from sfcore.errors import InputError
-from sfcore.evaluation.metric import METRICS, Metric, Score
+from sfcore.evaluation.metric import METRICS, UNDEFINED, Metric, Score
 from sfcore.lanes import Polyline
 
 PIXEL_THRESHOLD = 20.0  # a point is right within so many pixels across the lane's direction
@@ -55,8 +55,8 @@ class TuSimpleScores:
     problems: list[str]
 
     def summary(self) -> Score:
-        """Means over the frames; see :meth:`TuSimple.summary`."""
-        return _summary(self.scores)
+        """Means over the frames; see :meth:`TuSimple.summary`. UNDEFINED where there are none."""
+        return _summary(self.scores) if len(self.scores) else dict(TuSimple.nothing)
 
 
 @METRICS.register("tusimple")
@@ -64,6 +64,7 @@ class TuSimple(Metric):
     """Accuracy, FP and FN of polylines sampled at the label's heights; needs labels that have heights."""
 
     headline = "accuracy"
+    nothing: ClassVar[Score] = dict.fromkeys(("accuracy", "fp", "fn", "f1"), UNDEFINED)
 
     def frame(self, predicted: Sequence[Polyline], label: Label, size: tuple[int, int]) -> Score:
         """Accuracy, share of false lanes among the predicted, of missed ones among the labelled.
