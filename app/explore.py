@@ -12,7 +12,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from app.session import DetectorChoice, Studio, load_detector, outputs_of, remembered
+from app.session import PATHS, DetectorChoice, Studio, load_detector, outputs_of, remembered
 from sfcore.detectors.base import Head
 from sfcore.distortion import Distortion, distortion
 from sfcore.lanes import Lanes
@@ -61,7 +61,7 @@ def with_noise(
     return Moved(before, after, distortion(before, after))
 
 
-@st.cache_data(max_entries=4096, show_spinner=False)
+@st.cache_data(max_entries=4096, show_spinner=False, hash_funcs=PATHS)
 def scores_at(
     choice: DetectorChoice,
     image: Path,
@@ -116,7 +116,7 @@ def elements_of(view: Studio, head: Head, level: float) -> Tensor | float:
     return remembered(key, lambda: element_map(view.detector, outputs, head.name, level, grain=grain))
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=PATHS)
 def decode_seconds(choice: DetectorChoice, image: Path, stamp: float) -> float:
     """What it takes to decode and score one lane set of many, on this machine."""
     detector, outputs = load_detector(choice), outputs_of(choice, image, stamp)

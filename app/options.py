@@ -18,6 +18,7 @@ from app.shipped import ships
 from sfcore.datasets.images import find_images
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
+from sfcore.names import printable
 from sfcore.quant.methods import methods
 from sfcore.quant.objectives import OBJECTIVES
 from sfcore.quant.recipe import GRANULARITIES, LEARNABLE, OF_THE_NET, SCHEDULES, SELECTIONS, Recipe
@@ -139,15 +140,15 @@ def _fill_images(run: RunFolder) -> None:
         st.session_state["images"] = "Samples"
     elif ships(run) or not _there(images):
         st.session_state[ELSEWHERE] = (
-            f"The images that the run {run.name} took ({Path(images[0]).name}) are not on this machine. Those of the "
+            f"The images that the run {run.name} took ({printable(Path(images[0]).name)}) are not on this machine. Those of the "
             "sidebar are taken instead."
         )
     elif len(images) == 1:
-        st.session_state.update({"images": "Folder", "folder": images[0]})
+        st.session_state.update({"images": "Folder", "folder": printable(images[0])})
     else:
+        first = printable(Path(images[0]).name)
         st.session_state[ELSEWHERE] = (
-            f"The run took {len(images)} sources of images, {Path(images[0]).name} first. The sidebar holds one: "
-            "choose it there."
+            f"The run took {len(images)} sources of images, {first} first. The sidebar holds one: choose it there."
         )
 
 

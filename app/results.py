@@ -11,7 +11,7 @@ import streamlit as st
 import torch
 
 from app.figures import road
-from app.session import Studio, canvas_of, forget_unknown, image_of, weights_of, written
+from app.session import PATHS, Studio, canvas_of, forget_unknown, image_of, weights_of, written
 from app.shipped import shipped
 from app.widgets.links import keep, recall
 from sfcore import files
@@ -48,7 +48,7 @@ def on_uploads(run: RunFolder) -> bool:
     return _on_uploads(run.path, run.record().get("created"))
 
 
-@st.cache_data(max_entries=4096, show_spinner=False)
+@st.cache_data(max_entries=4096, show_spinner=False, hash_funcs=PATHS)
 def _on_uploads(path: Path, created: float | None) -> bool:
     """Asked of every run whenever a page is drawn, though it never changes; a run may have hundreds of sources."""
     run = RunFolder(path)
@@ -79,13 +79,13 @@ def weights_problem(run: RunFolder) -> str | None:
     return None
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the quantized detector")
+@st.cache_resource(max_entries=8, show_spinner="Loading the quantized detector", hash_funcs=PATHS)
 def model(path: Path, which: ModelName, written: tuple[Stamp, Stamp]) -> Detector:
     """A quantized model of a run; shared by all visitors, never to be changed."""
     return load_model(RunFolder.open(path), which)
 
 
-@st.cache_data(max_entries=4096, show_spinner=False)
+@st.cache_data(max_entries=4096, show_spinner=False, hash_funcs=PATHS)
 def _outputs(path: Path, which: ModelName, written: tuple[Stamp, Stamp], image: Path, image_stamp: float) -> Outputs:
     detector = model(path, which, written)
     with torch.no_grad():
@@ -166,7 +166,7 @@ def thumbnail(frame: Path) -> bytes:
     return _thumbnail(frame, written(frame))
 
 
-@st.cache_data(max_entries=2048, show_spinner=False)
+@st.cache_data(max_entries=2048, show_spinner=False, hash_funcs=PATHS)
 def _thumbnail(path: Path, when: float) -> bytes:
     return road.jpeg(road.canvas(image_of(path, when), 256), 80)
 

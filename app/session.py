@@ -5,6 +5,7 @@ Cached models are shared by all visitors: nothing here or in a page changes one.
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 from collections import OrderedDict
@@ -32,6 +33,7 @@ from sfcore.runs import RunSpec
 T = TypeVar("T")
 
 MOST_REMEMBERED = 256 * 2**20  # bytes of images, and of results of long measurements; app/.streamlit bounds the rest
+PATHS: dict[str | type, Any] = {type(Path()): os.fsencode}  # how caches tell paths apart, also those that are no text
 KEY, PROBLEM = "studio", "problem"  # where the session keeps its Studio, or why there is none
 
 
@@ -147,7 +149,7 @@ def first_detector() -> str:
     return min(found, key=lambda each: each.score.get("shift_px", float("inf"))).name
 
 
-@st.cache_resource(max_entries=6, show_spinner="Loading the detector")
+@st.cache_resource(max_entries=6, show_spinner="Loading the detector", hash_funcs=PATHS)
 def load_detector(choice: DetectorChoice) -> Detector:
     """The detector with its weights; shared by all visitors, never to be changed.
 
@@ -192,13 +194,13 @@ def image_of(path: Path, stamp: float) -> Image:
     return _images().remembered((path, stamp), read)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=PATHS)
 def canvas_of(path: Path, stamp: float) -> Image:
     """An image file at drawing width."""
     return road.canvas(image_of(path, stamp))
 
 
-@st.cache_data(max_entries=1024, show_spinner=False)
+@st.cache_data(max_entries=1024, show_spinner=False, hash_funcs=PATHS)
 def outputs_of(choice: DetectorChoice, path: Path, stamp: float) -> Outputs:
     """Full-precision head outputs of one image, on the CPU, where one image is decoded faster."""
     detector = load_detector(choice)
@@ -295,6 +297,6 @@ def image_hash(path: Path) -> str:
     return _image_hash(path, written(path))
 
 
-@st.cache_data(max_entries=4096, show_spinner=False)
+@st.cache_data(max_entries=4096, show_spinner=False, hash_funcs=PATHS)
 def _image_hash(path: Path, stamp: float) -> str:
     return content_hash([path])

@@ -29,6 +29,7 @@ from sfcore.datasets.images import FORMATS
 from sfcore.detectors.registry import Entry, entries, entry
 from sfcore.errors import InputError
 from sfcore.files import stamp
+from sfcore.names import printable
 from sfcore.resources import sample_data
 
 SOURCES = ("Samples", "Upload", "Folder")
@@ -204,7 +205,7 @@ def _folder() -> _Images:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path and who may read it") from error
     st.caption(sources.title(dataset))
     for problem in dataset.problems[:MOST_PROBLEMS]:
-        st.warning(problem, icon=":material/broken_image:")
+        st.warning(printable(problem), icon=":material/broken_image:")
     chosen = _scenarios(dataset.scenarios)
     limit = st.number_input(
         "Use at most", 1, 5000, 100, key="limit", bind="query-params",
@@ -236,7 +237,9 @@ def _scenarios(names: Sequence[str]) -> list[str]:
 
 def _shown(frames: Sequence[Frame]) -> Path:
     """The image that the pages show; its name is in the URL."""
-    names = {frame.name: frame.image for frame in frames}
+    if not frames:
+        raise InputError("there is no image to show: choose other images, or see above what is wrong with these")
+    names = {printable(frame.name): frame.image for frame in frames}
     forget_unknown("image", list(names))
     name = st.selectbox(
         f"Image shown, of {len(names):,}",

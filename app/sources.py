@@ -44,7 +44,7 @@ def opened(source: str, split: str | None, stamp: float) -> Dataset:
         InputError: nothing is there that can be read.
     """
     root, named, _ = source_parts(source)
-    if not root.exists() or root.suffix.lower() in FORMATS:
+    if not root.is_dir() and (not root.exists() or root.suffix.lower() in FORMATS):
         return loose(root, find_images([source]))
     dataset = copy.copy(open_dataset(root, split or named))
     if source != str(root):

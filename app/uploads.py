@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 
 from sfcore.datasets.images import read_image
 from sfcore.errors import InputError
+from sfcore.names import printable
 
 MOST_IMAGES = 100  # that a visitor may give at once
 IMAGE_MB, IMAGES_MB = 20, 300  # of one image, and of all of a visitor's together
@@ -89,7 +90,7 @@ class Uploads:
                 read_image(path, MEGAPIXELS * 10**6)
         except InputError as error:
             shutil.rmtree(path.parent)
-            raise InputError(str(error).replace(str(path), file.name)) from error
+            raise InputError(str(error).replace(printable(path), file.name)) from error
         return path
 
     def _path(self, kind: str, file: Upload) -> Path:

@@ -26,6 +26,7 @@ from sfcore.datasets.dataset import Frame, spread
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
 from sfcore.evaluation.metric import nothing_to_find
+from sfcore.names import printable
 from sfcore.runs import RunFolder
 
 VIEWS = ("Slider", "Side by side", "Blink", "Clip")
@@ -145,8 +146,9 @@ def problems(found: Comparison) -> None:
     if not found.problems:
         return
     count = sources.count(len(found.problems), "frame")
+    told = [(printable(name), said) for name, said in found.problems.items()]
     with st.expander(f"{count} missing or damaged", icon=":material/broken_image:"):
-        st.dataframe(pd.DataFrame(found.problems.items(), columns=["Frame", "Problem"]), hide_index=True)
+        st.dataframe(pd.DataFrame(told, columns=["Frame", "Problem"]), hide_index=True)
 
 
 def sides(models: Sequence[Contender]) -> tuple[Contender, Contender]:
@@ -185,15 +187,15 @@ def strip(found: Comparison, model: Contender) -> Frame:
         help="Distortion: how far the lanes are from the full-precision ones. Labels: what the dataset's metric says.",
     )  # fmt: skip
     verdict, by_name = found.verdicts[model.name], {frame.name: frame for frame in found.frames}
-    worst = verdict.worst(order)[:MOST_TILES]
+    worst = {printable(name): by_name[name] for name in verdict.worst(order)[:MOST_TILES]}
     text.markdown(f"**{sources.count(len(worst), 'frame')}, the worst of {model.name} first**")
     tiles = [
-        Tile(name, results.thumbnail(by_name[name].image), tile_text(verdict, by_name[name], order), model.colour)
-        for name in worst
+        Tile(name, results.thumbnail(frame.image), tile_text(verdict, frame, order), model.colour)
+        for name, frame in worst.items()
     ]
     chosen = frame_strip(tiles, key="frame", default=st.query_params.get("at"))
     st.query_params["at"] = chosen
-    return by_name[chosen]
+    return worst[chosen]
 
 
 def tile_text(verdict: Verdict, frame: Frame, order: str) -> str:
@@ -251,15 +253,15 @@ def picture(view: Studio, chosen: Look, frame: Frame) -> None:
     with st.container(gap=None):
         if chosen.view == "Side by side":
             for column, jpeg, name in zip(st.columns(2, gap="small"), (left, right), names, strict=True):
-                column.image(jpeg, name, width="stretch", alt=f"Lanes of {name} on {frame.name}")
+                column.image(jpeg, name, width="stretch", alt=f"Lanes of {name} on {printable(frame.name)}")
         else:
             {"Slider": compare_slider, "Blink": blink}[chosen.view](left, right, *names, key=chosen.view)
-        show.saved(dict(zip(names, both, strict=True)), f"lanes {Path(frame.name).stem}")
+        show.saved(dict(zip(names, both, strict=True)), f"lanes {printable(Path(frame.name).stem)}")
 
 
 def frame_numbers(view: Studio, models: Sequence[Contender], found: Comparison, frame: Frame) -> None:
     """Distortion of this frame, by part, for each model; with a label also what the metric says."""
-    name = frame.name.replace("/", "/\u200b")  # long names break at their folders
+    name = printable(frame.name).replace("/", "/\u200b")  # long names break at their folders
     st.markdown(f"**{name}**", help="Lane Distortion Score of this frame, by part: bend, spike, misalignment.")
     parts = [model.moved(view, frame.image).distortion.parts() for model in models[1:]]
     each = {part: [float(values[part][0]) for values in parts] for part in PARTS}

@@ -16,6 +16,7 @@ from app.figures.curves import noise_score, side_by_side
 from app.session import DetectorChoice, Studio, forget_unknown, outputs_of_all, remembered, studio
 from sfcore.detectors.registry import entries
 from sfcore.errors import InputError
+from sfcore.names import printable
 from sfcore.runs import RunFolder
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 from sfcore.sensitivity.noise import NoiseKind
@@ -174,7 +175,7 @@ def show_chosen(view: Studio, curves: Curves) -> bool:
         selected = chosen_heads(run, curves, standing)
     elif here:
         standing = {"calibrated": results.noise_levels(view, here.outputs, used)}
-    names = [path.name for path in used] if points else None
+    names = [printable(path.name) for path in used] if points else None
     figure = noise_score(curves, logarithmic, standing, selected, names)
     show.chart(figure, key="curves", alt="Noise–score curves of all heads", table=table(curves))
     rings = " Ring: selected at that model's noise." if run else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from html import escape
 
 from app import course
 from app.figures import curves as curve_figures
@@ -27,7 +26,7 @@ def headline(evidence: Evidence) -> str:
     parts = [page.text(_where(evidence))]
     for run in evidence.runs:
         own = [model for model in evidence.models if model.run is run]
-        parts += [f"<h3>{escape(run.name)}</h3>"] if len(evidence.runs) > 1 else []
+        parts += [f"<h3>{page.escaped(run.name)}</h3>"] if len(evidence.runs) > 1 else []
         parts.append(page.cards(_cards(evidence, own[0], own[-1])))
     parts.append(page.table(_models(evidence), "All models"))
     note = "F1 and distortion are against the full-precision lanes, at IoU 0.5 and in pixels at 640 px image width."
@@ -150,7 +149,7 @@ def _numbers(evidence: Evidence, frame: Frame) -> str:
         parts = distortion(full, evidence.lanes[model.name][place]).parts()
         said = ", ".join(f"{part} {float(value):.2f}" for part, value in parts.items())
         total = sum(float(value) for value in parts.values())
-        lines.append(f"<small>{escape(model.name)}: distortion {total:.2f} ({said})</small>")
+        lines.append(f"<small>{page.escaped(model.name)}: distortion {total:.2f} ({said})</small>")
     return "".join(lines)
 
 

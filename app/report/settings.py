@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from html import escape
 from typing import Any
 
 from app.report import page
@@ -109,6 +108,6 @@ def lead(runs: Sequence[RunFolder]) -> str:
     parts = [page.text(f"Report of the run{'s' * (len(runs) > 1)} {names}, made on {time.strftime(DAY)}.", "quiet")]
     for run in runs:
         written = labels(run)
-        tags = "".join(f'<span class="tag">{escape(tag)}</span>' for tag in written.tags)
-        parts += [f"<p>{tags}{escape(written.note)}</p>"] if tags or written.note else []
+        tags = "".join(f'<span class="tag">{page.escaped(tag)}</span>' for tag in written.tags)
+        parts += [f"<p>{tags}{page.escaped(' '.join(written.note.splitlines()))}</p>"] if tags or written.note else []
     return "".join(parts)
