@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,12 @@ def numbers(values: Any, null: float | None = None) -> np.ndarray:
     Raises:
         ValueError: it is no list, or of other things than numbers; see :func:`number`.
     """
-    values = items(values)
-    if null is not None:
-        values = [null if value is None else value for value in values]
-    if {type(value) for value in values} == {int} and max(map(abs, values)) < 2**53:  # most files, and much faster
-        return np.array(values, np.float64)
-    return np.array([number(value) for value in values], np.float64)
+    if set(map(type, items(values))) <= {int, float}:  # most files, and much faster
+        with suppress(OverflowError):
+            found = np.array(values, np.float64)
+            if np.isfinite(found).all():
+                return found
+    return np.array([null if value is None and null is not None else number(value) for value in values], np.float64)
 
 
 def points(values: Any) -> np.ndarray:

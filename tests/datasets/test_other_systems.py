@@ -315,6 +315,23 @@ def test_llamas_labels_are_read_whoever_wrote_them(tmp_path: Path, how: str) -> 
     assert [lane.tolist() for lane in dataset.label(dataset.frames[0]).lanes] == expected and expected
 
 
+def test_an_image_without_a_label_and_a_label_without_an_image_are_frames_that_lack_it(tmp_path: Path) -> None:
+    write_llamas(tmp_path / "llamas" / "labels" / "valid" / "a" / "0.json", ("l0", SOUND))
+    (tmp_path / "llamas" / "color_images" / "valid" / "a").mkdir(parents=True)
+    (tmp_path / "llamas" / "color_images" / "valid" / "a" / "1_color_rect.png").write_bytes(b"")
+    (tmp_path / "curve" / "valid" / "labels").mkdir(parents=True)
+    (tmp_path / "curve" / "valid" / "labels" / "0.lines.json").write_text(json.dumps(CURVE))
+    (tmp_path / "curve" / "valid" / "images").mkdir()
+    (tmp_path / "curve" / "valid" / "images" / "1.png").write_bytes(b"")
+    for folder, listed in (("llamas", ["a/0.png", "a/1.png"]), ("curve", ["images/0.jpg", "images/1.png"])):
+        dataset = open_dataset(tmp_path / folder)
+        assert names(dataset) == listed and len(dataset.label(dataset.frames[0]).lanes) == 1
+        with pytest.raises(InputError, match="there is no readable image"):
+            dataset.size(dataset.frames[0])
+        with pytest.raises(InputError, match="there is no"):
+            dataset.label(dataset.frames[1])
+
+
 SOUND = [marker(400, 450), marker(550, 600)]
 
 

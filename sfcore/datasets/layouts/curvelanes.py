@@ -54,10 +54,14 @@ def labelled_names(folder: Path) -> list[str]:
     Raises:
         InputError: there is no such folder, or no such file in it.
     """
-    names = sorted(f.name.removesuffix(SUFFIX) for f in folder.glob(f"*{SUFFIX}") if not left_behind(f.name))
+    names = _labelled(folder)
     if not names:
         raise InputError(f"{folder} holds no {SUFFIX} files: name the folder of the labels, such as valid/labels")
     return [f"images/{name}.jpg" for name in names]
+
+
+def _labelled(folder: Path) -> list[str]:
+    return sorted(f.name.removesuffix(SUFFIX) for f in folder.glob(f"*{SUFFIX}") if not left_behind(f.name))
 
 
 class CurveLanesPredictions(FolderPredictions):
@@ -114,7 +118,9 @@ def _names(folder: Path) -> tuple[list[str], list[str]]:
     """The images of a split, as its list names them: ``images/NAME.jpg``; and what is wrong with the list."""
     path = folder / f"{folder.name}.txt"
     if not path.is_file():
-        return [f"images/{file.name}" for file in image_files(folder / "images")], []
+        images = image_files(folder / "images")
+        lost = {*_labelled(folder / "labels")} - {image.stem for image in images}
+        return sorted([f"images/{image.name}" for image in images] + [f"images/{name}.jpg" for name in lost]), []
     listed = read_list(path, folder)
     return list(dict.fromkeys(listed)), repeated(path, listed)
 

@@ -34,7 +34,7 @@ Marker = dict[str, dict[str, float]]
 
 @LAYOUTS.register("llamas")
 class Llamas(Dataset):
-    """A folder with ``labels`` and ``color_images``."""
+    """A folder with ``labels`` and ``color_images``; what has only one of the two is a frame that lacks the other."""
 
     metric = "llamas"
 
@@ -54,12 +54,10 @@ class Llamas(Dataset):
         images, labels = root / "color_images" / split, root / "labels" / split
         if not images.is_dir():
             raise InputError(f"{images} is missing: extract it, or choose a split of those there")
-        if labels.is_dir():
-            names = [file.relative_to(labels).with_suffix("").as_posix() for file in labels.glob("*/*.json")]
-        else:
-            names = [file.relative_to(images).as_posix().removesuffix(IMAGE) for file in images.glob(f"*/*{IMAGE}")]
-        names = [name for name in names if not left_behind(name)]
-        return cls(root, split, [Frame(f"{name}.png", images / f"{name}{IMAGE}") for name in sorted(names)])
+        found = {file.relative_to(images).as_posix().removesuffix(IMAGE) for file in images.glob(f"*/*{IMAGE}")}
+        found |= {file.relative_to(labels).with_suffix("").as_posix() for file in labels.glob("*/*.json")}
+        names = sorted(name for name in found if not left_behind(name))
+        return cls(root, split, [Frame(f"{name}.png", images / f"{name}{IMAGE}") for name in names])
 
     def label(self, frame: Frame) -> Label | None:
         """The frame's lanes; None in the test split, whose labels were not published."""
