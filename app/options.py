@@ -140,8 +140,8 @@ def _fill_images(run: RunFolder) -> None:
         st.session_state["images"] = "Samples"
     elif ships(run) or not _there(images):
         st.session_state[ELSEWHERE] = (
-            f"The images that the run {run.name} took ({printable(Path(images[0]).name)}) are not on this machine. Those of the "
-            "sidebar are taken instead."
+            f"The images that the run {run.name} took ({printable(Path(images[0]).name)}) are not on this machine. "
+            "Those of the sidebar are taken instead."
         )
     elif len(images) == 1:
         st.session_state.update({"images": "Folder", "folder": printable(images[0])})

@@ -46,6 +46,7 @@ def advice(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     return f"({reason}): {_ADVICE.get(error.errno or 0, 'see to the cause or choose another path')}"
 
+
 def stamp(path: Path) -> Stamp:
     """What tells a file from another that has taken its name: when it was written, in nanoseconds, and its size.
 
