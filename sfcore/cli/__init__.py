@@ -13,6 +13,7 @@ from typing import Any
 from sfcore.cli.console import forgive, note, show
 from sfcore.cli.parser import build_parser
 from sfcore.errors import InputError
+from sfcore.files import advice
 from sfcore.registries import NameClash
 
 
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         note(f"error: {error}")
     except OSError as error:
-        note(f"error: {error.filename or 'the system'}: {error.strerror or error}")
+        note(f"error: {error.filename or 'the system'} {advice(error)}")
     return 1
 
 

@@ -18,6 +18,7 @@ import cv2
 
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
+from sfcore.files import explained
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 MOST_OPEN = 4  # videos that a process keeps open
@@ -79,6 +80,8 @@ class _Reader:
 
     def __init__(self, video: Path) -> None:
         self.video, self.at = video, -1
+        with explained(video, "read"):
+            video.open("rb").close()  # what the system says of it is not that it holds no frame
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
             # From the root, for FFmpeg takes "a:" in front for a protocol; as bytes, for names that are no text.

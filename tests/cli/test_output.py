@@ -73,3 +73,8 @@ def test_images_are_named_on_one_line_and_exactly_in_json(sfcore_: Command, tmp_
     pictures = sorted(out.glob("*.png"))
     assert len(pictures) == 3 and all(cv2.imdecode(np.fromfile(p, np.uint8), 1) is not None for p in pictures)
     assert pictures[1].name.startswith("00001-夜夜") and max(len(os.fsencode(p.name)) for p in pictures) <= 255
+
+
+def test_what_the_system_refuses_is_one_line_with_advice(sfcore_: Command, tmp_path: Path) -> None:
+    said = sfcore_.error("detect", "laneatt-tiny", tmp_path / ("x" * 300))
+    assert "(File name too long): choose a shorter name" in said
