@@ -19,9 +19,10 @@ from sfcore.bench.sources import Source, unseen
 from sfcore.bench.table import DISTORTION, F1, LABELS, Measure, Table
 from sfcore.bench.timeline import Timeline, timeline
 from sfcore.files import explained, write_atomic, write_json
-from sfcore.names import printable
+from sfcore.names import printable, shortened
 from sfcore.runs import RunFolder
 
+TAG = 200  # bytes of a source's name in the names of files
 Sections = list[tuple[str, str]]  # heading and Markdown
 
 
@@ -65,7 +66,7 @@ def all_tables(rows: Sequence[Row]) -> list[Table]:
         return found
     for test in dict.fromkeys(row.test for row in rows):
         here = [row for row in rows if row.test == test]
-        tag = re.sub(r"\W+", "-", test)
+        tag = shortened(re.sub(r"\W+", "-", test), TAG)
         for measure in (F1, LABELS, DISTORTION):
             name, of = f"{tag}-{measure.name}", f"{measure.title}; {test}"
             if any(measure.of(row) is not None for row in here):

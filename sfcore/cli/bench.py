@@ -18,6 +18,7 @@ from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.cli.tune import METHOD_OPTIONS
 from sfcore.detectors import registry
 from sfcore.errors import InputError
+from sfcore.names import printable
 from sfcore.quant.methods import METHODS
 
 EVERY = "all"
@@ -95,4 +96,4 @@ def _text(rows: list[Row], sources: tuple[Source, ...], out: Path) -> str:
         found = comparison(here, F1, "", f"{F1.title}; {source.name}")
         lines = [dict(zip(found.header, (entry.text for entry in line), strict=True)) for line in found.body]
         parts += [f"{found.title}\n{table(lines)}"] if lines else []
-    return "\n\n".join([*parts, f"report.md, results.csv, results.json, tables/ and runs/ are in {out}"])
+    return "\n\n".join([*parts, f"report.md, results.csv, results.json, tables/ and runs/ are in {printable(out)}"])

@@ -15,6 +15,7 @@ from sfcore.errors import InputError
 from sfcore.evaluation.inference import head_outputs
 from sfcore.export.pictures import save_curves_picture
 from sfcore.files import explained
+from sfcore.names import printable
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 
 
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     content = {name: {"heads": _heads(curves)} for name, curves in found.items()}
     seconds = round(time.perf_counter() - begun, 3)
     tables = [f"{name}: distortion by noise level\n{_table(curves)}" for name, curves in found.items()]
-    text = "\n\n".join([*tables, f"curves.csv and curves.png are in {out} ({seconds} s)"])
+    text = "\n\n".join([*tables, f"curves.csv and curves.png are in {printable(out)} ({seconds} s)"])
     answer = content[names[0]] if len(names) == 1 else {"detectors": content}
     return Answer({**answer, "seconds": seconds}, text)
 

@@ -16,6 +16,7 @@ from sfcore.detectors import registry
 from sfcore.devices import resolve_device
 from sfcore.export.pictures import save_layers_picture
 from sfcore.files import explained, write_atomic
+from sfcore.names import printable
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.culprits import Culprit, culprits
 
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     where = ""
     if arguments.out:
         _write(Path(arguments.out), found, f"{arguments.detector} {scheme}: what each layer does alone")
-        where = f"\nlayers.csv and layers.png are in {arguments.out}"
+        where = f"\nlayers.csv and layers.png are in {printable(arguments.out)}"
     return Answer({"images": len(files), "layers": rows}, table(rows[:SHOWN]) + where)
 
 

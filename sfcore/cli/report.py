@@ -10,6 +10,7 @@ from sfcore.cli.console import Answer, Progress
 from sfcore.cli.runs import find_run
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
+from sfcore.names import printable
 from sfcore.resources import home
 
 
@@ -35,4 +36,4 @@ def run(arguments: argparse.Namespace) -> Answer:
         "models": {name: verdict.agreement.to_dict() for name, verdict in found.found.verdicts.items()},
         "problems": list(found.found.problems.values()),
     }
-    return Answer(content, f"{out}: {len(found.found.frames)} frames, {len(found.models)} models")
+    return Answer(content, f"{printable(out)}: {len(found.found.frames)} frames, {len(found.models)} models")

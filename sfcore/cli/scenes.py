@@ -10,6 +10,7 @@ from sfcore.cli.console import Answer, Progress
 from sfcore.datasets.scenes import SCENARIOS, Scene, render
 from sfcore.datasets.scenes.folders import SIZES, write_scenes
 from sfcore.errors import InputError
+from sfcore.names import printable
 
 
 def run(arguments: argparse.Namespace) -> Answer:
@@ -21,7 +22,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     size = arguments.size or SIZES.get(arguments.layout, (0, 0))
     out = Path(arguments.out)
     scenes = write_scenes(arguments.layout, out, arguments.split, _render(arguments, size))
-    return Answer({"out": str(out), "scenes": scenes}, f"{len(scenes)} scenes and their labels are in {out}")
+    return Answer({"out": str(out), "scenes": scenes}, f"{len(scenes)} scenes and their labels are in {printable(out)}")
 
 
 def _render(arguments: argparse.Namespace, size: tuple[int, int]) -> Iterator[Scene]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sfcore.bench.report import all_tables
@@ -104,3 +106,10 @@ def test_tables_are_written_as_markdown_and_csv() -> None:
     table = Table("t", "A title", ("bits", "a, b"), ((Entry("W4A4"), Entry("0.5", bold=True)),))
     assert table.markdown() == "| bits | a, b |\n| --- | --- |\n| W4A4 | **0.5** |\n"
     assert table.csv() == b'bits,"a, b"\r\nW4A4,0.5\r\n'
+
+
+@pytest.mark.parametrize("name", ["夜" * 85, "a" * 255, "a/b|c\\n" * 40])
+def test_tables_of_sources_with_long_names_have_names_that_a_disk_takes(name: str) -> None:
+    tables = all_tables([replace(row("netwise", 0.5), test=name), replace(row("netwise", 0.5), test=f"{name}2")])
+    names = [table.name for table in tables]
+    assert len(names) == len(set(names)) and max(len(f"{name}.csv".encode()) for name in names) < 255
