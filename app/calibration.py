@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 
 from app import sources
 from app.forecast import about
@@ -89,13 +90,13 @@ def _outputs(calibration: Calibration, image: Path, stamp: float, _model: Detect
     return {name: value.cpu() for name, value in outputs.items()}
 
 
-def choose(view: Studio) -> Calibration:
-    """Let the visitor choose bits and images; both are in the link.
+def choose(view: Studio, places: Iterator[DeltaGenerator]) -> Calibration:
+    """Let the visitor choose bits and images, in the next places on the page; both are in the link.
 
     Raises:
         InputError: none of the images can be read.
     """
-    bits = st.selectbox(
+    bits = next(places).selectbox(
         "Bits", SCHEMES, index=len(SCHEMES) - 1, key="bits", bind="query-params",
         help="W4A4 is 4 bits for weights and 4 for activations. First and last layers keep 8.",
     )  # fmt: skip
@@ -103,7 +104,7 @@ def choose(view: Studio) -> Calibration:
     if view.source != str(sample_data() / "scenes"):
         known = (CHOSEN, SAMPLES) if len(view.frames) > 1 else (SAMPLES,)
         forget_unknown("on", known)
-        on = st.selectbox(
+        on = next(places).selectbox(
             "Calibrated on", known, key="on", bind="query-params",
             help=f"Some of the images in the sidebar, {IMAGES} or half of them at most; or {IMAGES} sample scenes.",
         )  # fmt: skip

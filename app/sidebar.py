@@ -28,6 +28,7 @@ from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import FORMATS
 from sfcore.detectors.registry import Entry, entries, entry
 from sfcore.errors import InputError
+from sfcore.export.pictures import SLIMMEST
 from sfcore.files import stamp
 from sfcore.names import printable
 from sfcore.resources import sample_data
@@ -249,5 +250,7 @@ def _shown(frames: Sequence[Frame]) -> Path:
         help="All pages show this image.",
     )
     image = names[name]
-    image_of(image, written(image))
+    height, width = image_of(image, written(image)).shape[:2]
+    if max(height, width) > SLIMMEST * min(height, width):
+        st.caption(f"This image has {width:,} × {height:,} pixels. It is drawn broader than it is, to be seen.")
     return image

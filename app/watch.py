@@ -26,8 +26,8 @@ def watch() -> None:
     found = {run.name: run for run in results.runs()}
     if all(map(ships, found.values())):
         st.info(
-            "No runs of your own yet. Choose bits and a method, then start one; its progress appears here. Until then "
-            "this is how an example went that ships.",
+            "No runs of your own yet. Choose bits and a method, then start one; its progress appears here. Below is "
+            "how the example went that ships with the app.",
             icon=":material/tune:",
         )
     name = results.pick("Run", list(found), "run", "Newest first.")

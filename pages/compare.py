@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -320,11 +320,10 @@ def of_runs(view: Studio, run: RunFolder, places: Sequence[DeltaGenerator]) -> C
     return Choice(contenders(run, second), frames, runs)
 
 
-def on_the_spot(view: Studio, places: Sequence[DeltaGenerator]) -> Choice:
+def on_the_spot(view: Studio, places: Iterator[DeltaGenerator]) -> Choice:
     """The detector quantized here and now, where there is no run of it; nothing comes before it is."""
-    with places[0]:
-        chosen = calibration.choose(view)
-    with places[1]:
+    chosen = calibration.choose(view, places)
+    with next(places):
         frames = frames_to_compare(calibration.apart(view.frames, chosen))
     ready = calibration.is_ready(chosen)
     st.info(known_frames(chosen, frames) if ready else not_yet(chosen), icon=":material/bolt:")
@@ -342,7 +341,7 @@ def known_frames(chosen: Calibration, frames: Sequence[Frame]) -> str:
     told = f"{known} of the {len(frames)} frames below are among them, which flatters it" if known else ""
     return (
         f"**{chosen.choice.name} in {chosen.scheme}, calibrated just now on {sources.count(count, 'image')}; not "
-        f"tuned.** {told or 'None of the frames below is one of them'}. A run tunes it, and appears here."
+        f"tuned.** {told or 'None of the frames below is one of them'}. Start a run to tune it; it then appears here."
     )
 
 
@@ -368,7 +367,7 @@ style.page("Compare", "Full precision against quantized, before and after tuning
 first, *others = st.columns([4, 4, 2, 1.6], gap="medium", vertical_alignment="bottom")
 with first:
     run = results.choose(view, "run")
-choice = of_runs(view, run, others) if run else on_the_spot(view, (first, *others))
+choice = of_runs(view, run, others) if run else on_the_spot(view, iter((first, *others)))
 models = choice.models
 found = compare(view, models, choice.frames)
 table(found)

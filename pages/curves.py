@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import calibration, results, show, style
+from app import calibration, results, show, sources, style
 from app.calibration import Calibration
 from app.figures.curves import noise_score, side_by_side
 from app.session import DetectorChoice, Studio, forget_unknown, outputs_of_all, remembered, studio
@@ -116,7 +116,7 @@ def how(view: Studio) -> tuple[bool, bool, RunFolder | None, Calibration | None]
 def on_the_spot(view: Studio) -> Calibration | None:
     """The detector quantized here, to be marked on each curve; None where that is not wanted, or not made yet."""
     bits = st.selectbox(
-        "Bits", ("none", *calibration.SCHEMES), key="c_bits", bind="query-params",
+        "Quantized on the spot", ("none", *calibration.SCHEMES), key="c_bits", bind="query-params",
         help="Quantizes the detector here, calibrated on a few of the images and not tuned: the noise that this leaves "
         "on each head is marked on its curve. There is no run of this detector yet.",
     )  # fmt: skip
@@ -178,6 +178,8 @@ def show_chosen(view: Studio, curves: Curves) -> bool:
     names = [printable(path.name) for path in used] if points else None
     figure = noise_score(curves, logarithmic, standing, selected, names)
     show.chart(figure, key="curves", alt="Noise–score curves of all heads", table=table(curves))
+    if here:
+        style.note(f"{here.scheme}, calibrated just now on {sources.count(len(here.images), 'image')}; not tuned.")
     rings = " Ring: selected at that model's noise." if run else ""
     style.note(
         "Line: mean distortion of an image's lanes. Band: 5 % to 95 % of images and draws. The steeper a head's curve, "

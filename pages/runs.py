@@ -243,7 +243,9 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
 
 def first_steps(example: RunFolder) -> None:
     """What the run that ships came to, and what to do next, where nobody has tuned anything yet."""
-    st.info(f"No runs of your own yet. {example.name} is an example that ships: look at it, or start one.")
+    st.info(
+        f"No runs of your own yet. **{example.name}** is an example that ships with the app: look at it, or start one."
+    )
     points, (left, right) = live.story(live.events(example)).held_back, st.columns([2.2, 1], gap="large")
     with left:
         st.markdown(f"**Distortion of {example.name} on held-back images**", help="Mean per image, as it was tuned.")

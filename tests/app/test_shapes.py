@@ -134,6 +134,7 @@ def test_an_image_without_pixels_is_refused() -> None:
 def test_every_page_shows_a_picture_of_any_shape(visit: Visit, tmp_path: Path, shape: tuple[int, int]) -> None:
     cv2.imwrite(str(tmp_path / "odd.png"), grey(*shape))
     app = visit(images="Folder", folder=str(tmp_path), c_reruns="2")
+    assert any("drawn broader" in caption.value for caption in app.caption) == (shape != (1, 1))
     for page in PAGES:
         app.switch_page(f"../pages/{page}.py").run()
         assert errors(app) == [], page
