@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import sources
 from app.forecast import about
 from app.session import (
+    PATHS,
     DetectorChoice,
     Studio,
     forget_unknown,
@@ -83,7 +84,7 @@ class Calibration:
         return made.requires_grad_(False)
 
 
-@st.cache_data(max_entries=1024, show_spinner=False)
+@st.cache_data(max_entries=1024, show_spinner=False, hash_funcs=PATHS)
 def _outputs(calibration: Calibration, image: Path, stamp: float, _model: Detector) -> Outputs:
     with torch.no_grad():
         outputs = _model(_model.preprocess([image_of(image, stamp)]))
@@ -159,7 +160,7 @@ def offer(chosen: Calibration) -> None:
         st.rerun()
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=PATHS)
 def pass_seconds(choice: DetectorChoice) -> float:
     """What the detector takes for one image on this machine."""
     detector, took = load_detector(choice), []

@@ -159,7 +159,7 @@ def load_detector(choice: DetectorChoice) -> Detector:
     return create(choice.name, choice.weights, choice.device, choice.key).requires_grad_(False)
 
 
-@st.cache_data(max_entries=64, show_spinner="Reading the weights")
+@st.cache_data(max_entries=64, show_spinner="Reading the weights", hash_funcs=PATHS)
 def keys_in(detector: str, weights: Path, written: Stamp) -> tuple[str, ...]:
     """Where in a checkpoint the weights are that fit a detector. Raises InputError: it cannot be read."""
     return weights_keys(detector, weights)
