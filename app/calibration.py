@@ -22,6 +22,7 @@ from app.session import (
     is_remembered,
     load_detector,
     remembered,
+    size_of,
     written,
 )
 from app.style import Bar
@@ -130,7 +131,7 @@ def _readable(frames: Sequence[Frame]) -> tuple[tuple[Path, float], ...]:
     for frame in frames:
         try:
             image = frame.image, written(frame.image)
-            image_of(*image)
+            size_of(*image)
             found.append(image)
         except InputError as error:
             problem = str(error)

@@ -9,7 +9,7 @@ from pathlib import Path
 from app import results
 from app.calibration import Calibration
 from app.explore import Moved
-from app.session import Studio, image_of, remembered, written
+from app.session import Studio, remembered, size_of, written
 from app.style import Bar
 from app.verdicts import Comparison, Model, compared, judge
 from sfcore.datasets.dataset import Frame
@@ -82,7 +82,7 @@ def _compare(view: Studio, models: Sequence[Contender], frames: Sequence[Frame])
     lanes: dict[str, list[Lanes]] = {model.name: [] for model in models}
     for done, frame in enumerate(frames, 1):
         try:
-            image_of(frame.image, written(frame.image))
+            size_of(frame.image, written(frame.image))
         except InputError as error:
             problems[frame.name] = str(error)
             continue

@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 MOST_REMEMBERED = 256 * 2**20  # bytes of images, and of results of long measurements; app/.streamlit bounds the rest
 PATHS: dict[str | type, Any] = {type(Path()): os.fsencode}  # how caches tell paths apart, also those that are no text
+LARGE_IMAGE = 64 * 2**20  # bytes
 KEY, PROBLEM = "studio", "problem"  # where the session keeps its Studio, or why there is none
 
 
@@ -187,11 +188,19 @@ def image_of(path: Path, stamp: float) -> Image:
     """An image file; ``stamp`` is its modification time. It is shared by all visitors and cannot be written to."""
 
     def read() -> Image:
+        _images().drop(LARGE_IMAGE)  # reading one takes twice its size: two large ones at a time are too many
         image = read_image(path)
         image.flags.writeable = False
         return image
 
     return _images().remembered((path, stamp), read)
+
+
+@st.cache_data(max_entries=4096, show_spinner=False, hash_funcs=PATHS)
+def size_of(path: Path, stamp: float) -> tuple[int, int]:
+    """(height, width) of an image file. Raises InputError: it cannot be read from its first pixel to its last."""
+    height, width = image_of(path, stamp).shape[:2]
+    return height, width
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=PATHS)
@@ -229,6 +238,12 @@ class _Memory:
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
+
+    def drop(self, size: int) -> None:
+        """Forget all results of more than so many bytes."""
+        with self._lock:
+            for key in [key for key, (_, kept) in self._kept.items() if kept > size]:
+                del self._kept[key]
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """The result of a key, made where it is not there."""

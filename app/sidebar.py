@@ -17,9 +17,9 @@ from app.session import (
     Studio,
     first_detector,
     forget_unknown,
-    image_of,
     keys_in,
     load_detector,
+    size_of,
     uploads,
     written,
 )
@@ -250,7 +250,7 @@ def _shown(frames: Sequence[Frame]) -> Path:
         help="All pages show this image.",
     )
     image = names[name]
-    height, width = image_of(image, written(image)).shape[:2]
+    height, width = size_of(image, written(image))
     if max(height, width) > SLIMMEST * min(height, width):
         st.caption(f"This image has {width:,} × {height:,} pixels. It is drawn broader than it is, to be seen.")
     return image

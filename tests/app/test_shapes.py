@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from app import session
 from app.figures import clips, labels, road
 from app.figures.captions import captioned
 from app.figures.colours import FULL, LABEL, rgb
 from app.session import image_of
+from sfcore.datasets.images import find_images
 from sfcore.detectors.base import Image, Preprocessing
 from sfcore.distortion import distortion
 from sfcore.errors import InputError
@@ -141,9 +143,22 @@ def test_every_page_shows_a_picture_of_any_shape(visit: Visit, tmp_path: Path, s
         assert app.main.get("image") or app.main.get("plotly_chart"), page
 
 
-def test_a_large_picture_is_kept_once_and_nobody_writes_to_it(tmp_path: Path) -> None:
-    road_image = sample_data() / "scenes" / "00-curve.jpg"
-    image = image_of(road_image, road_image.stat().st_mtime)
-    assert image_of(road_image, road_image.stat().st_mtime) is image
+def first_two() -> list[tuple[Path, float]]:
+    """Two of the sample scenes, each with when it was written."""
+    return [(path, path.stat().st_mtime) for path in find_images([sample_data() / "scenes"])[:2]]
+
+
+def test_an_image_is_kept_once_and_nobody_writes_to_it() -> None:
+    one, other = first_two()
+    image = image_of(*one)
+    assert image_of(*other) is not image and image_of(*one) is image
     with pytest.raises(ValueError, match="read-only"):
         image[0, 0] = 0
+
+
+def test_two_large_images_are_not_kept_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = first_two()
+    image = image_of(*one)
+    monkeypatch.setattr(session, "LARGE_IMAGE", image.nbytes - 1)
+    image_of(other[0], 0.0)  # read anew, whatever was read before
+    assert image_of(*one) is not image and np.array_equal(image_of(*one), image)
