@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -142,6 +143,14 @@ def test_an_unreadable_image_calibrates_nothing_and_is_listed(visit: Visit, few:
         path.write_bytes(b"no image")
     with pytest.raises(InputError, match="none of the 3 images to calibrate on can be read"):
         calibration.of(visited(app), "W4A4")
+
+
+def test_images_whose_names_are_no_text_are_calibrated_on(visit: Visit, few: Path) -> None:
+    for place, path in enumerate(sorted(few.glob("*.jpg"))):
+        os.rename(path, os.fsencode(few) + b"/road-\xff%d.jpg" % place)
+    app = visit("compare", images="Folder", folder=str(few))
+    assert errors(app) == [] and "on 3 images" in app.info[0].value
+    assert list(app.dataframe[0].value["Model"]) == ["full precision", "calibrated"]
 
 
 def test_a_large_detector_is_quantized_when_asked_for(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
