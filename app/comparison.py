@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,11 @@ class Contender(Model):
         """What results about it are kept under."""
         return self.run and (self.run.path, self.which, results.stamp(self.run, self.which))
 
+    @property
+    def full_precision(self) -> Mapping[str, str]:
+        """What of it stays in full precision, and why, by the names of its modules."""
+        return self.run.record().get("full_precision", {}) if self.run else {}
+
     def lanes(self, view: Studio, image: Path) -> Lanes:
         """Its lanes on one image, in the detector's frame."""
         return results.lanes(self.run, self.which, image) if self.run else view.lanes(image)
@@ -48,6 +53,10 @@ class OnTheSpot(Contender):
     @property
     def key(self) -> Hashable:
         return self.calibration
+
+    @property
+    def full_precision(self) -> Mapping[str, str]:
+        return self.calibration.model.full_precision
 
     def lanes(self, view: Studio, image: Path) -> Lanes:
         return self.calibration.lanes(image)

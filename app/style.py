@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -69,6 +69,13 @@ def chips(title: str, labels: Sequence[str], colour: str | None = None) -> None:
 def note(text: str) -> None:
     """A quiet line of text."""
     st.html(f'<div class="sf-note">{escape(text)}</div>')
+
+
+def in_full_precision(left: Mapping[str, str]) -> None:
+    """Say what of a quantized model stays in full precision, and why, by the names of its modules; nothing for none."""
+    if left:
+        said = "; ".join(f"**{name}** ({why})" for name, why in left.items())
+        st.warning(f"Stays in full precision: {said}", icon=":material/info:")
 
 
 def figure(number: str, label: str) -> None:

@@ -84,9 +84,7 @@ def header(run: RunFolder) -> bool:
     record = run.record()
     if record.get("error"):
         st.error(record["error"])
-    if left := record.get("full_precision"):
-        said = "; ".join(f"**{name}** ({why})" for name, why in left.items())
-        st.warning(f"Stays in full precision: {said}", icon=":material/info:")
+    style.in_full_precision(record.get("full_precision", {}))
     return alive
 
 

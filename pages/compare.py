@@ -373,6 +373,7 @@ found = compare(view, models, choice.frames)
 table(found)
 for each in choice.runs:
     known_images(each, found.frames)
+style.in_full_precision({name: why for model in models for name, why in model.full_precision.items()})
 problems(found)
 look(view, models, found)
 bars(models, found)

@@ -46,6 +46,7 @@ def _settings(run: RunFolder) -> dict[str, page.Cell]:
         options = asdict(spec.settings())
     except InputError:  # a method that this version does not know
         options = dict(spec.options)
+    left = "; ".join(f"{name} ({why})" for name, why in record.get("full_precision", {}).items())
     versions = {f"Version of {name}": value for name, value in record.get("versions", {}).items()}
     return {
         "Detector": spec.detector,
@@ -55,6 +56,7 @@ def _settings(run: RunFolder) -> dict[str, page.Cell]:
         "Number of images": record.get("images"),
         "SHA-256 of the images": record.get("image_hash"),
         "Bits": spec.scheme,
+        "In full precision": left or None,
         "Calibrator of weights": spec.weight_calibrator,
         "Calibrator of activations": spec.activation_calibrator,
         "Biases corrected": _text(spec.bias_correction),

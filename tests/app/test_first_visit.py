@@ -21,6 +21,7 @@ from sfcore.detectors.registry import create, entries
 from sfcore.errors import InputError
 from sfcore.evaluation.agreement import agreement
 from sfcore.quant import Scheme, quantize
+from sfcore.quant.copies import copied
 from sfcore.resources import sample_data
 from sfcore.sensitivity.noise import relative_noise
 from tests.app.conftest import Visit, errors
@@ -181,3 +182,17 @@ def test_an_example_that_was_tuned_is_a_click_away(visit: Visit) -> None:
     next(button for button in app.button if button.label.startswith("See an example")).click().run()
     assert errors(app) == [] and app.selectbox(key="run choice").value == "tour"
     assert list(app.dataframe[0].value["Model"]) == ["full precision", "calibrated", "tuned"]
+
+
+def test_what_a_detector_of_ones_own_leaves_in_full_precision_is_said(
+    visit: Visit, few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Calibration, "made", lambda self: left_in_full_precision(load_detector(self.choice)))
+    said = [warning.value for warning in visit("compare", images="Folder", folder=str(few)).warning]
+    assert any("**stem** (it has hooks of its own)" in text for text in said)
+
+
+def left_in_full_precision(detector: Detector) -> Detector:
+    model = copied(detector)
+    model.full_precision = {"stem": "it has hooks of its own"}
+    return model
