@@ -54,7 +54,7 @@ def convert(detector: Detector, scheme: Scheme) -> Detector:
         def bits_of(part: str, name: str = name) -> Bits:
             return scheme.bits_of(f"{name}.{part}" if part else name, name in first | last, name in heads)
 
-        become(module, quantized(module, bits_of))
+        become(module, quantized(module, bits_of).to(detector.device))
     model.full_precision = left
     with full_precision(model):
         require_same(detector, model, images)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.quant.capture import outputs_of, watching
-from sfcore.quant.flow import Memory, Observer, Operation, Visit, memory_of, observe
+from sfcore.quant.flow import Memory, Observer, Operation, Visit, memories, observe
 from sfcore.quant.layers.base import Bits, BitsOf, departure, kind_of, replacement
 from sfcore.quant.quantizer import full_precision
 from sfcore.quant.same import all_same
@@ -24,6 +24,7 @@ FORWARD = "forward"  # stands for the detector's own forward among the names of 
 # Operations that multiply by a weight, or activations by each other, by ATen's names or parts of them.
 _PRODUCTS = ("convolution", "_rnn", "_scaled_dot_product", "multi_head_attention", "transformer_encoder_layer")
 _MATRIX_PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "linear", "matmul"}
+_ELEMENTWISE = (nn.Embedding, nn.LayerNorm)  # have weights of several dimensions, and multiply no matrices
 
 Left = dict[str, str]
 
@@ -46,7 +47,7 @@ def quantizable(model: Detector, images: Tensor, left: Left) -> tuple[list[str],
     layers: dict[nn.Module, tuple[str, nn.Module]] = {}
     for name, module in candidates(model).items():
         try:
-            layers[module] = name, quantized(module, lambda _: Bits(8, 8))
+            layers[module] = name, quantized(module, lambda _: Bits(8, 8)).to(images.device)
         except InputError as error:
             left[name] = str(error)
     wrong = _compared(model, images, {module: other for module, (_, other) in layers.items()})
@@ -71,8 +72,7 @@ def quantized(module: nn.Module, bits_of: BitsOf) -> nn.Module:
     if build is None:
         assert kind is not None  # it is a candidate
         raise InputError(departure(module, kind))
-    device = next((parameter.device for parameter in module.parameters()), None)
-    return build(module, bits_of).to(device)
+    return build(module, bits_of)
 
 
 def _compared(model: nn.Module, images: Tensor, others: Mapping[nn.Module, nn.Module]) -> dict[nn.Module, str]:
@@ -109,26 +109,25 @@ class _Dependence(Observer):
     def __init__(self, layers: Mapping[nn.Module, str], images: Tensor) -> None:
         super().__init__()
         self.layers = layers
-        self.images = memory_of(images)
-        self.last: dict[Memory | None, frozenset[str]] = {self.images: frozenset()}
+        (self.images,) = memories([images])
+        self.last: dict[Memory, frozenset[str]] = {self.images: frozenset()}
 
     def met(self, tensors: Sequence[Tensor]) -> list[frozenset[str]]:
         """Of each tensor that comes from the images, the layers met last. Whole numbers and truths end the way: what
         they choose is not computed from them."""
-        memories = [memory_of(tensor) for tensor in tensors if tensor.is_floating_point()]
-        return [self.last[memory] for memory in memories if memory in self.last]
+        known = memories([tensor for tensor in tensors if tensor.is_floating_point()])
+        return [self.last[memory] for memory in known if memory in self.last]
 
     def happened(self, operation: Operation) -> None:
-        if self.images in map(memory_of, operation.writes):
+        if self.images in memories(operation.writes):
             raise InputError("the detector writes into its input: let forward work on a copy (images = images.clone())")
         if met := self.met(operation.reads):
-            for tensor in (*operation.results, *operation.writes):
-                if tensor.is_floating_point():
-                    self.last[memory_of(tensor)] = frozenset().union(*met)
+            made = [tensor for tensor in (*operation.results, *operation.writes) if tensor.is_floating_point()]
+            self.last |= dict.fromkeys(memories(made), frozenset().union(*met))
 
     def left(self, visit: Visit, outputs: list[Tensor]) -> None:
         if visit.module in self.layers and self.met(visit.inputs):
-            self.last |= {memory_of(output): frozenset([self.layers[visit.module]]) for output in outputs}
+            self.last |= dict.fromkeys(memories(outputs), frozenset([self.layers[visit.module]]))
 
 
 class _Edges(_Dependence):
@@ -161,27 +160,27 @@ class _Products(_Edges):
         self.names = {module: name or FORWARD for name, module in model.named_modules()}
         self.outside: dict[str, str] = {}
         self.read_outside: set[nn.Module] = set()
-        self.owners: dict[Memory | None, set[nn.Module]] = {}
+        self.owners: dict[Memory, set[nn.Module]] = {}
         for layer in layers:
-            for parameter in layer.parameters():
-                self.owners.setdefault(memory_of(parameter), set()).add(layer)
+            for memory in memories([*layer.parameters()]):
+                self.owners.setdefault(memory, set()).add(layer)
 
     def happened(self, operation: Operation) -> None:
         super().happened(operation)
-        for tensor in operation.reads:
-            owners = self.owners.get(memory_of(tensor), set())
+        for memory in memories(operation.reads):
+            owners = self.owners.get(memory, set())
             if owners and not self.within(owners):
                 self.read_outside |= owners
         product = operation.name in _MATRIX_PRODUCTS or any(part in operation.name for part in _PRODUCTS)
-        if product and not self.within(set(self.layers)) and self.met(operation.reads):
+        if product and not self.within(self.layers) and self.met(operation.reads):
             module = self.path[-1].module
             said = f"{type(module).__name__} calls {operation.name} itself, not through a known layer"
             self.outside[self.names[module]] = said
 
     def left(self, visit: Visit, outputs: list[Tensor]) -> None:
         super().left(visit, outputs)
-        weight, known = getattr(visit.module, "weight", None), isinstance(visit.module, nn.Embedding)
-        if isinstance(weight, Tensor) and weight.ndim > 1 and not known and not self.within(set(self.layers)):
+        weight, known = getattr(visit.module, "weight", None), isinstance(visit.module, _ELEMENTWISE)
+        if isinstance(weight, Tensor) and weight.ndim > 1 and not known and not self.within(self.layers):
             said = f"{type(visit.module).__name__} is no layer that is known here"
             self.outside.setdefault(self.names[visit.module], said)
 

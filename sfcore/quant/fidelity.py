@@ -28,7 +28,7 @@ def require_same(detector: Detector, model: Detector, images: Tensor) -> None:
     Raises:
         InputError: the outputs of a head differ; the message names the first module that does.
     """
-    head, apart = worst_head(detector, _run(detector, images), _run(model, images))
+    head, apart = worst_head(_run(detector, images), _run(model, images))
     if apart <= ALLOWED or _same_in_double(detector, model, images):
         return
     raise InputError(
@@ -46,13 +46,13 @@ def _run(model: Detector, images: Tensor) -> Outputs:
         return model(images.clone())
 
 
-def worst_head(detector: Detector, expected: Outputs, found: Outputs) -> tuple[str, float]:
+def worst_head(expected: Outputs, found: Outputs) -> tuple[str, float]:
     """The head of which a channel differs most, and how far, as a share of that channel's largest value."""
     apart: dict[str, float] = {}
-    for head in detector.heads:
-        axis = 1 if head.layout == "grid" else -1
-        channels = zip(*(outputs[head.name].movedim(axis, 0) for outputs in (found, expected)), strict=True)
-        apart[head.name] = max(difference(one, other) for one, other in channels)
+    for name, value in expected.items():
+        axis = 1 if value.ndim == 4 else -1
+        channels = zip(found[name].movedim(axis, 0), value.movedim(axis, 0), strict=True)
+        apart[name] = max((difference(one, other) for one, other in channels), default=0.0)
     worst = max(apart, key=lambda name: apart[name])
     return worst, apart[worst]
 
@@ -61,19 +61,18 @@ def _same_in_double(detector: Detector, model: Detector, images: Tensor) -> bool
     """Whether the two compute the same in float64; False where they cannot compute in it."""
     try:
         expected, found = (_run(copied(each).double(), images.double()) for each in (detector, model))
-        return worst_head(detector, expected, found)[1] <= ALLOWED_DOUBLE
+        return worst_head(expected, found)[1] <= ALLOWED_DOUBLE
     except RuntimeError:
         return False
 
 
 def _first_apart(detector: Detector, model: Detector, images: Tensor) -> str:
-    """The module that returns first whose results differ; layers with a norm folded into them differ rightly."""
+    """The module that returns first whose results differ; of what was replaced, a layer with a norm folded into it
+    differs rightly."""
     expected, found = (_results(each, images[:1]) for each in (detector, model))
-    folded = {name.rpartition(".")[0] for name in found if isinstance(model.get_submodule(name), nn.Identity)}
     for name, results in expected.items():
         apart = name in found and not all(map(all_same, found[name], results))
-        inner = type(model.get_submodule(name)) is not type(detector.get_submodule(name))
-        if apart and not inner and name not in folded:
+        if apart and type(model.get_submodule(name)) is type(detector.get_submodule(name)):
             return f"the module {name} ({type(detector.get_submodule(name)).__name__})" if name else "its forward"
     return "its forward"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +66,7 @@ class Observer:
     def happened(self, operation: Operation) -> None:
         """An operation was carried out."""
 
-    def within(self, modules: set[nn.Module]) -> bool:
+    def within(self, modules: Container[nn.Module]) -> bool:
         """Whether one of some modules is being called."""
         return any(visit.module in modules for visit in self.path)
 
@@ -99,6 +99,11 @@ def memory_of(tensor: Tensor) -> Memory | None:
         return StorageWeakRef(tensor.untyped_storage())
     except (NotImplementedError, RuntimeError):
         return None
+
+
+def memories(tensors: Sequence[Tensor]) -> list[Memory]:
+    """Where the values of some tensors lie, as far as they have memory of their own."""
+    return [memory for tensor in tensors if (memory := memory_of(tensor)) is not None]
 
 
 def tensors_in(tree: Any) -> list[Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sfcore.quant.copies import become
-from sfcore.quant.flow import Memory, Observer, Operation, Visit, memory_of, observe
+from sfcore.quant.flow import Memory, Observer, Operation, Visit, memories, memory_of, observe
 from sfcore.quant.layers.base import HOOKED, departure, has_hooks
 from sfcore.quant.same import same
 
@@ -82,9 +82,8 @@ class _Pass(Observer):
         kind = next((kind for kind in FOLDABLE if isinstance(module, kind)), None)
         if why := departure(module, kind) if kind else HOOKED if has_hooks(module) else "":
             self.wrong[module] = why
-        for value in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-            if memory := memory_of(value):
-                self.owners[memory].add(module)
+        for memory in memories([*module.parameters(recurse=False), *module.buffers(recurse=False)]):
+            self.owners[memory].add(module)
 
     def entered(self, visit: Visit) -> None:
         if not is_batch_norm(visit.module):
@@ -102,10 +101,12 @@ class _Pass(Observer):
     def read(self, tensor: Tensor, norm: Visit | None) -> None:
         """A tensor is read within a call of a norm, or elsewhere."""
         memory = memory_of(tensor)
+        if memory is None:
+            return
         if memory in self.outputs:
             own = norm is not None and self.calls[norm.module][-1] == (norm, memory)
             self.outputs[memory].readers.add(norm if own else None)
-        owners = self.owners.get(memory) if memory else None
+        owners = self.owners.get(memory)
         if owners and not self.within(owners):
             self.wrong |= dict.fromkeys(owners, "its weights are also read outside of it")
 

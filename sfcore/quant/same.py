@@ -17,6 +17,8 @@ def difference(found: Tensor, expected: Tensor) -> float:
     """
     if found.shape != expected.shape:
         return float("inf")
+    if not expected.is_floating_point():
+        found, expected = found.double(), expected.double()
     alike = (found == expected) | (found.isnan() & expected.isnan())
     apart = (found - expected).abs().masked_fill(alike, 0.0)
     if not apart.numel():

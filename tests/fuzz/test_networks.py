@@ -59,7 +59,7 @@ def test_a_copy_with_its_quantizers_off_computes_the_same_or_is_refused(detector
             assert "module" in str(error) or "forward" in str(error)
             return
     with full_precision(model):
-        apart = worst_head(detector, expected, outputs(model, images))[1]
+        apart = worst_head(expected, outputs(model, images))[1]
     found["wrong" if apart > NEAR else "right"] += 1
     found["with something left in full precision"] += bool(model.full_precision)
     assert apart <= NEAR, f"apart by {apart}: {model.full_precision}"

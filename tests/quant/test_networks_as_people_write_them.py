@@ -59,7 +59,7 @@ class Written(TwoLanes):
 def apart(detector: Detector, model: Detector) -> float:
     images = detector.preprocess([render(seed).image for seed in (3, 4)])
     with torch.no_grad(), full_precision(model):
-        return worst_head(detector, detector(images), model(images))[1]
+        return worst_head(detector(images), model(images))[1]
 
 
 def norms(model: nn.Module) -> list[str]:
