@@ -14,7 +14,7 @@ from sfcore.errors import InputError
 from sfcore.quant.calibrators import CALIBRATORS, Calibrator, Grid
 from sfcore.quant.convert import convert
 from sfcore.quant.copies import copied
-from sfcore.quant.fidelity import require_same
+from sfcore.quant.fidelity import explained, require_same
 from sfcore.quant.hooks import hooks
 from sfcore.quant.inference import in_batches
 from sfcore.quant.layers import QuantLayer
@@ -59,17 +59,18 @@ def quantize(
             compute the same with quantization off (the message names the module).
     """
     of_weights, of_activations = CALIBRATORS[weights], CALIBRATORS[activations]
-    model = convert(detector, scheme)
-    with full_precision(model):
-        require_same(detector, model, batches[0][:CHECKED])
-    calibrate_weights(model, of_weights)
-    calibrate_activations(model, batches, of_activations, progress)
-    if not bias_correction:
-        return model
-    corrected = copied(model)
-    most = BIAS_BYTES // _largest_output(model, batches[0][:1])
-    correct_biases(corrected, _first_images(batches, min(BIAS_IMAGES, max(most, 1))))
-    return _least_harmed(detector, (corrected, model), _first_images(batches, JUDGED))
+    with explained(detector):
+        model = convert(detector, scheme)
+        with full_precision(model):
+            require_same(detector, model, batches[0][:CHECKED])
+        calibrate_weights(model, of_weights)
+        calibrate_activations(model, batches, of_activations, progress)
+        if not bias_correction:
+            return model
+        corrected = copied(model)
+        most = BIAS_BYTES // _largest_output(model, batches[0][:1])
+        correct_biases(corrected, _first_images(batches, min(BIAS_IMAGES, max(most, 1))))
+        return _least_harmed(detector, (corrected, model), _first_images(batches, JUDGED))
 
 
 @torch.no_grad()

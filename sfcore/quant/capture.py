@@ -84,9 +84,12 @@ def captured(model: Detector, name: str, calls: int, images: Tensor) -> list[Cal
 
 @contextmanager
 def watching(modules: Iterable[nn.Module], before: Hook, after: Hook) -> Iterator[None]:
-    """Within the block ``before`` (module, args, kwargs) and ``after`` (module, args, output) see every forward."""
+    """Within the block ``before`` (module, args, kwargs) and ``after`` (module, args, output) see every forward; not of
+    scripted modules, which take no hooks."""
     handles = []
     for module in modules:
+        if isinstance(module, torch.jit.ScriptModule):
+            continue
         handles += [module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)]
     try:
         yield

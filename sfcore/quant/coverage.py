@@ -72,6 +72,9 @@ def quantized(module: nn.Module, bits_of: BitsOf) -> nn.Module:
     if build is None:
         assert kind is not None  # it is a candidate
         raise InputError(departure(module, kind))
+    for name, parameter in module.named_parameters():
+        if parameter.dtype not in (torch.float32, torch.float64):
+            raise InputError(f"its {name} is of {parameter.dtype}: only float32 and float64 are quantized")
     return build(module, bits_of)
 
 

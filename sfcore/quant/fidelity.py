@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +16,28 @@ from sfcore.quant.same import all_same, difference
 
 ALLOWED = 1e-4  # of a channel's largest value: rounding of float32 through all layers stays below it
 ALLOWED_DOUBLE = 1e-6  # the same computed in float64, asked where float32 is not enough to tell
+
+# What a network raises that cannot be run; not what asks the work to stop.
+_RAISED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+@contextmanager
+def explained(detector: Detector) -> Iterator[None]:
+    """Turn whatever a user's network raises while its copy is made and run into one line.
+
+    Raises:
+        InputError: an error was raised.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except _RAISED as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{type(detector).__name__} cannot be quantized, for a copy of it does not run ({why}): write that part "
+            "otherwise, and try it with sfcore check-detector"
+        ) from error
 
 
 @torch.no_grad()
@@ -83,7 +108,8 @@ def _results(model: Detector, images: Tensor) -> dict[str, list[list[Tensor]]]:
     results: dict[str, list[list[Tensor]]] = {}
 
     def after(module: nn.Module, _: object, output: object) -> None:
-        results.setdefault(names[module], []).append([value.clone() for value in outputs_of(output)])
+        kept = [value.clone() for value in outputs_of(output) if not value.is_nested]
+        results.setdefault(names[module], []).append(kept)
 
     with watching(names, lambda *_: None, after):
         _run(model, images)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
@@ -24,9 +24,31 @@ def make_plain(model: nn.Module) -> None:
         _without_hooks(module)
         if isinstance(module, nn.TransformerEncoderLayer):
             module.activation_relu_or_gelu = 0
-        if isinstance(module, nn.TransformerEncoder):
-            module.use_nested_tensor = False
+        if type(module) is nn.TransformerEncoder and module.use_nested_tensor:
+            module.__class__ = UnfusedEncoder
     model.requires_grad_(False)
+
+
+class UnfusedEncoder(nn.TransformerEncoder):
+    """What ``nn.TransformerEncoder`` computes in evaluation, where it packs sequences without what is padded at their
+    ends, layer by layer: what is padded comes out as 0."""
+
+    def forward(
+        self,
+        src: Tensor,
+        mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool | None = None,
+    ) -> Tensor:
+        """As in torch. ``is_causal`` only says of ``mask`` what it holds."""
+        x = src
+        for layer in self.layers:
+            x = layer(x, src_mask=mask, src_key_padding_mask=src_key_padding_mask)
+        if src_key_padding_mask is not None and src.ndim == 3:
+            padded = src_key_padding_mask != 0
+            at_ends = (padded[:, 1:] >= padded[:, :-1]).all()  # else torch does not pack, and computes all positions
+            x = x.masked_fill((padded & at_ends).unsqueeze(-1), 0.0)
+        return x if self.norm is None else self.norm(x)
 
 
 def _without_hooks(module: nn.Module) -> None:

@@ -189,6 +189,43 @@ def test_a_layer_is_quantized_as_it_is_or_left_and_said(layer: nn.Module, why: s
     assert apart(detector, model) < 1e-5
 
 
+@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize("norm", [None, nn.LayerNorm(8)])
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_an_encoder_that_packs_padded_sequences_is_quantized(ends: bool, norm: nn.Module | None):
+    def flow(d: Written, x: Tensor) -> Tensor:
+        tokens = x.flatten(2).transpose(1, 2)
+        padded = torch.arange(tokens.shape[1]).expand(tokens.shape[:2]) >= tokens.shape[1] - 9
+        return d.encoder(tokens, src_key_padding_mask=padded if ends else padded.flip(1)).transpose(1, 2).unsqueeze(3)
+
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    detector = Written(flow, encoder=nn.TransformerEncoder(layer, 2, norm))
+    model = convert(detector, W8A8)
+    assert not model.full_precision and "encoder.layers.1.linear2.input_quantizer" in dict(quantizers(model))
+    assert apart(detector, model) < 1e-5
+
+
+def test_a_network_that_does_not_run_is_said_in_one_line():
+    detector = Written(lambda d, x: d.conv(x) @ x)
+    with pytest.raises(InputError, match="Written cannot be quantized, for a copy of it does not run"):
+        convert(detector, W8A8)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script. is deprecated")
+def test_scripted_parts_stay_and_are_said():
+    detector = Written(lambda d, x: d.conv(d.part(x)), part=torch.jit.script(nn.Sequential(nn.Conv2d(8, 8, 1))))
+    model = convert(detector, W8A8)
+    assert list(model.full_precision) == ["forward"] and isinstance(model.get_submodule("conv"), QuantLayer)
+    assert apart(detector, model) < 1e-5
+
+
+def test_layers_in_half_precision_stay_and_are_said():
+    detector = Written(lambda d, x: d.conv(d.half(x.bfloat16()).float()), half=nn.Conv2d(8, 8, 1).bfloat16())
+    model = convert(detector, W8A8)
+    assert list(model.full_precision) == ["half"] and "bfloat16" in model.full_precision["half"]
+    assert apart(detector, model) < 1e-5
+
+
 def test_what_a_detector_multiplies_itself_is_said():
     detector = Written(
         lambda d, x: functional.conv2d(d.conv(x), d.weight),
