@@ -220,9 +220,9 @@ def test_scripted_parts_stay_and_are_said():
 
 
 def test_layers_in_half_precision_stay_and_are_said():
-    detector = Written(lambda d, x: d.conv(d.half(x.bfloat16()).float()), half=nn.Conv2d(8, 8, 1).bfloat16())
+    detector = Written(lambda d, x: d.conv(d.coarse(x.bfloat16()).float()), coarse=nn.Conv2d(8, 8, 1).bfloat16())
     model = convert(detector, W8A8)
-    assert list(model.full_precision) == ["half"] and "bfloat16" in model.full_precision["half"]
+    assert list(model.full_precision) == ["coarse"] and "bfloat16" in model.full_precision["coarse"]
     assert apart(detector, model) < 1e-5
 
 
