@@ -12,10 +12,10 @@ from threading import Lock
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import SafetensorError
 
 from sfcore.errors import InputError
+from sfcore.tensors import read_about, read_tensors
 
 EXPORT = "Export it with safetensors.torch.save_file(model.state_dict(), ...)"
 MOST_NAMES = 500  # foreign ones in a file, which is read once more for each
@@ -49,7 +49,7 @@ def read_content(path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path}: check the path")
     try:
-        return load_file(path) if _is_safetensors(path) else _unpickled(path)
+        return read_tensors(path) if _is_safetensors(path) else _unpickled(path)
     except SafetensorError as error:
         raise InputError(
             f"{path} is no readable safetensors file ({_short(error)}): copy or export it again"
@@ -70,8 +70,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     try:
         if not _is_safetensors(path):
             return {}
-        with safe_open(path, "pt") as file:
-            return dict(file.metadata() or {})
+        return read_about(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"{path} is no readable safetensors file ({_short(error)}): check the path") from error
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
@@ -38,6 +38,7 @@ from sfcore.errors import InputError
 from sfcore.files import Stamp, explained, stamp, write_atomic, write_json
 from sfcore.runs.lines import JsonLines
 from sfcore.runs.spec import RunSpec
+from sfcore.tensors import read_about, read_tensors
 
 FORMAT = 1  # of the run folder; raise it when older code could not read what newer code writes
 Status = Literal["queued", "running", "stopped", "done", "failed"]
@@ -237,8 +238,7 @@ class RunFolder:
         if not path.is_file():
             raise InputError(f"{path} does not exist: the run has not come that far (resume it: sfcore runs resume)")
         try:
-            with safe_open(path, "pt") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}, json.loads(file.metadata()["note"])  # noqa: SIM118
+            return read_tensors(path), json.loads(read_about(path)["note"])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error}): delete it and resume the run") from error
 

@@ -27,8 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
@@ -36,6 +35,7 @@ from sfcore.detectors.registry import create
 from sfcore.errors import InputError
 from sfcore.files import Stamp, explained, stamp, write_atomic
 from sfcore.sensitivity.elements import Grain, element_map
+from sfcore.tensors import read_about, read_tensors
 
 MOST_KEPT = 200  # maps; those not looked at for longest go first
 WAITED = 30.0  # seconds after the last touch for which somebody counts as waiting
@@ -75,17 +75,14 @@ class Task:
         return found.hexdigest()[:32]
 
     def write(self, path: Path) -> None:
-        rest = {"detector": self.detector, "weights": str(self.weights or ""), "key": self.key or "", "head": self.head}
-        rest |= {"level": repr(self.level), "grain": json.dumps(asdict(self.grain))}
-        write_atomic(path, save({name: value.contiguous() for name, value in self.outputs.items()}, rest))
+        about = [self.detector, self.head, self.level, asdict(self.grain), str(self.weights or ""), self.key]
+        # As JSON, which is ASCII: a path need not be text.
+        write_atomic(path, save({k: v.contiguous() for k, v in self.outputs.items()}, {"about": json.dumps(about)}))
 
     @classmethod
     def read(cls, path: Path) -> Task:
-        with safe_open(path, "pt") as file:
-            rest = file.metadata()
-        weights, grain = Path(rest["weights"]) if rest["weights"] else None, Grain(**json.loads(rest["grain"]))
-        level, key = float(rest["level"]), rest.get("key") or None
-        return cls(rest["detector"], weights, load_file(path), rest["head"], level, grain, key)
+        detector, head, level, grain, weights, key = json.loads(read_about(path)["about"])
+        return cls(detector, Path(weights) if weights else None, read_tensors(path), head, level, Grain(**grain), key)
 
 
 def ask(folder: Path, task: Task) -> Tensor | float:
@@ -100,7 +97,7 @@ def ask(folder: Path, task: Task) -> Tensor | float:
         folder.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             os.utime(found)
-            return load_file(found)["map"]
+            return read_tensors(found)["map"]
         with suppress(FileNotFoundError):
             reason = failed.read_text(encoding="utf-8")
             failed.unlink()
