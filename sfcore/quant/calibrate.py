@@ -14,7 +14,7 @@ from sfcore.errors import InputError
 from sfcore.quant.calibrators import CALIBRATORS, Calibrator, Grid
 from sfcore.quant.convert import convert
 from sfcore.quant.copies import copied
-from sfcore.quant.fidelity import explained, require_same
+from sfcore.quant.fidelity import require_same, said_of
 from sfcore.quant.hooks import hooks
 from sfcore.quant.inference import in_batches
 from sfcore.quant.layers import QuantLayer
@@ -59,7 +59,7 @@ def quantize(
             compute the same with quantization off (the message names the module).
     """
     of_weights, of_activations = CALIBRATORS[weights], CALIBRATORS[activations]
-    with explained(detector):
+    with said_of(detector):
         model = convert(detector, scheme)
         with full_precision(model):
             require_same(detector, model, batches[0][:CHECKED])

@@ -42,9 +42,14 @@ class Call:
         return outputs_of(module(*args, **kwargs))
 
 
+def tensors_in(tree: Any) -> list[Tensor]:
+    """The tensors in any nesting of tuples, lists and dictionaries."""
+    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
 def outputs_of(result: Any) -> list[Tensor]:
     """The floating-point tensors in what a module returned: a tensor, or any nesting of tuples, lists and dicts."""
-    return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+    return [leaf for leaf in tensors_in(result) if leaf.is_floating_point()]
 
 
 def call_of(args: Any, kwargs: Any) -> Call:

@@ -16,7 +16,7 @@ from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.quant.copies import become, copied
 from sfcore.quant.coverage import edge_layers, quantizable, quantized
-from sfcore.quant.fidelity import explained, require_same
+from sfcore.quant.fidelity import require_same, said_of
 from sfcore.quant.folding import fold_batch_norm
 from sfcore.quant.layers.base import Bits
 from sfcore.quant.plain import make_plain
@@ -36,7 +36,7 @@ def convert(detector: Detector, scheme: Scheme) -> Detector:
         InputError: nothing of the detector can be quantized, it writes into its input, or its copy would not compute
             the same with quantization off (the message names the module), or not run at all.
     """
-    with explained(detector):
+    with said_of(detector):
         return _converted(detector, scheme)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from typing import TypeVar
 
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+from torch import nn
+
+from sfcore.quant.capture import tensors_in
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -16,8 +17,8 @@ def copied(module: M) -> M:
     computed = {
         id(value): value.detach().clone()
         for each in module.modules()
-        for value in pytree.tree_leaves(vars(each))
-        if isinstance(value, Tensor) and not value.is_leaf
+        for value in tensors_in(vars(each))
+        if not value.is_leaf
     }
     return copy.deepcopy(module, computed)
 

@@ -22,7 +22,7 @@ _RAISED = (ArithmeticError, AssertionError, AttributeError, LookupError, Runtime
 
 
 @contextmanager
-def explained(detector: Detector) -> Iterator[None]:
+def said_of(detector: Detector) -> Iterator[None]:
     """Turn whatever a user's network raises while its copy is made and run into one line.
 
     Raises:

@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sfcore.quant.capture import watching
+from sfcore.quant.capture import tensors_in, watching
 
 Memory = StorageWeakRef  # where values lie: what views share, and no later tensor gets while this is kept
 
@@ -104,11 +103,6 @@ def memory_of(tensor: Tensor) -> Memory | None:
 def memories(tensors: Sequence[Tensor]) -> list[Memory]:
     """Where the values of some tensors lie, as far as they have memory of their own."""
     return [memory for tensor in tensors if (memory := memory_of(tensor)) is not None]
-
-
-def tensors_in(tree: Any) -> list[Tensor]:
-    """The tensors in any nesting of tuples, lists and dictionaries."""
-    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 class _Operations(TorchDispatchMode):
