@@ -39,3 +39,8 @@ def lstr_weights(real_data: Path) -> Path:
 def lstr(lstr_weights: Path) -> Detector:
     """LSTR with its published weights; shared, so never change it."""
     return registry.create("lstr-r18s", lstr_weights)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--every-run``: the whole list of recorded runs, which takes minutes, rather than one of each method."""
+    parser.addoption("--every-run", action="store_true", help="repeat every recorded run, not one of each method")
