@@ -12,7 +12,7 @@ import torch
 from streamlit.delta_generator import DeltaGenerator
 
 from app import sources
-from app.forecast import about
+from app.run_estimate import about
 from app.session import (
     PATHS,
     DetectorChoice,
@@ -29,9 +29,9 @@ from app.style import Bar
 from sfcore.datasets.dataset import Frame, spread
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.errors import InputError
-from sfcore.lanes import Lanes
 from sfcore.quant import Scheme, quantize
 from sfcore.resources import sample_data
+from sfcore.tasks.lanes import Lanes
 
 SCHEMES = ("W8A8", "W8A4", "W4A4")
 CHOSEN, SAMPLES = "chosen images", "sample scenes"  # what it is calibrated on

@@ -8,16 +8,15 @@ from pathlib import Path
 
 from app import results
 from app.calibration import Calibration
-from app.explore import Moved
+from app.perturbation import Moved
 from app.session import Studio, remembered, size_of, written
 from app.style import Bar
-from app.verdicts import Comparison, Model, compared, judge
 from sfcore.datasets.dataset import Frame
-from sfcore.distortion import distortion
 from sfcore.errors import InputError
-from sfcore.lanes import Lanes, cat
+from sfcore.present.model_comparison import Comparison, Model, compared, judge
 from sfcore.runs import RunFolder
 from sfcore.runs.results import ModelName
+from sfcore.tasks.lanes import Lanes, cat, distortion
 
 
 class Contender(Model):

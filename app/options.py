@@ -12,19 +12,19 @@ from typing import Any
 import streamlit as st
 
 from app import style
-from app.efforts import PUBLISHED, described, efforts, preset, usual
 from app.session import forget_unknown, weights_of
-from app.shipped import ships
 from sfcore.datasets.images import find_images
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.names import printable
 from sfcore.quant.methods import methods
+from sfcore.quant.methods.effort import PUBLISHED, described, efforts, preset, usual
+from sfcore.quant.methods.recipe import GRANULARITIES, LEARNABLE, OF_THE_NET, SCHEDULES, SELECTIONS, Recipe
 from sfcore.quant.objectives import OBJECTIVES
-from sfcore.quant.recipe import GRANULARITIES, LEARNABLE, OF_THE_NET, SCHEDULES, SELECTIONS, Recipe
 from sfcore.quant.scheme import Scheme
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec
+from sfcore.runs.shipped import ships
 
 MAIN = ("k", "lam", "iterations", "batch", "learning_rate")  # shown at once; the others behind "More options"
 LABELS = {

@@ -10,20 +10,20 @@ from typing import Any
 import streamlit as st
 import torch
 
-from app.figures import road
 from app.session import PATHS, Studio, canvas_of, forget_unknown, image_of, weights_of, written
-from app.shipped import shipped
 from app.widgets.links import keep, recall
 from sfcore import files
 from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.files import Stamp
-from sfcore.lanes import Lanes
+from sfcore.present.figures import road
 from sfcore.runs import RunFolder, default_root, list_runs, trash
 from sfcore.runs.results import FILES, ModelName, load_model, models_of
+from sfcore.runs.shipped import shipped
 from sfcore.runs.trash import Deleted
 from sfcore.sensitivity.noise import relative_noise
+from sfcore.tasks.lanes import Lanes
 
 OWN = "own runs"  # names of the runs on uploads that this visitor may see
 IN_LINK = ("run", "against")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 # Modules that declare Streamlit's caches are not among them: those want a running server.
-WARM = ("pandas", "plotly.graph_objects", "app.figures.road", "sfcore.runs")
+WARM = ("pandas", "plotly.graph_objects", "sfcore.present.figures.road", "sfcore.runs")
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ import numpy as np
 import streamlit as st
 import torch
 
-from app.figures import road
 from app.style import Bar
 from app.uploads import Uploads
 from sfcore.datasets.dataset import Dataset, Frame, spread
@@ -27,8 +26,9 @@ from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import create, entries, entry, weights_keys
 from sfcore.errors import InputError
 from sfcore.files import Stamp, stamp
-from sfcore.lanes import Lanes
+from sfcore.present.figures import road
 from sfcore.runs import RunSpec
+from sfcore.tasks.lanes import Lanes
 
 T = TypeVar("T")
 

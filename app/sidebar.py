@@ -28,9 +28,9 @@ from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import FORMATS
 from sfcore.detectors.registry import Entry, entries, entry
 from sfcore.errors import InputError
-from sfcore.export.pictures import SLIMMEST
 from sfcore.files import stamp
 from sfcore.names import printable
+from sfcore.present.pictures import SLIMMEST
 from sfcore.resources import sample_data
 
 SOURCES = ("Samples", "Upload", "Folder")

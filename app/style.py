@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.figures.colours import FULL, MOVED, PARTS
+from sfcore.colours import FULL, MOVED, PARTS
 
 PATIENCE = 0.4  # seconds before a progress bar is worth showing
 STATIC = Path(__file__).with_name("static")

@@ -13,7 +13,7 @@ from pathlib import Path
 from app import results
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, RunSpec, launch, unused
-from sfcore.runs.labels import Labels, labels, write_labels
+from sfcore.runs.tags import Labels, labels, write_labels
 
 PREFIX = "sweep "  # of the tag that keeps the runs of a sweep together
 MOST = 64  # runs of one sweep

@@ -9,21 +9,20 @@ import numpy as np
 import torch
 
 from app import results, sources
-from app.explore import LEVELS, Moved, scores_at, with_noise
-from app.figures import maps, road
-from app.figures.captions import captioned
+from app.perturbation import LEVELS, Moved, scores_at, with_noise
 from app.session import DetectorChoice, Studio, remembered
-from app.shipped import shipped
 from sfcore.detectors.base import Image
-from sfcore.distortion import distortion
-from sfcore.evaluation.agreement import Agreement, agreement
-from sfcore.lanes import cat
+from sfcore.present.figures import maps, road
+from sfcore.present.figures.captions import captioned
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder
 from sfcore.runs.results import ModelName
+from sfcore.runs.shipped import shipped
 from sfcore.sensitivity.curves import Curves
 from sfcore.sensitivity.elements import Grain, element_map
 from sfcore.sensitivity.noise import Noise
+from sfcore.tasks.lanes import cat, distortion
+from sfcore.tasks.lanes.agreement import Agreement, agreement
 
 ROAD = "16-arrow.jpg"  # all its lanes are found at full precision, and 4 bits move most of them
 LEVEL = LEVELS[20]  # 10 %: noise on each head in turn

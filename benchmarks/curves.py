@@ -27,10 +27,10 @@ from sfcore.datasets.images import find_images, read_images
 from sfcore.datasets.scenes import render
 from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import create
-from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 from sfcore.sensitivity.noise import unit_noise
+from sfcore.tasks.lanes import distortion
 
 FORWARD_BATCH = 8
 

@@ -24,10 +24,10 @@ from sfcore.detectors.base import Detector
 from sfcore.detectors.registry import create
 from sfcore.memory import keep_freed_memory
 from sfcore.quant import Scheme, quantize
-from sfcore.quant.engine import Tuner
 from sfcore.quant.inference import channels_last, run
 from sfcore.quant.methods import methods
-from sfcore.quant.recipe import Recipe
+from sfcore.quant.methods.recipe import Recipe
+from sfcore.quant.reconstruct.engine import Tuner
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 
 ROUNDS = 9

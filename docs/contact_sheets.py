@@ -16,8 +16,8 @@ import numpy as np
 from sfcore.datasets.images import find_images, read_images
 from sfcore.detectors.base import Image
 from sfcore.detectors.registry import create
-from sfcore.export.pictures import contact_sheet, draw_lanes, save_png
-from sfcore.lanes import Polyline
+from sfcore.present.pictures import contact_sheet, draw_lanes, save_png
+from sfcore.tasks.lanes import Polyline
 
 COLUMNS = 4
 

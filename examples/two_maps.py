@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints
 from sfcore.detectors.layers import MatMul
 from sfcore.detectors.registry import register
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 
 STRIDE = 2  # pixels of the input per cell of the maps
 MOST, LEAST_ROWS = 8, 12  # lanes of an image; rows that a lane must cover

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints
 from sfcore.detectors.registry import register
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 
 LANES, STRIDE = 8, 4
 SLOTS = tuple(f"slot {i + 1}" for i in range(LANES))

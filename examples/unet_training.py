@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.lanes import Lanes, Polyline
+from sfcore.tasks.lanes import Lanes, Polyline
 from sfcore.training.objective import Targets, register
 
 HALF = 4  # lanes on each side of the vehicle

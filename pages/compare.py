@@ -11,23 +11,32 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import calibration, reporting, results, show, sources, style
+from app import calibration, displays, report_download, results, sources, style
 from app.calibration import Calibration
 from app.comparison import Contender, OnTheSpot, compare, contenders
-from app.figures import charts, clips, road, scores
-from app.figures.colours import LABEL, PARTS
 from app.session import Studio, forget_unknown, image_hash, studio, written
-from app.shipped import ships
-from app.verdicts import Comparison, Verdict, draw, labelled_lanes, seen, seen_in_calibration, series, title
 from app.widgets.compare_slider import compare_slider
 from app.widgets.frame_strip import Tile, frame_strip
 from app.widgets.player import blink
+from sfcore.colours import LABEL, PARTS
 from sfcore.datasets.dataset import Frame, spread
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
 from sfcore.evaluation.metric import nothing_to_find
 from sfcore.names import printable
+from sfcore.present.figures import charts, clips, road, scores
+from sfcore.present.model_comparison import (
+    Comparison,
+    Verdict,
+    draw,
+    labelled_lanes,
+    seen,
+    seen_in_calibration,
+    series,
+    title,
+)
 from sfcore.runs import RunFolder
+from sfcore.runs.shipped import ships
 
 VIEWS = ("Slider", "Side by side", "Blink", "Clip")
 ORDERS = ("distortion", "labels")
@@ -130,7 +139,7 @@ def bars(models: Sequence[Contender], found: Comparison) -> None:
         )  # fmt: skip
     bars = series(models, found, figure)
     named = f"{title(figure)}, against {'labels' if found.labelled else 'full precision'}"
-    show.chart(
+    displays.chart(
         scores.by_scenario(bars, named), key="by-scenario",
         alt=f"{title(figure)} of each model, in total and by scenario",
         table=pd.DataFrame({each.name: each.values for each in bars}).rename_axis("scenario").reset_index(),
@@ -256,7 +265,7 @@ def picture(view: Studio, chosen: Look, frame: Frame) -> None:
                 column.image(jpeg, name, width="stretch", alt=f"Lanes of {name} on {printable(frame.name)}")
         else:
             {"Slider": compare_slider, "Blink": blink}[chosen.view](left, right, *names, key=chosen.view)
-        show.saved(dict(zip(names, both, strict=True)), f"lanes {printable(Path(frame.name).stem)}")
+        displays.saved(dict(zip(names, both, strict=True)), f"lanes {printable(Path(frame.name).stem)}")
 
 
 def frame_numbers(view: Studio, models: Sequence[Contender], found: Comparison, frame: Frame) -> None:
@@ -266,7 +275,7 @@ def frame_numbers(view: Studio, models: Sequence[Contender], found: Comparison, 
     parts = [model.moved(view, frame.image).distortion.parts() for model in models[1:]]
     each = {part: [float(values[part][0]) for values in parts] for part in PARTS}
     figure = charts.split_bars([model.name for model in models[1:]], each)
-    show.chart(
+    displays.chart(
         figure, key="frame-parts", alt="Distortion of this frame by part",
         table=pd.DataFrame(each, index=[model.name for model in models[1:]]).rename_axis("model").reset_index(),
     )  # fmt: skip
@@ -316,7 +325,7 @@ def of_runs(view: Studio, run: RunFolder, places: Sequence[DeltaGenerator]) -> C
     runs = (run, second) if second else (run,)
     with last:
         if st.button("Report", icon=":material/description:", width="stretch", help="All of this in one HTML file."):
-            reporting.ask(runs, frames)
+            report_download.ask(runs, frames)
     return Choice(contenders(run, second), frames, runs)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import calibration, results, show, sources, style
+from app import calibration, displays, results, sources, style
 from app.calibration import Calibration
-from app.figures.curves import noise_score, side_by_side
 from app.session import DetectorChoice, Studio, forget_unknown, outputs_of_all, remembered, studio
 from sfcore.detectors.registry import entries
 from sfcore.errors import InputError
 from sfcore.names import printable
+from sfcore.present.figures.curves import noise_score, side_by_side
 from sfcore.runs import RunFolder
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 from sfcore.sensitivity.noise import NoiseKind
@@ -177,7 +177,7 @@ def show_chosen(view: Studio, curves: Curves) -> bool:
         standing = {"calibrated": results.noise_levels(view, here.outputs, used)}
     names = [printable(path.name) for path in used] if points else None
     figure = noise_score(curves, logarithmic, standing, selected, names)
-    show.chart(figure, key="curves", alt="Noise–score curves of all heads", table=table(curves))
+    displays.chart(figure, key="curves", alt="Noise–score curves of all heads", table=table(curves))
     if here:
         style.note(f"{here.scheme}, calibrated just now on {sources.count(len(here.images), 'image')}; not tuned.")
     rings = " Ring: selected at that model's noise." if run else ""
@@ -208,7 +208,7 @@ def show_others(view: Studio, curves: Curves, settings: CurveSettings, logarithm
         each[name] = measure(other, settings)
     tables = [table(found).assign(detector=name) for name, found in each.items()]
     figure = side_by_side(each, logarithmic)
-    show.chart(figure, key="detectors", alt=f"Noise–score curves of {', '.join(each)}", table=pd.concat(tables))
+    displays.chart(figure, key="detectors", alt=f"Noise–score curves of {', '.join(each)}", table=pd.concat(tables))
 
 
 view = studio()

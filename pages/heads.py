@@ -9,14 +9,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import results, style
-from app.explore import DEFAULT_LEVEL, LEVELS, RERUNS, Moved, Scores, most_sensitive, scores_at, with_noise
-from app.figures import charts, road
-from app.figures.colours import PARTS
+from app.displays import chart, picture
+from app.perturbation import DEFAULT_LEVEL, LEVELS, RERUNS, Moved, Scores, most_sensitive, scores_at, with_noise
 from app.session import Studio, studio
-from app.show import chart, picture
 from app.widgets.level_slider import chosen, level_slider
 from app.widgets.player import Shot, player
+from sfcore.colours import PARTS
 from sfcore.errors import InputError
+from sfcore.present.figures import charts, road
 from sfcore.sensitivity.noise import Noise, NoiseKind
 
 KINDS: dict[str, NoiseKind] = {"Gaussian": "gaussian", "Uniform": "uniform", "Quantization error": "replay"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from app import style
-from app.figures import heads, road
-from app.figures.colours import FULL, head_colour
+from app.displays import picture
 from app.session import Studio, studio
-from app.show import picture
 from app.widgets.links import open_page
+from sfcore.colours import FULL, head_colour
 from sfcore.detectors.base import Head
+from sfcore.present.figures import heads, road
 
 ACROSS = {1: 1, 2: 2, 4: 2}  # heads in a row by how many there are; otherwise three
 

@@ -9,15 +9,15 @@ from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from app import style
-from app.explore import LEVELS, Moved, elements_of, grain_of, most_sensitive, with_noise
-from app.figures import maps, road
-from app.figures.heads import confidence_picture
+from app.displays import chart, picture, saved
+from app.perturbation import LEVELS, Moved, elements_of, grain_of, most_sensitive, with_noise
 from app.session import Studio, studio
-from app.show import chart, picture, saved
 from app.widgets.level_slider import chosen, level_slider
 from app.widgets.pixel_picker import Box, pixel_picker
 from sfcore.detectors.base import Head
 from sfcore.errors import InputError
+from sfcore.present.figures import maps, road
+from sfcore.present.figures.heads import confidence_picture
 from sfcore.sensitivity.elements import cell_mask, foreground_area, foreground_share
 from sfcore.sensitivity.noise import Noise
 

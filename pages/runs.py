@@ -10,13 +10,14 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import live, options, reporting, results, show, sources, style, sweeps
-from app.figures.runs import held_back, k_lambda
-from app.shipped import shipped, ships
+from app import displays, options, report_download, results, sources, style, sweeps
 from app.widgets.links import open_page
 from sfcore.errors import InputError
+from sfcore.present import run_history
+from sfcore.present.figures.runs import held_back, k_lambda
 from sfcore.runs import RunFolder, default_root, stop
-from sfcore.runs.labels import Labels, labels, write_labels
+from sfcore.runs.shipped import shipped, ships
+from sfcore.runs.tags import Labels, labels, write_labels
 from sfcore.runs.trash import Deleted, empty, remove, restore, trash
 
 ORDER = [
@@ -236,7 +237,7 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
             "Report", icon=":material/description:", disabled=not pair,
             help="One HTML file of a run, or of two compared, that opens anywhere without this app.",
         ):  # fmt: skip
-            reporting.ask(runs)
+            report_download.ask(runs)
         if st.button("Delete", icon=":material/delete:", disabled=not some or example, help="Asks before it deletes."):
             confirm(chosen)
 
@@ -246,10 +247,10 @@ def first_steps(example: RunFolder) -> None:
     st.info(
         f"No runs of your own yet. **{example.name}** is an example that ships with the app: look at it, or start one."
     )
-    points, (left, right) = live.story(live.events(example)).held_back, st.columns([2.2, 1], gap="large")
+    points, (left, right) = run_history.story(run_history.events(example)).held_back, st.columns([2.2, 1], gap="large")
     with left:
         st.markdown(f"**Distortion of {example.name} on held-back images**", help="Mean per image, as it was tuned.")
-        show.chart(held_back(points), key="example", alt="Distortion over iterations")
+        displays.chart(held_back(points), key="example", alt="Distortion over iterations")
     with right:
         before, after = points[1][0], min(points[1])
         style.figure(f"{before:.0f} → {after:.0f}", f"distortion of {example.spec.detector} in {example.spec.scheme}")
@@ -312,7 +313,7 @@ def sweep_map(frame: pd.DataFrame) -> None:
     values = {(int(k), float(lam)): float(value) for (k, lam), value in cells[column].mean().items()}
     newest = {(int(k), float(lam)): str(run) for (k, lam), run in cells["Run"].first().items()}
     table = cells[["F1 tuned", "Distortion tuned"]].mean().assign(runs=cells.size()).reset_index()
-    show.chart(
+    displays.chart(
         k_lambda(values, title, low_is_good, newest), key="k-lambda", alt=f"{title} over k and λ", table=table,
         clicked=open_clicked,
     )  # fmt: skip
@@ -325,7 +326,7 @@ def sweep_map(frame: pd.DataFrame) -> None:
 
 def open_clicked() -> None:
     """Choose the clicked run for the Compare page."""
-    name = show.clicked_point("k-lambda")
+    name = displays.clicked_point("k-lambda")
     if name:
         results.put_in_sidebar({run.name: run for run in results.runs()}[name])
         st.session_state["opened from map"] = True

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from app import live, results, style
-from app.figures import curves, road, runs
-from app.show import chart
+from app import results, style
+from app.displays import chart
 from app.tour import LEVEL, STEP, Tour, how_few
 from app.widgets import projector
 from app.widgets.compare_slider import compare_slider
 from app.widgets.links import open_page
+from sfcore.present import run_history
+from sfcore.present.figures import curves, road, runs
 
 CHART, PROJECTED_CHART = 430, 720  # pixels of height
 
@@ -103,7 +104,7 @@ def measured(shown: Tour) -> Words:
 
 def tuned(shown: Tour) -> Words:
     """Step 5: the run."""
-    story, spec = live.story(shown.run.events()[0]), shown.run.spec
+    story, spec = run_history.story(shown.run.events()[0]), shown.run.spec
     figure = runs.held_back(story.held_back, chart_height())
     chart(figure, key="tour-run", alt="Distortion on held-back roads while the run goes on")
     steps, values = story.held_back

@@ -13,18 +13,18 @@ import torch
 
 from app import options, results, style
 from app.calibration import SCHEMES
-from app.forecast import forecast
+from app.run_estimate import forecast
+from app.run_panel import watch
 from app.session import Studio, outputs_of_all, studio
-from app.watch import watch
 from app.widgets.links import keep
 from sfcore.datasets.images import evenly
 from sfcore.errors import InputError
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.quant.calibrators import CALIBRATORS
-from sfcore.quant.likeness import NEARLY_ALIKE, likeness
 from sfcore.quant.methods import methods
 from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder, RunSpec, ahead, default_root, launch, unused
+from sfcore.tasks.lanes.likeness import NEARLY_ALIKE, likeness
 
 COMPARED = 16  # images whose likeness is measured
 

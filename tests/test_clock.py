@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.live import story
 from sfcore import clock
 from sfcore.bench.rows import phase_seconds, tuning_seconds
+from sfcore.present.run_history import story
 from sfcore.runs import RunFolder, RunSpec, unused, worker
 from sfcore.runs.estimate import Amount, predicted
 from sfcore.runs.trash import delete, empty, restore, trash

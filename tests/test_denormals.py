@@ -69,7 +69,7 @@ def test_gradients_are_computed_by_a_thread_that_flushes():
     assert asked == [True]
 
 
-@pytest.mark.parametrize("module", ["sfcore.runs.worker", "sfcore.sensitivity.background"])
+@pytest.mark.parametrize("module", ["sfcore.runs.worker", "sfcore.sensitivity.element_map_worker"])
 def test_a_process_that_computes_flushes_in_all_of_its_workers(module: str):
     script = OF_TWO_THREADS.format(module=module)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -81,8 +81,8 @@ def test_its_training_targets_decode_to_the_labels():
 import torch
 from sfcore.datasets.scenes import render
 from sfcore.detectors.registry import entry
-from sfcore.evaluation.agreement import agreement
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes.agreement import agreement
+from sfcore.tasks.lanes import Lanes
 from sfcore.training.objective import objective
 
 detector = entry("unet").build().eval()

@@ -13,15 +13,15 @@ from sfcore.bench.plan import Cell
 from sfcore.bench.sources import Source, Unseen, unseen
 from sfcore.detectors import registry
 from sfcore.devices import resolve_device
-from sfcore.evaluation.agreement import agreement
 from sfcore.evaluation.inference import detect_lanes
 from sfcore.evaluation.metric import METRICS
 from sfcore.files import write_atomic, write_json
-from sfcore.lanes import Lanes
 from sfcore.runs import RunFolder, create_or_resume
 from sfcore.runs.folder import Status
 from sfcore.runs.results import load_model
 from sfcore.runs.worker import work
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.agreement import agreement
 
 VERDICTS = "unseen.json"  # in the run folder
 CURVES = ("curves.csv", "curves.json")  # in this order: the session looks for the second

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sfcore.bench.table import Table
 from sfcore.bench.timeline import Timeline
-from sfcore.export.pictures import COLOURS, figure_of, save_figure
+from sfcore.present.pictures import COLOURS, figure_of, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

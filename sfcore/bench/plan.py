@@ -13,7 +13,7 @@ from typing import Any
 
 from sfcore.detectors import registry
 from sfcore.errors import InputError
-from sfcore.quant.recipe import METHODS
+from sfcore.quant.methods.recipe import METHODS
 from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunSpec
 

@@ -13,9 +13,9 @@ from sfcore.detectors import registry
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.evaluation.inference import head_outputs
-from sfcore.export.pictures import save_curves_picture
 from sfcore.files import explained
 from sfcore.names import printable
+from sfcore.present.pictures import save_curves_picture
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 
 

@@ -12,10 +12,10 @@ from sfcore.datasets.images import find_images, image_batches
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector, Image
 from sfcore.devices import resolve_device
-from sfcore.export.pictures import draw_lanes, save_png
 from sfcore.files import explained, write_json
-from sfcore.lanes import Lanes
 from sfcore.names import LONGEST, printable, shortened
+from sfcore.present.pictures import draw_lanes, save_png
+from sfcore.tasks.lanes import Lanes
 
 
 def run(arguments: argparse.Namespace) -> Answer:

@@ -14,11 +14,11 @@ from sfcore.cli.console import Answer, Progress, table
 from sfcore.datasets.images import find_images, image_batches
 from sfcore.detectors import registry
 from sfcore.devices import resolve_device
-from sfcore.export.pictures import save_layers_picture
 from sfcore.files import explained, write_atomic
 from sfcore.names import printable
+from sfcore.present.pictures import save_layers_picture
 from sfcore.quant import Scheme, quantize
-from sfcore.quant.culprits import Culprit, culprits
+from sfcore.quant.layer_sensitivity import LayerSensitivity, layer_sensitivities
 
 SHOWN = 12
 
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     batches = [detector.preprocessing.normalize(part.to(detector.device)) for part in pixels.split(8)]
     # Without bias correction, which would repair in later layers what earlier ones do.
     model = quantize(detector, scheme, batches, bias_correction=False)
-    found = culprits(detector, model, pixels, lambda done, total: progress("layers", done, total))
+    found = layer_sensitivities(detector, model, pixels, lambda done, total: progress("layers", done, total))
     progress.close()
     rows = [asdict(one) for one in found]
     where = ""
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     return Answer({"images": len(files), "layers": rows}, table(rows[:SHOWN]) + where)
 
 
-def _write(out: Path, found: list[Culprit], title: str) -> None:
+def _write(out: Path, found: list[LayerSensitivity], title: str) -> None:
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
     text = io.StringIO(newline="")

@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> Answer:
         raise InputError(f"the number of frames is {arguments.frames}: it must be at least 1")
     if str(home()) not in sys.path:  # the app lies beside the package, or inside it when installed
         sys.path.append(str(home()))
-    from app.report import gather, source_of, write
+    from sfcore.present.report import gather, source_of, write
 
     runs = [find_run(name) for name in (arguments.run, arguments.run2) if name]
     dataset = source_of(arguments.images) if arguments.images else None

@@ -17,8 +17,8 @@ import numpy as np
 from sfcore.datasets.images import evenly, image_size
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic
-from sfcore.lanes import Polyline
 from sfcore.registries import Registry
+from sfcore.tasks.lanes import Polyline
 
 
 @dataclass(frozen=True)

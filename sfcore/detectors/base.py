@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sfcore.devices import flush_denormals
 from sfcore.errors import InputError
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 
 flush_denormals()  # in every process that computes, before it does; most threads are started later
 

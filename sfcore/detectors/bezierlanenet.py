@@ -18,8 +18,8 @@ from sfcore.detectors.deform_conv import kernel_points, sample_points
 from sfcore.detectors.ganet_decode import sample_rows
 from sfcore.detectors.layers import ResNet
 from sfcore.detectors.registry import register
-from sfcore.distortion.score import REFERENCE_WIDTH
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
 
 SOURCE = "https://github.com/voldemortX/pytorch-auto-drive (Feng et al., CVPR 2022)"
 SAMPLES = 50  # points of a curve that its lane is drawn through

@@ -21,8 +21,8 @@ from sfcore.detectors.condlanenet_decode import Picking, columns, extents, hotte
 from sfcore.detectors.ganet_neck import ConvModule, TransConvEncoder, top_down
 from sfcore.detectors.layers import MatMul, ResNet
 from sfcore.detectors.registry import register
-from sfcore.distortion.score import REFERENCE_WIDTH
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
 
 SOURCE = "https://github.com/aliyun/conditional-lane-detection (Liu et al., ICCV 2021)"
 STRIDE, START_STRIDE = 8, 16  # pixels of the input per cell of the features and of the heat map

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Image, Outputs
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 
 TOLERANCE = 1e-3  # of an output alone against the same in a batch, relative to its largest value
 DIMENSIONS = {"grid": 4, "query": 3, "image": 2}

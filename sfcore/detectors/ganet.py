@@ -14,8 +14,8 @@ from sfcore.detectors.ganet_decode import Grouping, cell_grid, find_keypoints, s
 from sfcore.detectors.ganet_neck import DeformFPN
 from sfcore.detectors.layers import ResNet
 from sfcore.detectors.registry import register
-from sfcore.distortion.score import REFERENCE_WIDTH
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
 
 SOURCE = "https://github.com/Wolfwjs/GANet (Wang et al., CVPR 2022)"
 STRIDE = 8  # pixels of the input per cell

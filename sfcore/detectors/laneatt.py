@@ -19,8 +19,8 @@ from sfcore.detectors.laneatt_decode import Choice, Proposals, best, visible
 from sfcore.detectors.laneatt_published import own_keys
 from sfcore.detectors.layers import MatMul, ResNet
 from sfcore.detectors.registry import register
-from sfcore.distortion.score import REFERENCE_WIDTH
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
 
 SOURCE = "https://github.com/lucastabelini/LaneATT (Tabelini et al., CVPR 2021; MIT)"
 ROWS = 72  # rows of a lane, evenly from the bottom of the input to its top

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
-from sfcore.distortion.score import REFERENCE_WIDTH
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
 
 AT_ONCE = 2  # images decoded together: what they need in between fits the processor's cache
 

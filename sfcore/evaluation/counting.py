@@ -16,7 +16,7 @@ import numpy as np
 from sfcore.datasets.dataset import Label
 from sfcore.errors import InputError
 from sfcore.evaluation.metric import UNDEFINED, Counts, Metric, Score
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 
 NOTHING: Score = Counts().to_dict() | dict.fromkeys(("precision", "recall", "f1"), UNDEFINED)
 CHUNK = 64  # frames that a process is given at a time

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sfcore.datasets.images import read_image
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.lanes import Lanes, cat
+from sfcore.tasks.lanes import Lanes, cat
 
 Progress = Callable[[int, int], None]
 BATCH = 8  # images that the network sees at once

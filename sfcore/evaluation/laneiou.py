@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sfcore.evaluation.metric import Counts
-from sfcore.lanes import Lanes, half_widths, pair
+from sfcore.tasks.lanes import Lanes, half_widths, pair
 
 WIDTH = 15 / 800  # of a lane, in image widths, as published
 

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from sfcore.datasets.scenes.geometry import Camera
 from sfcore.errors import InputError
-from sfcore.evaluation.agreement import nearest_pairs
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.agreement import nearest_pairs
 
 DISTANCES = tuple(float(metres) for metres in range(5, 55, 5))
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sfcore.datasets.dataset import Label
-from sfcore.lanes import Polyline
 from sfcore.registries import Registry
+from sfcore.tasks.lanes import Polyline
 
 Score = dict[str, float]
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector
-from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.quant.calibrators import CALIBRATORS, Calibrator, Grid
 from sfcore.quant.convert import convert
@@ -18,9 +17,10 @@ from sfcore.quant.fidelity import require_same, said_of
 from sfcore.quant.hooks import hooks
 from sfcore.quant.inference import in_batches
 from sfcore.quant.layers import QuantLayer
-from sfcore.quant.quantizer import FakeQuantizer, full_precision, limits, quantizers
+from sfcore.quant.quantizers.uniform import FakeQuantizer, full_precision, limits, quantizers
 from sfcore.quant.scheme import Scheme
 from sfcore.sensitivity.noise import relative_noise
+from sfcore.tasks.lanes import distortion
 
 WEIGHTS, ACTIVATIONS = "omse", "moving-average-omse"  # the calibrators of the published run
 BIAS_IMAGES = 128  # whose means bias correction matches, at most; one forward pass holds them all,

@@ -10,9 +10,9 @@ from sfcore.errors import InputError
 from sfcore.quant.calibrate import quantize
 from sfcore.quant.convert import convert
 from sfcore.quant.fidelity import require_same
-from sfcore.quant.quantizer import full_precision, quantizers
+from sfcore.quant.quantizers.uniform import full_precision, quantizers
+from sfcore.quant.reconstruct.units import find_units
 from sfcore.quant.scheme import Scheme
-from sfcore.quant.units import find_units
 
 SCHEME = Scheme.parse("W8A8")
 

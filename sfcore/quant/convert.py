@@ -17,11 +17,11 @@ from sfcore.errors import InputError
 from sfcore.quant.copies import become, copied
 from sfcore.quant.coverage import edge_layers, quantizable, quantized
 from sfcore.quant.fidelity import require_same, said_of
-from sfcore.quant.folding import fold_batch_norm
 from sfcore.quant.layers.base import Bits
 from sfcore.quant.plain import make_plain
-from sfcore.quant.quantizer import full_precision
+from sfcore.quant.quantizers.uniform import full_precision
 from sfcore.quant.scheme import Scheme
+from sfcore.quant.transforms.batch_norm import fold_batch_norm
 
 __all__ = ["convert", "edge_layers", "example", "fold_batch_norm"]
 EXAMPLE_SEED = 0

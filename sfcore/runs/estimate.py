@@ -22,13 +22,13 @@ from sfcore.clock import forward
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.memory import free_memory
-from sfcore.quant.cache import memory_budget
 from sfcore.quant.calibrate import BIAS_IMAGES
+from sfcore.quant.reconstruct.cache import memory_budget
 from sfcore.runs.folder import RunFolder
-from sfcore.runs.launch import launch, list_runs
 from sfcore.runs.results import FILES
 from sfcore.runs.session import BATCH, CALIBRATION_IMAGES, HELD_BACK, MOST_HELD_BACK
 from sfcore.runs.spec import RunSpec
+from sfcore.runs.store import launch, list_runs
 from sfcore.sensitivity.curves import CurveSettings
 
 TRIALS = ".trials"  # beside the runs

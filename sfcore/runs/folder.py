@@ -32,11 +32,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 import sfcore
-from sfcore import clock, turns
+from sfcore import clock
 from sfcore.datasets.images import content_hash
 from sfcore.errors import InputError
 from sfcore.files import Stamp, explained, stamp, write_atomic, write_json
-from sfcore.runs.lines import JsonLines
+from sfcore.runs import queue
+from sfcore.runs.json_lines import JsonLines
 from sfcore.runs.spec import RunSpec
 from sfcore.tensors import read_about, read_tensors
 
@@ -98,7 +99,7 @@ class RunFolder:
 
     @property
     def _run_json(self) -> Path:
-        return self.path / turns.RECORD
+        return self.path / queue.RECORD
 
     # -- run.json --------------------------------------------------------------------------------
 
@@ -164,11 +165,11 @@ class RunFolder:
         Raises:
             InputError: another process holds the run.
         """
-        with explained(self.path / turns.LOCK):
-            descriptor = os.open(self.path / turns.LOCK, os.O_RDWR | os.O_CREAT) if inherited is None else inherited
+        with explained(self.path / queue.LOCK):
+            descriptor = os.open(self.path / queue.LOCK, os.O_RDWR | os.O_CREAT) if inherited is None else inherited
         try:
             for _ in range(_LOCK_TRIES):
-                if turns.take(descriptor, fcntl.LOCK_EX):
+                if queue.take(descriptor, fcntl.LOCK_EX):
                     break
                 time.sleep(0.02)
             else:
@@ -179,18 +180,18 @@ class RunFolder:
 
     def is_alive(self) -> bool:
         """Whether a process works on this run or waits for its turn."""
-        return turns.is_alive(self.path)
+        return queue.is_alive(self.path)
 
     def request_stop(self) -> None:
         """Ask the worker to stop after its present step; it keeps a checkpoint to resume from."""
-        write_atomic(self.path / turns.STOP, b"")
+        write_atomic(self.path / queue.STOP, b"")
 
     @property
     def stop_requested(self) -> bool:
-        return (self.path / turns.STOP).exists()
+        return (self.path / queue.STOP).exists()
 
     def clear_stop(self) -> None:
-        (self.path / turns.STOP).unlink(missing_ok=True)
+        (self.path / queue.STOP).unlink(missing_ok=True)
 
     # -- what happens ----------------------------------------------------------------------------
 

@@ -17,10 +17,10 @@ import torch
 from sfcore.datasets.images import read_image
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
-from sfcore.export.pictures import fitted
 from sfcore.files import write_atomic
-from sfcore.lanes import Lanes
+from sfcore.present.pictures import fitted
 from sfcore.runs.folder import RunFolder
+from sfcore.tasks.lanes import Lanes
 
 LONGEST = 1280  # pixels of the picture's longer side
 QUALITY = 88  # of the JPEG

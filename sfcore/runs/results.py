@@ -13,11 +13,11 @@ from sfcore.datasets.images import ImageSet, image_set
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
-from sfcore.evaluation.agreement import Agreement, agreement
 from sfcore.evaluation.inference import detect_lanes
-from sfcore.lanes import Lanes
 from sfcore.quant.convert import convert
 from sfcore.runs.folder import RunFolder
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.agreement import Agreement, agreement
 
 Progress = Callable[[int, int], None]
 ModelName = Literal["full", "calibrated", "tuned"]

@@ -20,8 +20,8 @@ from sfcore.datasets.scenes.folders import write_scenes
 from sfcore.files import write_json
 from sfcore.resources import sample_data
 from sfcore.runs.folder import RunFolder
-from sfcore.runs.labels import Labels, write_labels
 from sfcore.runs.spec import RunSpec
+from sfcore.runs.tags import Labels, write_labels
 from sfcore.runs.worker import work
 
 SCENES = 64

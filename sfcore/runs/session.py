@@ -16,19 +16,19 @@ from sfcore.detectors import registry
 from sfcore.detectors.base import Detector, Image, Preprocessing
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
-from sfcore.evaluation.agreement import agreement
 from sfcore.files import write_json
-from sfcore.lanes import Lanes
 from sfcore.quant import quantize
-from sfcore.quant.engine import Tuner
 from sfcore.quant.inference import run
-from sfcore.quant.likeness import likeness
-from sfcore.quant.recipe import Recipe
+from sfcore.quant.methods.recipe import Recipe
+from sfcore.quant.reconstruct.engine import Tuner
 from sfcore.runs import preview
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.protocol import Report
 from sfcore.runs.results import quantized_model
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.agreement import agreement
+from sfcore.tasks.lanes.likeness import likeness
 
 BATCH = 8  # images that a calibration step sees at once
 HELD_BACK = 8  # every source's last 1/8 is held back from calibration and tuning

@@ -14,7 +14,7 @@ from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.quant.calibrators import CALIBRATORS
-from sfcore.quant.recipe import METHODS, Recipe
+from sfcore.quant.methods.recipe import METHODS, Recipe
 from sfcore.quant.scheme import Scheme
 
 

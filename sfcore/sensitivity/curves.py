@@ -22,11 +22,10 @@ from scipy.optimize import isotonic_regression
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
-from sfcore.lanes import Lanes
 from sfcore.sensitivity.noise import NoiseKind, check_kind, root_mean_square, unit_noise
+from sfcore.tasks.lanes import Lanes, distortion
 
 Progress = Callable[[int, int], None]
 PARTS = ("bend", "spike", "misalignment")

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Head, Outputs
-from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.sensitivity.noise import root_mean_square
+from sfcore.tasks.lanes import distortion
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the network's input
 AT_ONCE = 2**22  # values of the head copied for one batch of decodes, so that large heads fit in memory

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.sensitivity.curves import Curves
+from sfcore.tasks.lanes import distortion
 
 
 def select(scores: Mapping[str, float], k: int, *, least: bool = False) -> tuple[str, ...]:

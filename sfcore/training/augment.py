@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from sfcore.detectors.base import Image
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.bezierlanenet import BezierLaneNet, bernstein, local_maxima
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 from sfcore.training.objective import Targets, register
 
 WEIGHTS = {"curves": 1.0, "logits": 0.4, "segmentation": 0.75}

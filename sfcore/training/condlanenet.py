@@ -18,7 +18,7 @@ from torch.nn import functional
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.condlanenet import START_STRIDE, STRIDE, CondLaneNet
 from sfcore.detectors.ganet_decode import rank_in_image
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 from sfcore.training.ganet import focal_loss, heat_map
 from sfcore.training.objective import Targets, register
 

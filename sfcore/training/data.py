@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sfcore.datasets.scenes import render
 from sfcore.detectors.base import Detector, Preprocessing
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 from sfcore.training.augment import Augmentation
 
 UNSEEN = 800_000  # training uses seeds below, scoring those from here on

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.ganet import STRIDE, GANet
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 from sfcore.training.objective import Targets, register
 
 POINT_RADIUS, START_RADIUS = 2, 4  # cells

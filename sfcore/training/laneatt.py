@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.laneatt import ROWS, LaneATT
-from sfcore.distortion.score import REFERENCE_WIDTH
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
+from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
 from sfcore.training.objective import Targets, register
 
 NEAREST = 4  # anchors that stand for a lane at least

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Outputs, off_image_to_nan
 from sfcore.detectors.lstr import LSTR
-from sfcore.lanes import Lanes, Polyline, half_widths, lane_width
+from sfcore.tasks.lanes import Lanes, Polyline, half_widths, lane_width
 from sfcore.training.objective import Targets, register
 
 WEIGHTS = {"lane": 3.0, "ends": 10.0, "distance": 0.3, "overlap": 3.0}

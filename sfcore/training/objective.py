@@ -8,8 +8,8 @@ from typing import Protocol
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.lanes import Polyline
 from sfcore.registries import Registry
+from sfcore.tasks.lanes import Polyline
 
 Targets = dict[str, Tensor]
 

@@ -9,9 +9,9 @@ import torch
 
 from sfcore.datasets.scenes import Scene
 from sfcore.detectors.base import Detector
-from sfcore.evaluation.agreement import agreement
 from sfcore.evaluation.metric import Counts
-from sfcore.lanes import Lanes, cat
+from sfcore.tasks.lanes import Lanes, cat
+from sfcore.tasks.lanes.agreement import agreement
 
 
 @dataclass(frozen=True)

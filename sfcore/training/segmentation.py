@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.segmentation import Segmentation
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 from sfcore.training.objective import Targets, register
 
 SPREAD = 4.0  # pixels of the input: σ of the probability across a lane

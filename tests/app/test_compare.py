@@ -13,10 +13,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.comparison import contenders
-from app.figures import clips, labels, scores
-from app.figures.colours import CALIBRATED, FULL, LABEL, MOVED, rgb
+from sfcore.colours import CALIBRATED, FULL, LABEL, MOVED, rgb
 from sfcore.datasets.dataset import open_dataset
 from sfcore.evaluation.evaluate import Evaluation, evaluate, predict
+from sfcore.present.figures import clips, labels, scores
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder
 from sfcore.runs.results import compare, load_model

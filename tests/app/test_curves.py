@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from app.figures.curves import LOWEST, noise_score, side_by_side
+from sfcore.present.figures.curves import LOWEST, noise_score, side_by_side
 from sfcore.runs import RunFolder
 from sfcore.sensitivity.curves import Curve, Curves
 from tests.app.conftest import Visit, errors

@@ -19,11 +19,11 @@ from sfcore.datasets.images import find_images, read_images
 from sfcore.detectors.base import Detector
 from sfcore.detectors.registry import create, entries
 from sfcore.errors import InputError
-from sfcore.evaluation.agreement import agreement
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.copies import copied
 from sfcore.resources import sample_data
 from sfcore.sensitivity.noise import relative_noise
+from sfcore.tasks.lanes.agreement import agreement
 from tests.app.conftest import Visit, errors
 
 SCENES = sample_data() / "scenes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.explore import with_noise
+from app.perturbation import with_noise
 from app.session import KEY, Studio
 from sfcore.detectors.registry import entries
 from sfcore.sensitivity.noise import Noise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.live import story
+from sfcore.present.run_history import story
 
 
 def step(iteration: int, **more: object) -> dict[str, object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import sources
-from app.report import report, source_of
+from sfcore.present.report import report, source_of
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder
 from tests.app.conftest import Visit, errors

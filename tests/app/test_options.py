@@ -7,9 +7,9 @@ from dataclasses import fields
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.efforts import PUBLISHED
 from app.options import help_texts, offered
 from sfcore.quant.methods import methods
+from sfcore.quant.methods.effort import PUBLISHED
 
 
 @pytest.mark.parametrize("name", methods())

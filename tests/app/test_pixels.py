@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import explore
+from app import perturbation
 from app.widgets.pixel_picker import as_box
 from sfcore.resources import cache
-from sfcore.sensitivity.background import serve
+from sfcore.sensitivity.element_map_worker import serve
 from tests.app.conftest import Visit, errors, metric
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Maps are measured while the page waits, however busy the machine is."""
-    monkeypatch.setattr(explore, "QUICK", float("inf"))
+    monkeypatch.setattr(perturbation, "QUICK", float("inf"))
 
 
 def notes(app: AppTest) -> str:
@@ -66,8 +66,8 @@ def test_a_head_of_the_whole_image_takes_noise_on_all_its_values(visit: Visit) -
 
 
 def test_a_long_map_is_measured_elsewhere_while_the_page_works(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explore, "QUICK", 0.0)
-    monkeypatch.setattr("sfcore.sensitivity.background._start_worker", lambda folder: None)
+    monkeypatch.setattr(perturbation, "QUICK", 0.0)
+    monkeypatch.setattr("sfcore.sensitivity.element_map_worker._start_worker", lambda folder: None)
     app = visit("pixels", head="kpts", box="0,0.3,1,1", p_level="100 %")
     assert errors(app) == [] and metric(app, "On foreground") == "…"
     assert float(metric(app, "Distortion")) > 0 and app.get("progress")[0].text == "Measuring the element map: 0 %"
@@ -79,10 +79,10 @@ def test_a_long_map_is_measured_elsewhere_while_the_page_works(visit: Visit, mon
 def test_too_many_elements_are_moved_in_blocks_and_the_page_says_so(
     visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explore, "MOST_MOVES", 400)
+    monkeypatch.setattr(perturbation, "MOST_MOVES", 400)
     assert "block of 2 × 2 cells with all its 2 channels" in notes(visit("pixels", head="offset"))
     app = visit("pixels", detector="laneatt-tiny", head="length")
     assert errors(app) == [] and "were measured" not in notes(app)
-    monkeypatch.setattr(explore, "MOST_MOVES", 100)
+    monkeypatch.setattr(perturbation, "MOST_MOVES", 100)
     app = visit("pixels", detector="laneatt-tiny", head="length")
     assert "the 100 most confident were measured" in notes(app)

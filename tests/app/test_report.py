@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 import sfcore.cli
-from app.report import Evidence, gather, source_of, write
-from app.report.settings import command
 from benchmarks.browser import CHROMIUM, chromium
 from sfcore.cli import tune
 from sfcore.cli.console import Answer
 from sfcore.errors import InputError
+from sfcore.present.report import Evidence, gather, source_of, write
+from sfcore.present.report.settings import command
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder
 from sfcore.runs.results import compare
@@ -117,7 +117,7 @@ def test_names_cannot_break_the_page(run: RunFolder) -> None:
 
 
 def test_it_is_made_without_streamlit() -> None:
-    code = "import sys, app.report; sys.exit('streamlit' in sys.modules)"
+    code = "import sys, sfcore.present.report; sys.exit('streamlit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

@@ -15,7 +15,7 @@ from app import results, sweeps
 from benchmarks.browser import CHROMIUM, chromium, serving
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, RunSpec, list_runs
-from sfcore.runs.labels import Labels, labels, write_labels
+from sfcore.runs.tags import Labels, labels, write_labels
 from sfcore.runs.trash import empty, restore, trash
 from tests.app.conftest import Visit, errors
 

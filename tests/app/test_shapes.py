@@ -11,18 +11,17 @@ import pytest
 import torch
 
 from app import session
-from app.figures import clips, labels, road
-from app.figures.captions import captioned
-from app.figures.colours import FULL, LABEL, rgb
 from app.session import image_of
+from sfcore.colours import FULL, LABEL, rgb
 from sfcore.datasets.images import find_images
 from sfcore.detectors.base import Image, Preprocessing
-from sfcore.distortion import distortion
 from sfcore.errors import InputError
-from sfcore.export.pictures import SLIMMEST, contact_sheet, fitted
-from sfcore.lanes import Lanes
+from sfcore.present.figures import clips, labels, road
+from sfcore.present.figures.captions import captioned
+from sfcore.present.pictures import SLIMMEST, contact_sheet, fitted
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec, preview
+from sfcore.tasks.lanes import Lanes, distortion
 from tests.app.conftest import Visit, errors
 
 ODD = ((1500, 4), (20000, 1), (1, 20000), (3, 5000), (1, 1), (2, 2))  # height, width

@@ -10,15 +10,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import options, results
-from app.report import report
-from app.report.evidence import held_back, source_of
-from app.report.settings import command
-from app.shipped import COMMAND, shipped, ships
-from app.verdicts import seen_in_calibration
 from sfcore.errors import InputError
+from sfcore.present.model_comparison import seen_in_calibration
+from sfcore.present.report import report
+from sfcore.present.report.evidence import held_back, source_of
+from sfcore.present.report.settings import command
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, list_runs
-from sfcore.runs.labels import labels
+from sfcore.runs.shipped import COMMAND, shipped, ships
+from sfcore.runs.tags import labels
 from tests.app.conftest import Visit, errors, metric
 
 DETECTOR = shipped().spec.detector

@@ -9,11 +9,11 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app.efforts import FASTEST, PUBLISHED, efforts, preset, usual
-from app.forecast import about
-from sfcore.lanes import Lanes
+from app.run_estimate import about
 from sfcore.quant.methods import methods
+from sfcore.quant.methods.effort import FASTEST, PUBLISHED, efforts, preset, usual
 from sfcore.runs import RunFolder, launch, list_runs, preview
+from sfcore.tasks.lanes import Lanes
 from tests.app.conftest import Visit, errors
 
 ROWS = np.linspace(100, 350, 26)

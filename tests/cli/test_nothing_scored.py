@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from app.verdicts import _meaningful
 from sfcore.datasets.dataset import open_dataset
 from sfcore.datasets.layouts.culane import SCENARIOS, lanes_file
 from sfcore.datasets.scenes import render
 from sfcore.datasets.scenes.folders import write_scenes
-from sfcore.evaluation.agreement import agreement
 from sfcore.evaluation.evaluate import evaluate
 from sfcore.evaluation.metric import METRICS, Counts, nothing_to_find
+from sfcore.present.model_comparison import _meaningful
+from sfcore.tasks.lanes.agreement import agreement
 from tests.cli.conftest import Command
-from tests.evaluation.test_agreement import lanes, vertical
+from tests.tasks.lanes.test_agreement import lanes, vertical
 
 LANE = "100 350 100 200\n"
 UNDEFINED = ("precision", "recall", "f1")

@@ -27,8 +27,8 @@ from sfcore.detectors.bezierlanenet import (
     surest,
 )
 from sfcore.detectors.registry import create, entry
-from sfcore.evaluation.agreement import agreement
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.agreement import agreement
 from sfcore.training.bezierlanenet import BezierLaneNetObjective, visible
 from sfcore.training.objective import Targets
 from sfcore.training.scoring import score

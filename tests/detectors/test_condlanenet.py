@@ -22,8 +22,8 @@ from sfcore.detectors.base import Outputs, off_image_to_nan
 from sfcore.detectors.condlanenet import CondLaneNet, condlanenet_small, condlanenet_tiny
 from sfcore.detectors.condlanenet_decode import Picking, pick
 from sfcore.detectors.registry import create, entry
-from sfcore.evaluation.agreement import agreement
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.agreement import agreement
 from sfcore.training.condlanenet import CondLaneObjective
 from sfcore.training.objective import Targets
 from sfcore.training.scoring import score

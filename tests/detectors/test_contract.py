@@ -10,7 +10,7 @@ from sfcore.datasets.scenes import render
 from sfcore.detectors.base import Detector, Outputs, RoadPoints
 from sfcore.detectors.contract import CHECKS, Check, Subject, broken, subject
 from sfcore.detectors.registry import create, entries, entry
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 from tests.detectors.user_made import USER_MADE
 
 IMAGES = [render(seed).image for seed in (0, 1)]

@@ -14,8 +14,8 @@ from sfcore.datasets.scenes import render
 from sfcore.detectors.base import Outputs
 from sfcore.detectors.ganet import GANet, ganet_mid, ganet_small, ganet_tiny
 from sfcore.detectors.registry import create
-from sfcore.evaluation.agreement import agreement
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.agreement import agreement
 from sfcore.training.ganet import GANetObjective
 from sfcore.training.scoring import score
 

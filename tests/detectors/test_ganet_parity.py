@@ -19,7 +19,7 @@ import torch
 from sfcore.detectors.base import Outputs, off_image_to_nan
 from sfcore.detectors.ganet import ganet_small
 from sfcore.detectors.registry import create
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 from tests.detectors.published import rule
 
 BATCH, HEIGHT, WIDTH = 6, 40, 100

@@ -30,8 +30,8 @@ from sfcore.detectors.laneatt_published import main as join
 from sfcore.detectors.laneatt_published import most_frequent
 from sfcore.detectors.registry import create
 from sfcore.errors import InputError
-from sfcore.evaluation.agreement import agreement
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.agreement import agreement
 from sfcore.training.laneatt import LaneATTObjective
 from sfcore.training.scoring import score
 from tests.detectors.published import rule

@@ -22,8 +22,8 @@ from sfcore.detectors.checkpoints import load_weights
 from sfcore.detectors.lstr import LSTR, lstr_r18s, lstr_small, lstr_tiny
 from sfcore.detectors.registry import create, entry
 from sfcore.errors import InputError
-from sfcore.evaluation.agreement import agreement
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.agreement import agreement
 from sfcore.training.lstr import WEIGHTS, WIDER, LSTRObjective, direction, ends, ends_off, matching
 from sfcore.training.scoring import score
 from tests.detectors.published import rule

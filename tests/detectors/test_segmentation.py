@@ -27,8 +27,8 @@ from sfcore.detectors.registry import create, entry
 from sfcore.detectors.resa import FeatureShift, resa_small, resa_tiny
 from sfcore.detectors.scnn import SpatialConv, scnn_small, scnn_tiny
 from sfcore.detectors.segmentation import Segmentation, slot_names
-from sfcore.evaluation.agreement import agreement
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.agreement import agreement
 from sfcore.training.scoring import score
 from sfcore.training.segmentation import SegmentationObjective, in_slots
 from tests.detectors.published import rule

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
 from sfcore.detectors.registry import entry
-from sfcore.lanes import Lanes
 from sfcore.registries import import_file
+from sfcore.tasks.lanes import Lanes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

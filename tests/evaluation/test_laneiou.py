@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sfcore.evaluation.laneiou import WIDTH, lane_iou, lane_iou_counts
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 
 ROWS = torch.arange(0.0, 400.0, 10.0)
 W = 12.0

@@ -12,7 +12,7 @@ import torch
 from sfcore.datasets.scenes.geometry import Course, View, lane_label
 from sfcore.errors import InputError
 from sfcore.evaluation.lateral import lateral_deviation, road_camera, to_road
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 
 SIZE = (360, 640)
 ROWS = torch.arange(0.0, 360.0, 4.0)

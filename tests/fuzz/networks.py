@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
 from sfcore.detectors.layers import MatMul
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 
 WIDTH = 8  # channels of every feature map
 SIZE = (16, 24)  # of the input

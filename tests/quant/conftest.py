@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
 from sfcore.detectors.layers import BasicBlock, MatMul
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 
 
 class Small(Detector):

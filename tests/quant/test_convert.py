@@ -14,7 +14,7 @@ from sfcore.quant.calibrate import correct_biases
 from sfcore.quant.calibrators import CALIBRATORS, Grid
 from sfcore.quant.convert import convert, edge_layers, fold_batch_norm
 from sfcore.quant.layers import QuantLayer, replacement
-from sfcore.quant.quantizer import quantizers
+from sfcore.quant.quantizers.uniform import quantizers
 from sfcore.quant.scheme import Bits
 
 

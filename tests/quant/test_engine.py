@@ -12,12 +12,12 @@ from torch import Tensor
 
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
+from sfcore.inputs.augment import augment
 from sfcore.quant import Scheme, quantize
-from sfcore.quant.augment import augment
-from sfcore.quant.engine import Tuner
 from sfcore.quant.inference import run
 from sfcore.quant.methods import methods
-from sfcore.quant.recipe import Recipe
+from sfcore.quant.methods.recipe import Recipe
+from sfcore.quant.reconstruct.engine import Tuner
 from sfcore.sensitivity.curves import CurveSettings, noise_score_curves
 
 NETWISE = [name for name, make in methods().items() if make().iterations and make().granularity == "net"]

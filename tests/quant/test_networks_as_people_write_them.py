@@ -15,11 +15,11 @@ from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.quant import Scheme, full_precision, quantize
 from sfcore.quant.convert import convert, fold_batch_norm
-from sfcore.quant.engine import Tuner
 from sfcore.quant.fidelity import worst_head
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.methods import METHODS
-from sfcore.quant.quantizer import quantizers
+from sfcore.quant.quantizers.uniform import quantizers
+from sfcore.quant.reconstruct.engine import Tuner
 from tests.detectors.user_made import USER_MADE, TwoLanes
 
 W8A8 = Scheme.parse("W8A8")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sfcore.errors import InputError
-from sfcore.quant.quantizer import FakeQuantizer, full_precision, limits
+from sfcore.quant.quantizers.uniform import FakeQuantizer, full_precision, limits
 from sfcore.quant.scheme import Bits, Scheme
 
 

@@ -18,17 +18,19 @@ from torch import Tensor
 
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
-from sfcore.quant import Scheme, cache, quantize, unit_task
-from sfcore.quant.cache import Cache, InMemory, memory_budget, pack, plan, unpack
+from sfcore.quant import Scheme, quantize
 from sfcore.quant.capture import captured
-from sfcore.quant.engine import Tuner
 from sfcore.quant.inference import prepared
 from sfcore.quant.methods import methods
-from sfcore.quant.quantizer import quantizers
-from sfcore.quant.recipe import Recipe
-from sfcore.quant.saved import bytes_saved
-from sfcore.quant.unit_task import UnitTask, _error
-from sfcore.quant.units import find_units
+from sfcore.quant.methods.recipe import Recipe
+from sfcore.quant.quantizers.uniform import quantizers
+from sfcore.quant.reconstruct import cache
+from sfcore.quant.reconstruct import unit as unit_reconstruction
+from sfcore.quant.reconstruct.cache import Cache, InMemory, memory_budget, pack, plan, unpack
+from sfcore.quant.reconstruct.engine import Tuner
+from sfcore.quant.reconstruct.saved_bytes import bytes_saved
+from sfcore.quant.reconstruct.unit import UnitReconstruction, _error
+from sfcore.quant.reconstruct.units import find_units
 
 UNITWISE = sorted(name for name, config in methods().items() if config().granularity != "net")
 Build = Callable[..., Tuner]
@@ -108,10 +110,11 @@ def test_a_batch_in_parts_is_the_batch(tuner: Build, name: str, monkeypatch: pyt
     recipe = replace(methods()[name](), **BRISK | {"batch": 7, "drop": 0.0})
     whole, halved = tuner(recipe), tuner(recipe)
     expected = stepped(whole)
-    monkeypatch.setattr(UnitTask, "_saved", lambda _: unit_task.PART["cpu"] // 3)  # three images, three, and one
+    third = unit_reconstruction.PART["cpu"] // 3
+    monkeypatch.setattr(UnitReconstruction, "_saved", lambda _: third)  # three images, three, and one
     sizes: list[int] = []
-    loss = UnitTask.loss
-    monkeypatch.setattr(UnitTask, "loss", lambda *args: (sizes.append(len(args[1][1][0][0])), loss(*args))[1])
+    loss = UnitReconstruction.loss
+    monkeypatch.setattr(UnitReconstruction, "loss", lambda *args: (sizes.append(len(args[1][1][0][0])), loss(*args))[1])
     for event, other in zip(expected, stepped(halved), strict=True):
         assert other["loss"] == pytest.approx(event["loss"], rel=1e-3)
         assert other["loss"] == pytest.approx(sum(other["terms"].values()), rel=1e-5)
@@ -129,7 +132,7 @@ def test_what_a_forward_pass_keeps_is_counted_once():
 
 def test_the_parts_of_a_batch_are_as_many_as_fit(small: Detector, calibrated: Detector, pixels: Tensor):
     unit = next(unit for unit in find_units(calibrated, "layer") if unit.name == "middle")
-    task = UnitTask(unit, calibrated, calibrated, small, pixels[:16], 16, 0.0, "memory")
+    task = UnitReconstruction(unit, calibrated, calibrated, small, pixels[:16], 16, 0.0, "memory")
     # (B, 8) floats: the quantizer's input, output and mask, and its output once more as the layer's input.
     assert 8 * 4 <= task._saved() <= 8 * (3 * 4 + 1)
     assert task.most == 16
@@ -159,7 +162,7 @@ def test_inputs_are_those_of_the_quantized_network_so_far_and_of_the_other_where
     unit = next(unit for unit in find_units(model, "block") if unit.name == "middle")
 
     def drawn(drop: float) -> tuple[Tensor, Tensor, Tensor]:
-        task = UnitTask(unit, model, model, teacher, pixels[:16], 16, drop, "memory")
+        task = UnitReconstruction(unit, model, model, teacher, pixels[:16], 16, drop, "memory")
         task.cache.fill(60.0)
         (inputs,), (targets,) = task.draw(0, *(torch.Generator().manual_seed(3) for _ in range(2)))
         index = torch.randint(16, (16,), generator=torch.Generator().manual_seed(3))
@@ -209,8 +212,8 @@ def test_nothing_of_a_unit_outlives_it(tuner: Build):
         assert not any(each() is not None for each in kept)
         stepped(made, 4)
         work = made.work
-        assert work and work.task.cache and isinstance(work.task.cache._table, InMemory)
-        kept = [weakref.ref(each) for each in (work, work.learned, *work.task.cache._table.tensors)]
+        assert work and work.reconstruction.cache and isinstance(work.reconstruction.cache._table, InMemory)
+        kept = [weakref.ref(each) for each in (work, work.learned, *work.reconstruction.cache._table.tensors)]
         del work
         stepped(made, 1)
 
@@ -250,8 +253,8 @@ def test_the_estimate_is_what_the_cache_takes(tuner: Build):
     largest = 0
     while not made.done:
         stepped(made, 1)
-        if made.work and made.work.task.cache:
-            table = made.work.task.cache._table
+        if made.work and made.work.reconstruction.cache:
+            table = made.work.reconstruction.cache._table
             assert isinstance(table, InMemory)
             largest = max(largest, sum(tensor.nbytes for tensor in table.tensors))
     assert made.plan.needed == largest > 0

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from sfcore.errors import InputError
-from sfcore.quant.drop import dropping, mixed
 from sfcore.quant.layers.linear import QuantLinear
-from sfcore.quant.learn import Learned
-from sfcore.quant.quantizer import full_precision
-from sfcore.quant.recipe import Recipe
-from sfcore.quant.rounding import Rounding, soft_rounding
+from sfcore.quant.methods.recipe import Recipe
+from sfcore.quant.quantizers.uniform import full_precision
+from sfcore.quant.reconstruct.drop import dropping, mixed
+from sfcore.quant.reconstruct.learned import Learned
+from sfcore.quant.reconstruct.rounding import Rounding, soft_rounding
 from sfcore.quant.scheme import Bits
 
 

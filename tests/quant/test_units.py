@@ -17,7 +17,7 @@ from sfcore.quant import Scheme
 from sfcore.quant.convert import convert
 from sfcore.quant.hooks import hooks
 from sfcore.quant.layers import QuantLayer
-from sfcore.quant.units import find_units
+from sfcore.quant.reconstruct.units import find_units
 from sfcore.registries import import_file
 from tests.quant.conftest import Small
 

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from sfcore import turns
 from sfcore.errors import InputError
-from sfcore.runs import RunFolder, RunSpec, ahead, launch, stop
+from sfcore.runs import RunFolder, RunSpec, ahead, launch, queue, stop
 
 MOST = 40 * 1024  # kB of memory that a waiting process may take
 
@@ -68,7 +67,7 @@ def test_a_waiting_process_is_light(make: Callable[..., RunFolder], busy: ExitSt
     status = Path(f"/proc/{launch(make('second'))}/status")
     if not status.exists():
         pytest.skip("this system has no /proc")
-    time.sleep(4 * turns.GLANCE)
+    time.sleep(4 * queue.GLANCE)
     (resident,) = (line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmRSS"))
     assert int(resident) < MOST
 
@@ -114,8 +113,8 @@ def test_a_run_that_is_done_is_not_launched(make: Callable[..., RunFolder]) -> N
 def test_no_two_runs_get_the_same_turn(tmp_path: Path, make: Callable[..., RunFolder]) -> None:
     """While a turn is being written down, another process has to wait for the next one."""
     run = make("run")
-    ask = "from pathlib import Path; from sfcore.turns import next_turn\nwith next_turn(Path('.')) as n: print(n)"
-    with turns.next_turn(tmp_path) as turn:
+    ask = "from pathlib import Path; from sfcore.runs.queue import next_turn\nwith next_turn(Path('.')) as n: print(n)"
+    with queue.next_turn(tmp_path) as turn:
         other = subprocess.Popen([sys.executable, "-c", ask], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
         with pytest.raises(subprocess.TimeoutExpired):
             other.wait(0.5)

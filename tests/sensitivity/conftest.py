@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector, Head, Outputs, even_rows
-from sfcore.lanes import Lanes
+from sfcore.tasks.lanes import Lanes
 
 
 class Posts(Detector):

@@ -10,11 +10,11 @@ import torch
 from sfcore.datasets.images import read_images
 from sfcore.detectors import registry
 from sfcore.detectors.base import Outputs
-from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.sensitivity import curves as module
 from sfcore.sensitivity.curves import Curve, Curves, CurveSettings, noise_score_curves
 from sfcore.sensitivity.noise import root_mean_square, unit_noise
+from sfcore.tasks.lanes import distortion
 
 FEW = CurveSettings(images=4, levels=3, reruns=5, low=0.002, high=0.02)
 

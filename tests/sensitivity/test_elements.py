@@ -6,11 +6,11 @@ import torch
 from sfcore.datasets.images import find_images, read_images
 from sfcore.detectors.base import Head
 from sfcore.detectors.registry import create
-from sfcore.distortion import distortion
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
 from sfcore.sensitivity.elements import Grain, box_mask, cell_mask, element_map, foreground_area, foreground_share
 from sfcore.sensitivity.noise import root_mean_square
+from sfcore.tasks.lanes import distortion
 
 GRID = Head("map", "semantics", ("x", "y"), ("cell",) * 2, "map", "grid", stride=8)
 QUERY = Head("own", "semantics", ("b", "c"), ("image",) * 2, "own", "query")

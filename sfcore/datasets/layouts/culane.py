@@ -19,7 +19,7 @@ from sfcore.datasets.dataset import LAYOUTS, Dataset, FolderPredictions, Frame, 
 from sfcore.datasets.numbers import number
 from sfcore.errors import InputError
 from sfcore.files import decoded, explained, read_text, text_lines
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 
 PARTS = ("test", "val", "train")
 SCENARIOS = ("normal", "crowd", "hlight", "shadow", "noline", "arrow", "curve", "cross", "night")

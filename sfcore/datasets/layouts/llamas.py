@@ -19,8 +19,8 @@ from sfcore.datasets.layouts.culane import CULanePredictions
 from sfcore.datasets.numbers import items, number
 from sfcore.errors import InputError
 from sfcore.files import parse_json, read_text
-from sfcore.lanes import Polyline
 from sfcore.names import left_behind
+from sfcore.tasks.lanes import Polyline
 
 SPLITS = ("valid", "train", "test")
 IMAGE = "_color_rect.png"

@@ -24,8 +24,8 @@ from sfcore.datasets.layouts.culane import repeated, slashed
 from sfcore.datasets.numbers import items, numbers
 from sfcore.errors import InputError
 from sfcore.files import HEAD, encoding_of, explained, head_of, parse_json, read_text, text_lines
-from sfcore.lanes import Polyline
 from sfcore.names import left_behind
+from sfcore.tasks.lanes import Polyline
 
 ABSENT = -2.0  # the format's mark for "no point at this height"
 TEST, TRAIN = "test_label", "label_data_"  # how the official files are called

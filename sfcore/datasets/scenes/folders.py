@@ -14,7 +14,7 @@ from sfcore.datasets.scenes.plan import SCENARIOS
 from sfcore.datasets.scenes.render import Scene
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 
 QUALITY = 92  # of JPEG
 HEIGHT_STEP = 10  # pixels between the rows at which TuSimple labels lanes, at 720 px image height

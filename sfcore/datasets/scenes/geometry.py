@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 
 FARTHEST = 1500.0  # metres; what lies beyond is the backdrop's
 

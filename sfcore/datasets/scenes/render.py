@@ -12,7 +12,7 @@ from sfcore.datasets.scenes.geometry import View, lane_label
 from sfcore.datasets.scenes.look import Look, look
 from sfcore.datasets.scenes.plan import PROBABILITIES, SCENARIOS, Plan, Road, plan
 from sfcore.errors import InputError
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 
 #: Changes whenever the same seed gives another picture or other labels.
 VERSION = 1

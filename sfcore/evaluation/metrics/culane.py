@@ -20,7 +20,7 @@ from sfcore.evaluation.assignment import match
 from sfcore.evaluation.counting import CountingMetric, FileCounts, FrameCounts, Progress, count_files, counts_of
 from sfcore.evaluation.metric import METRICS, Counts
 from sfcore.evaluation.raster import Stroke, draw, iou_table, spline
-from sfcore.lanes import Polyline, lane_width
+from sfcore.tasks.lanes import Polyline, lane_width
 
 SIZE = (590, 1640)  # (height, width) of CULane's images
 WIDTH = 30  # pixels that a lane is drawn wide there

@@ -20,7 +20,7 @@ from sfcore.errors import InputError
 from sfcore.evaluation.counting import CountingMetric, FileCounts, FrameCounts, Progress, count_files, counts_of
 from sfcore.evaluation.metric import METRICS, Counts
 from sfcore.evaluation.raster import Stroke, draw, iou_table, spline
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 
 DRAWN = (224, 224)  # (height, width) of the images that lanes are drawn in
 WIDTH = 5  # pixels that a lane is drawn wide there

@@ -18,7 +18,7 @@ from sfcore.datasets.layouts.tusimple import JsonLines, at_heights, columns_of, 
 from sfcore.datasets.numbers import number
 from sfcore.errors import InputError
 from sfcore.evaluation.metric import METRICS, UNDEFINED, Metric, Score
-from sfcore.lanes import Polyline
+from sfcore.tasks.lanes import Polyline
 
 PIXEL_THRESHOLD = 20.0  # a point is right within so many pixels across the lane's direction
 LANE_THRESHOLD = 0.85  # a lane is found when this share of its points is right

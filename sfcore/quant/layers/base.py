@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import sfcore.quant.layers as package
-from sfcore.quant.quantizer import FakeQuantizer
+from sfcore.quant.quantizers.uniform import FakeQuantizer
 from sfcore.quant.scheme import Bits
 
 BitsOf = Callable[[str], Bits]  # of a part of a layer by its name; "" for the layer itself

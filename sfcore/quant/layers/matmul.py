@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sfcore.detectors.layers import MatMul
 from sfcore.quant.layers.base import BitsOf, wraps
-from sfcore.quant.quantizer import FakeQuantizer
+from sfcore.quant.quantizers.uniform import FakeQuantizer
 
 
 @wraps(MatMul)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sfcore.quant.recipe import METHODS, Recipe
+from sfcore.quant.methods.recipe import METHODS, Recipe
 
 
 def methods() -> dict[str, type[Recipe]]:

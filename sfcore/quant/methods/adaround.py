@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sfcore.quant.recipe import METHODS, Recipe
+from sfcore.quant.methods.recipe import METHODS, Recipe
 
 
 @METHODS.register("adaround")

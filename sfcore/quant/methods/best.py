@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sfcore.quant.methods.lane_focus import LaneFocus
-from sfcore.quant.recipe import METHODS
+from sfcore.quant.methods.recipe import METHODS
 
 
 @METHODS.register("best")

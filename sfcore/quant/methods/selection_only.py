@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sfcore.quant.methods.recipe import METHODS
 from sfcore.quant.methods.selective_focus import SelectiveFocus
-from sfcore.quant.recipe import METHODS
 
 
 @METHODS.register("selection-only")

@@ -1,0 +1,188 @@
+"""A run on the Tune page: how far it is, what can be done with it, its charts and its lanes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import displays, results, style
+from app.options import fill_from
+from app.widgets.links import open_page
+from sfcore.errors import InputError
+from sfcore.present import run_history, tuning_charts
+from sfcore.present.figures import road
+from sfcore.runs import RunFolder, ahead, launch, stop
+from sfcore.runs.preview import Preview, read
+from sfcore.runs.shipped import ships
+from sfcore.tasks.lanes import distortion
+
+STATUS = {
+    "queued": ("Queued", "gray"), "running": ("Running", "blue"), "stopped": ("Stopped", "orange"),
+    "done": ("Done", "green"), "failed": ("Failed", "red"),
+}  # fmt: skip
+EVERY = "2s"  # a run that goes on is drawn anew
+
+
+def watch() -> None:
+    """The chosen run, redrawn while it goes on."""
+    found = {run.name: run for run in results.runs()}
+    if all(map(ships, found.values())):
+        st.info(
+            "No runs of your own yet. Choose bits and a method, then start one; its progress appears here. Below is "
+            "how the example went that ships with the app.",
+            icon=":material/tune:",
+        )
+    name = results.pick("Run", list(found), "run", "Newest first.")
+    every = EVERY if found[name].is_alive() else None
+
+    @st.fragment(run_every=every)
+    def present() -> None:
+        try:
+            alive = draw(found[name])
+        except InputError as error:
+            st.error(str(error))
+            return
+        if every and not alive:
+            st.rerun()
+
+    present()
+
+
+def draw(run: RunFolder) -> bool:
+    """Everything about a run; returns whether it goes on."""
+    alive = header(run)
+    told = run_history.story(run_history.events(run))
+    progress(run, told, alive)
+    outcome(run)
+    lanes(run, alive)
+    if told.loss[0]:
+        charts(told, results.heads_of(run.spec.detector))
+    elif alive and told.total:
+        style.note("Losses appear with the first step of tuning.")
+    return alive
+
+
+def header(run: RunFolder) -> bool:
+    """Status and what can be done; returns whether the run goes on."""
+    alive = run.is_alive()  # before its status, which a run that ends now has written down by then
+    status = run.status
+    word, colour = STATUS[status]
+    st.markdown(f":{colour}-badge[{word}] {summary(run)}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if alive:
+            stop_button(run, status == "queued")
+        elif status != "done":
+            resume_button(run)
+        if st.button(
+            "Duplicate", icon=":material/content_copy:", key="duplicate", on_click=fill_from, args=(run,),
+            help="Fills all controls with this run's settings: change some, then start.",
+        ):  # fmt: skip
+            st.rerun()  # the controls are outside this fragment
+        if results.figures(run) and st.button(
+            "Compare", icon=":material/compare:", on_click=results.put_in_sidebar, args=(run,),
+            help="Its lanes against the full-precision ones, frame by frame.",
+        ):  # fmt: skip
+            open_page("compare")
+    record = run.record()
+    if record.get("error"):
+        st.error(record["error"])
+    style.in_full_precision(record.get("full_precision", {}))
+    return alive
+
+
+def stop_button(run: RunFolder, waiting: bool) -> None:
+    """Ask a run to stop, or to leave the queue."""
+    text = "Leaves the queue." if waiting else "Stops after the present step."
+    if st.button("Stop", icon=":material/stop:", help=f"{text} It can be resumed."):
+        stop(run)
+        st.toast("The run leaves the queue." if waiting else "The run stops after its present step.")
+
+
+def resume_button(run: RunFolder) -> None:
+    """Go on with a run that was stopped, or that failed."""
+    text = "Goes on from the last checkpoint, after the runs that are in the queue."
+    if st.button("Resume", icon=":material/play_arrow:", help=text):
+        launch(run)
+        st.rerun()
+
+
+def summary(run: RunFolder) -> str:
+    """What the run was asked to do, in one line."""
+    spec, chosen = run.spec, results.settings(run)
+    parts = [spec.detector, spec.scheme, spec.method]
+    parts += [f"{sign} {chosen[name]:g}" for name, sign in (("k", "k"), ("lam", "λ")) if chosen.get(name)]
+    if count := run.record().get("images"):
+        parts.append(f"{count:,} images")
+    return " · ".join(parts)
+
+
+def progress(run: RunFolder, told: run_history.Story, alive: bool) -> None:
+    """How far the run is, or what it waits for."""
+    if not alive:
+        return
+    before = ahead(run) if run.status == "queued" else []
+    if before:
+        names = ", ".join(each.name for each in before)
+        runs = "a run" if len(before) == 1 else f"{len(before)} runs"
+        st.progress(0.0, f"Number {len(before) + 1} in the queue, after {runs} on the same device: {names}")
+    elif not told.total or run.status == "queued":
+        st.progress(0.0, "Starting")
+    else:
+        left = f", {style.duration(told.seconds_left)} left" if told.seconds_left is not None else ""
+        share = min(told.done / told.total, 1.0)
+        st.progress(share, f"{told.phase.capitalize()}: {told.done:,} of {told.total:,}{left}")
+
+
+def outcome(run: RunFolder) -> None:
+    """The run's own result, once it has one."""
+    found = results.figures(run)
+    if not found:
+        return
+    columns = st.columns([1, 1, 1.3, 1.3])  # by the length of their labels
+    for place, (key, label, digits) in enumerate((("f1", "F1", 3), ("distortion", "Distortion", 2))):
+        for offset, name in enumerate(("calibrated", "tuned")):
+            value = found.get(name, {}).get(key)
+            columns[2 * place + offset].metric(f"{label}, {name}", "none" if value is None else f"{value:.{digits}f}")
+    style.note("On the run's held-back images. Judge it on other roads and cameras, on the Compare page.")
+
+
+def lanes(run: RunFolder, alive: bool) -> None:
+    """One held-back frame as its lanes improve: the present ones, or with a slider once the run rests."""
+    found = read(run)
+    if found is None:
+        return
+    st.markdown(
+        "**Lanes of one held-back frame**",
+        help="The frame with most lanes among those that the run is not tuned on. Its lanes are written down before "
+        "the first iteration and whenever the held-back images are checked.",
+    )
+    at = moment(found, alive)
+    now = found.lanes[found.iterations.index(at)]
+    moved = distortion(found.full, now)
+    picture = road.draw_moved(road.canvas(found.image), found.full, now, moved)
+    name = "calibrated, before any tuning" if at == 0 else f"after {at:,} iterations"
+    displays.picture(picture, key="lanes", alt=f"The frame with the full-precision lanes and those {name}")
+    style.moved_legend("quantized")
+    style.note(f"{name.capitalize()}: distortion {float(moved.score[0]):.2f} on this frame.")
+
+
+def moment(found: Preview, alive: bool) -> int:
+    """The iteration whose lanes are shown."""
+    times = list(found.iterations)
+    if alive or len(times) == 1:
+        return times[-1]
+    if st.session_state.get("iteration", times[-1]) not in times:  # chosen for another run
+        del st.session_state["iteration"]
+    return st.select_slider(
+        "Iteration", times, times[-1], key="iteration", bind="query-params",
+        help="0 is the calibrated model. The state with the least distortion on all held-back images is kept.",
+    )  # fmt: skip
+
+
+def charts(told: run_history.Story, order: list[str]) -> None:
+    """How the run went, two by two."""
+    drawn = tuning_charts.charts(told, order)
+    for first in range(0, len(drawn), 2):
+        for each, column in zip(drawn[first : first + 2], st.columns(2, gap="medium"), strict=False):
+            with column:
+                st.markdown(f"**{each.title}**", help=each.help)
+                displays.chart(each.figure, key=each.title, alt=each.alt, table=each.table)

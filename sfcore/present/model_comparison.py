@@ -1,0 +1,249 @@
+"""What is said of several models on the same frames: against full precision and against labels. Pages and reports."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sfcore.colours import CALIBRATED, FULL, MOVED
+from sfcore.datasets.dataset import Dataset, Frame, Label, Predictions
+from sfcore.detectors.base import Image
+from sfcore.errors import InputError
+from sfcore.evaluation.evaluate import Evaluation, evaluate
+from sfcore.evaluation.metric import METRICS, Score, nothing_to_find
+from sfcore.present.figures import road
+from sfcore.present.figures.labels import draw_labels
+from sfcore.present.figures.scores import Series
+from sfcore.runs import RunFolder
+from sfcore.runs.results import ModelName, models_of
+from sfcore.runs.shipped import ships
+from sfcore.tasks.lanes import Lanes, Polyline, distortion
+from sfcore.tasks.lanes.agreement import Agreement, agreement
+
+Size = tuple[int, int]  # height, width
+COLOURS: dict[ModelName, str] = {"full": FULL, "calibrated": CALIBRATED, "tuned": MOVED}
+
+
+@dataclass(frozen=True)
+class Model:
+    """One of the compared models.
+
+    Attributes:
+        which: of its run.
+        run: None for full precision, and for a model that was made on the spot.
+        second: it belongs to the second of two runs.
+    """
+
+    which: ModelName = "full"
+    run: RunFolder | None = None
+    second: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        plain = "full precision" if self.which == "full" else self.which
+        return f"{plain}, run 2" if self.second else plain
+
+    @property
+    def colour(self) -> str:
+        """What it has everywhere in the app."""
+        return COLOURS[self.which]
+
+
+def title(figure: str) -> str:
+    """A figure's name as people write it: F1, TP, Accuracy."""
+    return figure.upper() if len(figure) < 3 else figure.capitalize()
+
+
+def seen_in_calibration(run: RunFolder, files: Sequence[Path], digest: Callable[[Path], str]) -> int | None:
+    """How many files are among the images that a run was calibrated on, by content; None when unknown.
+
+    Args:
+        digest: a hash of one image file's content.
+    """
+    if ships(run):
+        return 0
+    try:
+        return seen(run.spec.image_set().files, files, digest)
+    except (InputError, OSError):
+        return None
+
+
+def seen(known: Sequence[Path], files: Sequence[Path], digest: Callable[[Path], str]) -> int:
+    """How many files have the content of one that is known; for ``digest`` see :func:`seen_in_calibration`."""
+    contents = {digest(path) for path in known}
+    return sum(digest(file) in contents for file in files)
+
+
+def compared(run: RunFolder, second: RunFolder | None = None) -> list[Model]:
+    """Full precision, the models of a run, and those of a second one."""
+    first = [Model(which, run) for which in models_of(run)]
+    return [Model(), *first, *(Model(which, second, True) for which in (models_of(second) if second else []))]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one model does on some frames.
+
+    Attributes:
+        agreement: with the full-precision lanes, over all frames.
+        scenarios: the same for each scenario that is known.
+        distortion: Lane Distortion Score of each frame, by its name.
+        labels: what the dataset's metric says of it; None without labels.
+    """
+
+    agreement: Agreement
+    scenarios: dict[str, Agreement]
+    distortion: dict[str, float]
+    labels: Evaluation | None
+
+    def scores(self) -> dict[str, Score]:
+        """All figures in total and by scenario: against labels, and where there are none against full precision."""
+        if self.labels:
+            return {"total": self.labels.total, **self.labels.scenarios}
+        agreed = {"total": self.agreement, **self.scenarios}
+        return {name: asdict(agreement) for name, agreement in agreed.items()}
+
+    def worst(self, order: str) -> list[str]:
+        """All frames by name, worst first: by "distortion", or by what the metric says of them against "labels"."""
+        if order == "labels" and self.labels:
+            return self.labels.worst(len(self.labels.frames))
+        return sorted(self.distortion, key=lambda name: -self.distortion[name])
+
+    def of_frame(self, name: str) -> float | None:
+        """What the metric's headline figure is on one frame; None without a label."""
+        if self.labels is None or name not in self.labels.frames:
+            return None
+        return METRICS[self.labels.metric]().summary([self.labels.frames[name]])[self.labels.headline]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All models on the same frames.
+
+    Attributes:
+        frames: those that could be read.
+        verdicts: of each model, by its name; full precision first.
+        problems: what was wrong with the others and with labels, by the frame's name.
+    """
+
+    frames: tuple[Frame, ...]
+    verdicts: dict[str, Verdict]
+    problems: dict[str, str]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there are labels to hold the models against."""
+        return all(verdict.labels for verdict in self.verdicts.values())
+
+
+class Held(Predictions):
+    """Lanes in memory, for a metric that reads predictions."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, list[Polyline]] = {}
+
+    def done(self) -> set[str]:
+        return set(self._lanes)
+
+    def write(self, frame: Frame, lanes: Sequence[Polyline], label: Label | None, milliseconds: float) -> None:
+        self._lanes[frame.name] = list(lanes)
+
+    def read(self, frame: Frame) -> list[Polyline]:
+        return self._lanes[frame.name]
+
+
+def judge(
+    dataset: Dataset, frames: Sequence[Frame], lanes: Mapping[str, Lanes], problems: Mapping[str, str]
+) -> Comparison:
+    """Compare models on the same frames.
+
+    Args:
+        lanes: of each model on all frames, by its name; the first model is the full-precision one.
+        problems: what was wrong with frames that are left out, by their names.
+    """
+    reference, damaged = next(iter(lanes.values())), dict(problems)
+    labelled = _labelled(dataset, frames, damaged)
+    verdicts = {
+        name: Verdict(
+            *_agreement(frames, dataset.scenarios, reference, found),
+            _against_labels(dataset, labelled, frames, found),
+        )
+        for name, found in lanes.items()
+    }
+    return Comparison(tuple(frames), verdicts, damaged)
+
+
+def _agreement(
+    frames: Sequence[Frame], names: Sequence[str], reference: Lanes, lanes: Lanes
+) -> tuple[Agreement, dict[str, Agreement], dict[str, float]]:
+    """What a Verdict says without labels; ``names`` are the scenarios."""
+    groups = {name: [i for i, frame in enumerate(frames) if frame.scenario == name] for name in names}
+    scenarios = {name: agreement(reference[places], lanes[places]) for name, places in groups.items() if places}
+    scores = distortion(reference, lanes).score.tolist()
+    return agreement(reference, lanes), scenarios, {f.name: score for f, score in zip(frames, scores, strict=True)}
+
+
+def _labelled(dataset: Dataset, frames: Sequence[Frame], problems: dict[str, str]) -> list[Frame]:
+    """The frames that have labels; what is wrong with damaged ones is added to ``problems``."""
+    found = []
+    for frame in frames if dataset.metric else ():
+        try:
+            if dataset.label(frame) is not None:
+                found.append(frame)
+        except InputError as error:
+            problems[frame.name] = str(error)
+    return found
+
+
+def _against_labels(
+    dataset: Dataset, labelled: list[Frame], frames: Sequence[Frame], found: Lanes
+) -> Evaluation | None:
+    if not labelled:
+        return None
+    few, held = copy.copy(dataset), Held()
+    few.frames = labelled
+    for place, frame in enumerate(frames):
+        held.write(frame, found[place].resized(dataset.size(frame)).polylines(0), None, 0.0)
+    return evaluate(few, held)
+
+
+def series(models: Sequence[Model], found: Comparison, figure: str) -> list[Series]:
+    """Each model's bars of one figure, in total and by scenario; without labels none for full precision."""
+    shown = models if found.labelled else models[1:]
+    each = {model.name: found.verdicts[model.name].scores() for model in shown}
+    return [Series(m.name, m.colour, _meaningful(each[m.name], figure), m.second) for m in shown]
+
+
+def _meaningful(groups: dict[str, Score], figure: str) -> dict[str, float | None]:
+    """One figure of each group, None where there was nothing to find, or nothing to score."""
+    return {
+        name: None if nothing_to_find(score) or math.isnan(score[figure]) else score[figure]
+        for name, score in groups.items()
+    }
+
+
+def draw(canvas: Image, model: Model, before: Lanes, after: Lanes, labels: Sequence[Polyline], size: Size) -> Image:
+    """One model's lanes over a frame, against the full-precision ones.
+
+    Args:
+        before, after: full-precision lanes and the model's, one image each.
+        labels: labelled lanes in pixels of a frame of ``size`` (height, width); empty for none.
+    """
+    if model.which == "full":
+        picture = road.draw_lanes(canvas, after)
+    else:
+        picture = road.draw_moved(canvas, before, after, distortion(before, after))
+    return draw_labels(picture, labels, size) if labels else picture
+
+
+def labelled_lanes(dataset: Dataset, frame: Frame) -> list[Polyline]:
+    """The labelled lanes of a frame in its own pixels, to be drawn; none where its label cannot be read."""
+    try:
+        label = dataset.label(frame)
+    except InputError:
+        return []
+    return label.lanes if label else []

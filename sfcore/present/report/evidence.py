@@ -1,0 +1,181 @@
+"""What a report is made of: each model's lanes on the same frames, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, open_dataset, spread
+from sfcore.datasets.images import FORMATS, find_images, read_image, source_parts
+from sfcore.detectors.base import Detector, Outputs
+from sfcore.detectors.registry import entry
+from sfcore.errors import InputError
+from sfcore.evaluation.inference import input_batches
+from sfcore.present.model_comparison import Comparison, Model, compared, judge
+from sfcore.runs import RunFolder
+from sfcore.runs.results import load_model, models_of
+from sfcore.runs.shipped import ships
+from sfcore.sensitivity.noise import relative_noise
+from sfcore.tasks.lanes import Lanes, cat
+
+Progress = Callable[[str, int, int], None]  # what is done, done, total
+Levels = dict[str, dict[str, float]]  # "calibrated" or "tuned": noise level of each head
+FRAMES = 20  # of a report, unless said otherwise
+MEASURED = 8  # frames whose head outputs are kept to measure noise levels: they may be large
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a report is made of.
+
+    Attributes:
+        runs: one, or two of the same detector.
+        models: all that are compared; full precision first.
+        dataset: where the frames come from.
+        found: the verdicts on the models.
+        lanes: of each model on all frames of ``found``, by the model's name.
+        levels: the noise that quantization puts on the heads, for each run.
+        heads: of the detector, in the order of its table.
+        held_back: the frames are those that the first run held back from tuning.
+    """
+
+    runs: tuple[RunFolder, ...]
+    models: tuple[Model, ...]
+    dataset: Dataset
+    found: Comparison
+    lanes: dict[str, Lanes]
+    levels: tuple[Levels, ...]
+    heads: tuple[str, ...]
+    held_back: bool
+
+
+def gather(
+    runs: Sequence[RunFolder],
+    dataset: Dataset | None = None,
+    frames: Sequence[Frame] | None = None,
+    most: int = FRAMES,
+    progress: Progress | None = None,
+) -> Evidence:
+    """Run all models of one or two runs on some frames.
+
+    Args:
+        dataset: where the frames come from; None for the images that the first run held back.
+        frames: of the dataset; None for ``most``, evenly spread.
+
+    Raises:
+        InputError: the runs cannot be compared, one has no model yet, or none of the frames can be read.
+    """
+    _check(runs)
+    source = dataset or held_back(runs[0])
+    chosen, problems = _readable(spread(source.frames, most) if frames is None else frames)
+    files, models = [frame.image for frame in chosen], compared(*runs)
+    seen: dict[str, tuple[Lanes, Outputs]] = {}
+    for place, model in enumerate(models):
+
+        def report(done: int, before: int = place) -> None:
+            if progress:
+                progress("detecting lanes", before * len(files) + done, len(models) * len(files))
+
+        seen[model.name] = _look(load_model(model.run or runs[0], model.which), files, report)
+    lanes = {name: found for name, (found, _) in seen.items()}
+    outputs = {name: heads for name, (_, heads) in seen.items()}
+    verdicts = judge(source, chosen, lanes, problems)
+    levels = tuple(_levels(models, outputs, run) for run in runs)
+    heads = tuple(head.name for head in entry(runs[0].spec.detector).build().heads)
+    return Evidence(tuple(runs), tuple(models), source, verdicts, lanes, levels, heads, dataset is None)
+
+
+def source_of(text: str) -> Dataset:
+    """The dataset that a source names, with its labels: a folder, dataset, video, image, or a part of one.
+
+    Raises:
+        InputError: nothing is there that can be read.
+    """
+    root, split, part = source_parts(text)
+    if root.is_dir() or (root.is_file() and root.suffix.lower() not in FORMATS):
+        dataset = open_dataset(root, split)
+        dataset.frames = list(dataset.frames)[part]
+    else:
+        dataset = _loose(root, find_images([text]))
+    if not dataset.frames:
+        raise InputError(f"{text} selects no images: choose another part")
+    return dataset
+
+
+def held_back(run: RunFolder) -> Dataset:
+    """The images that a run held back from tuning, as far as they are still there.
+
+    Raises:
+        InputError: none is; the message says to name others.
+    """
+    try:
+        content = json.loads((run.path / "lanes.json").read_text(encoding="utf-8"))
+        files = [Path(image["file"]) for image in content["images"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        files = []
+    there = [file for file in files if file.is_file() or file.parent.is_file()]  # or the frame of a video
+    there = [] if ships(run) else there  # what is called like its images is not what it took
+    if not there:
+        raise InputError(f"the images that {run.name} held back are not where they were: choose images for the report")
+    return _loose(run.path, there)
+
+
+def _loose(root: Path, files: Sequence[Path]) -> Dataset:
+    """Images without labels; those of the same name are told apart by their folders."""
+    names = [file.name for file in files]
+    frames = [Frame(file.name if names.count(file.name) == 1 else str(file), file) for file in files]
+    return LAYOUTS["folder"](root, frames=frames)
+
+
+def _check(runs: Sequence[RunFolder]) -> None:
+    """One run, or two of the same detector with the same weights, each with a model."""
+    if not 1 <= len(runs) <= 2:
+        raise InputError(f"{len(runs)} runs were given: a report is about one, or compares two")
+    for run in runs:
+        if not models_of(run):
+            raise InputError(f"the run {run.name} has no model yet (it is {run.status}): wait, or resume it")
+    names = [(run.spec.detector, run.spec.weights, run.spec.weights_key) for run in runs]
+    if len(set(names)) > 1:
+        said = " and ".join(" with ".join(filter(None, name)) for name in names)
+        raise InputError(f"these runs are of different detectors, {said}: choose two of the same")
+
+
+def _readable(frames: Sequence[Frame]) -> tuple[list[Frame], dict[str, str]]:
+    """The frames whose images can be read, and what is wrong with the others, by their names."""
+    kept, problems = [], {}
+    for frame in frames:
+        try:
+            read_image(frame.image)
+            kept.append(frame)
+        except InputError as error:
+            problems[frame.name] = str(error)
+    if not kept:
+        first = next(iter(problems.values()), "choose other images")
+        raise InputError(f"none of the {len(frames)} frames can be read: {first}")
+    return kept, problems
+
+
+@torch.no_grad()
+def _look(detector: Detector, files: Sequence[Path], report: Callable[[int], None]) -> tuple[Lanes, Outputs]:
+    """A model's lanes on all files, and its head outputs on the first MEASURED of them."""
+    lanes, first = [], Outputs()
+    for done, inputs in input_batches(detector, files, MEASURED):
+        outputs = detector(inputs)
+        lanes.append(detector.decode(outputs).to("cpu"))
+        first = first or outputs
+        report(done)
+    return cat(lanes), first
+
+
+def _levels(models: Sequence[Model], outputs: dict[str, Outputs], run: RunFolder) -> Levels:
+    """The noise level of each head in each model of a run."""
+    full = outputs[models[0].name]
+    return {
+        model.which: {head: relative_noise(outputs[model.name][head], full[head]) for head in full}
+        for model in models
+        if model.run is run
+    }

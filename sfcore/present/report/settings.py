@@ -1,0 +1,115 @@
+"""What made the runs of a report: settings, versions, hashes, seeds, and the command that repeats each."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sfcore.errors import InputError
+from sfcore.present.report import page
+from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
+from sfcore.runs import RunFolder, RunSpec
+from sfcore.runs.shipped import COMMAND, ships
+from sfcore.runs.tags import labels
+
+DAY = "%Y-%m-%d %H:%M"
+SIGNS = {"k": "k", "lam": "λ"}
+
+
+def settings(runs: Sequence[RunFolder]) -> str:
+    """Everything that decided the results, side by side for two runs, with what differs marked."""
+    each = [_settings(run) for run in runs]
+    names = list(dict.fromkeys(name for one in each for name in one))
+    rows: list[page.Row] = [
+        {"Setting": name, **{run.name: one.get(name) for run, one in zip(runs, each, strict=True)}} for name in names
+    ]
+    differing = [place for place, name in enumerate(names) if len({str(one.get(name)) for one in each}) > 1]
+    said = f"{len(differing)} of these differ and are marked." if len(runs) > 1 else ""
+    repeat = "".join(page.code(command(run)) for run in runs)
+    return page.section(
+        "Settings and versions",
+        page.text(said) if said else "",
+        page.table(rows, "Settings", marked=differing),
+        "<h3>To repeat it</h3>",
+        repeat,
+    )
+
+
+def _settings(run: RunFolder) -> dict[str, page.Cell]:
+    """A run's settings by name, as text."""
+    spec, record = run.spec, run.record()
+    try:
+        options = asdict(spec.settings())
+    except InputError:  # a method that this version does not know
+        options = dict(spec.options)
+    left = "; ".join(f"{name} ({why})" for name, why in record.get("full_precision", {}).items())
+    versions = {f"Version of {name}": value for name, value in record.get("versions", {}).items()}
+    return {
+        "Detector": spec.detector,
+        "Weights": ", ".join(filter(None, (spec.weights or "shipped", spec.weights_key))),
+        "SHA-256 of the weights": record.get("weights_hash"),
+        "Images": ", ".join(spec.images),
+        "Number of images": record.get("images"),
+        "SHA-256 of the images": record.get("image_hash"),
+        "Bits": spec.scheme,
+        "In full precision": left or None,
+        "Calibrator of weights": spec.weight_calibrator,
+        "Calibrator of activations": spec.activation_calibrator,
+        "Biases corrected": _text(spec.bias_correction),
+        "Method": spec.method,
+        **{SIGNS.get(name) or name.replace("_", " ").capitalize(): _text(value) for name, value in options.items()},
+        "Seed": spec.seed,
+        "Device": spec.device,
+        **versions,
+        "Created": _when(record.get("created")),
+        "Ended": _when(record.get("ended")),
+    }
+
+
+def _text(value: Any) -> str:
+    """An option's value as people write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _when(seconds: float | None) -> str | None:
+    return None if seconds is None else time.strftime(DAY, time.localtime(seconds))
+
+
+def command(run: RunFolder) -> str:
+    """What repeats a run on the command line."""
+    if ships(run):
+        return COMMAND
+    spec: RunSpec = run.spec
+    words = ["sfcore", "tune", spec.detector]
+    words += [word for source in spec.images for word in ("--images", source)]
+    words += ["--bits", spec.scheme, "--method", spec.method]
+    given: dict[str, Any] = {"--weights": spec.weights, "--weights-key": spec.weights_key, "--limit": spec.limit}
+    given["--weight-calibrator"] = None if spec.weight_calibrator == WEIGHTS else spec.weight_calibrator
+    given["--activation-calibrator"] = None if spec.activation_calibrator == ACTIVATIONS else spec.activation_calibrator
+    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    words += [] if spec.bias_correction else ["--no-bias-correction"]
+    changed = [
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in spec.options.items()
+    ]
+    words += ["--set", *changed] if changed else []
+    words += ["--seed", str(spec.seed), "--device", spec.device, "--out", f"{run.name}-again"]
+    return shlex.join(words)
+
+
+def lead(runs: Sequence[RunFolder]) -> str:
+    """What stands under the title: the runs' names, what people wrote on them, and when this was made, as HTML."""
+    names = " and ".join(run.name for run in runs)
+    parts = [page.text(f"Report of the run{'s' * (len(runs) > 1)} {names}, made on {time.strftime(DAY)}.", "quiet")]
+    for run in runs:
+        written = labels(run)
+        tags = "".join(f'<span class="tag">{page.escaped(tag)}</span>' for tag in written.tags)
+        parts += [f"<p>{tags}{page.escaped(' '.join(written.note.splitlines()))}</p>"] if tags or written.note else []
+    return "".join(parts)

@@ -1,0 +1,1 @@
+"""What stands before a number is rounded: one file each."""

@@ -1,0 +1,103 @@
+"""Starting, stopping and finding runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sfcore.devices import resolve_device
+from sfcore.errors import InputError
+from sfcore.files import explained
+from sfcore.runs import queue
+from sfcore.runs.folder import RunFolder
+from sfcore.runs.spec import RunSpec
+
+
+def default_root() -> Path:
+    """Where runs are kept unless said otherwise: $SFCORE_RUNS, or ``runs`` in the current folder."""
+    return Path(os.environ.get("SFCORE_RUNS", "runs"))
+
+
+def create_or_resume(path: Path, spec: RunSpec) -> RunFolder:
+    """The run at ``path``: a new one, or the one that is there when it has the same specification.
+
+    Raises:
+        InputError: the specification is wrong, or the folder holds a run of another one or of other weights.
+    """
+    spec = spec.absolute()
+    spec.validate()
+    if not (path / "run.json").exists():
+        return RunFolder.create(path, spec)
+    folder = RunFolder.open(path)
+    theirs, ours = folder.spec.to_dict(), spec.to_dict()
+    differing = [f"{key} {theirs[key]!r} there, {ours[key]!r} now" for key in ours if theirs[key] != ours[key]]
+    if differing:
+        raise InputError(f"{path} holds another run ({'; '.join(differing)}): choose another folder")
+    folder.check_weights()
+    return folder
+
+
+def launch(folder: RunFolder) -> int:
+    """Start the process of a run, which outlives this one; returns its id.
+
+    It waits until no live run of the same folder and device that was launched before is left, then is the run's worker.
+    The lock is taken here and handed to the child, so a run is alive from the moment this returns.
+
+    Raises:
+        InputError: the run is done or being worked on, its folder cannot be written, or its device is not there.
+    """
+    device = resolve_device(folder.spec.device).type
+    path = folder.path.resolve()
+    with folder.lock() as descriptor, explained(path / "worker.log"):
+        if folder.record()["status"] == "done":
+            raise InputError(f"the run {folder.path} is done: there is nothing to go on with")
+        folder.clear_stop()
+        with queue.next_turn(path.parent) as turn:
+            folder.update(status="queued", turn=turn, device=device, pid=None, ended=None, error=None)
+        command = [sys.executable, "-m", "sfcore.runs.queue", str(path), "--lock", str(descriptor)]
+        with (path / "worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[descriptor], start_new_session=True
+            )
+    return process.pid
+
+
+def unused(path: Path) -> Path:
+    """``path``, or the same with a number where a run of the same second has that name, by the clock."""
+    names = (path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000)))
+    return next(each for each in names if not each.exists())
+
+
+def ahead(folder: RunFolder) -> list[RunFolder]:
+    """The runs that a launched one waits for, in the order in which they were launched."""
+    return [RunFolder(path) for path in queue.ahead(folder.path)]
+
+
+def is_alive(folder: RunFolder) -> bool:
+    """Whether a process works on the run or waits for its turn."""
+    return folder.is_alive()
+
+
+def stop(folder: RunFolder) -> None:
+    """Ask a run to stop after its present step, or to leave the queue; it can be resumed.
+
+    Raises:
+        InputError: no worker is on it.
+    """
+    if not folder.is_alive():
+        raise InputError(f"the run {folder.path} is not going on (it is {folder.status}): nothing to stop")
+    folder.request_stop()
+
+
+def list_runs(root: Path) -> list[RunFolder]:
+    """The runs in a folder, newest first. What is no run, or one of another version, is left out."""
+    found = []
+    for path in root.iterdir() if root.is_dir() else ():
+        try:
+            folder = RunFolder.open(path)
+            found.append((folder.record()["created"], folder))
+        except (InputError, KeyError):
+            continue
+    return [folder for _, folder in sorted(found, key=lambda pair: pair[0], reverse=True)]

@@ -1,0 +1,1 @@
+"""What detectors answer with: one package each."""

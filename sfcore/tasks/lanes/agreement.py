@@ -1,0 +1,109 @@
+"""Agreement of a quantized detector's lanes with the full-precision ones: nothing needs a label."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from sfcore.evaluation.metric import UNDEFINED, Counts
+from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH, distortion
+from sfcore.tasks.lanes.pairing import iou, pair
+from sfcore.tasks.lanes.types import Lanes
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far one set of lanes agrees with another, over all images.
+
+    Attributes:
+        images: how many were compared.
+        tp, fp, fn: lanes found in both, only in the other, only in the reference.
+        precision, recall, f1: from those; 1 where neither set has a lane.
+        distortion: mean Lane Distortion Score per image.
+        shift_px: mean sideways displacement of matched points, pixels at 640 px image width; NaN when no
+            lane has a partner though there are lanes.
+
+    Of no images, all of these are NaN.
+    """
+
+    images: int
+    tp: int
+    fp: int
+    fn: int
+    precision: float
+    recall: float
+    f1: float
+    distortion: float
+    shift_px: float
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """For JSON, where an undefined value is null."""
+        return {k: None if math.isnan(v) else v for k, v in asdict(self).items()}
+
+
+def agreement(reference: Lanes, other: Lanes, min_iou: float = 0.5) -> Agreement:
+    """Compare ``other`` with ``reference``, image by image.
+
+    A lane is found when it pairs with a reference lane at an IoU of at least ``min_iou``, both drawn 30 px
+    wide at 1640 px image width. The shift pairs lanes by nearness alone (:func:`nearest_pairs`), so a lane
+    that moved far counts with its whole distance instead of dropping out.
+
+    Args:
+        reference, other: B lane sets each, on the same rows and image size.
+
+    Raises:
+        ValueError: the two do not fit each other.
+    """
+    if len(reference) != len(other):
+        raise ValueError(f"{len(reference)} lane sets cannot be compared with {len(other)}: give one for each image")
+    if not len(reference):
+        return Agreement(0, 0, 0, 0, *[UNDEFINED] * 5)
+    both = reference.present.unsqueeze(2) & other.present.unsqueeze(1)
+    pairs = pair(iou(reference, other) * both, min_iou)
+    tp = int((pairs >= 0).sum())
+    fn, fp = int(reference.present.sum()) - tp, int(other.present.sum()) - tp
+    counts = Counts(tp, fp, fn)
+    score = distortion(reference, other).score.double().mean()
+    return Agreement(
+        len(reference),
+        tp,
+        fp,
+        fn,
+        counts.precision,
+        counts.recall,
+        counts.f1,
+        float(score),
+        _mean_shift(reference, other),
+    )
+
+
+def nearest_pairs(reference: Lanes, other: Lanes) -> Tensor:
+    """Pair lanes so that as many as possible have a partner, and those are nearest in sum.
+
+    The distance of two lanes is their mean |dx| over the rows they share; lanes sharing fewer than two rows
+    cannot pair. There is no largest distance: a lane lost here and another invented there count as one that
+    moved from here to there.
+
+    Returns:
+        (B, La) long: the lane of ``other`` paired with each of ``reference``, -1 for none.
+    """
+    distance = (reference.x.unsqueeze(2) - other.x.unsqueeze(1)).abs()
+    shared = (~distance.isnan()).sum(-1)
+    mean = distance.nan_to_num(0.0).sum(-1) / shared.clamp_min(1)
+    # Between 0.99 (a whole image width apart) and 1, so that one more pair outweighs nearer ones.
+    nearness = 1 - 0.01 * (mean / reference.size[1]).clamp_max(1)
+    return pair(torch.where(shared >= 2, nearness, torch.zeros_like(nearness)), 0.0)
+
+
+def _mean_shift(reference: Lanes, other: Lanes) -> float:
+    """Mean |dx| of the matched points in pixels at 640 px image width; 0 where there is no lane at all."""
+    pairs = nearest_pairs(reference, other)
+    partner = other.x.gather(1, pairs.clamp_min(0).unsqueeze(-1).expand(-1, -1, other.x.shape[-1]))
+    shift = (reference.x - partner).abs()[pairs >= 0]
+    shift = shift[~shift.isnan()] * REFERENCE_WIDTH / reference.size[1]
+    if len(shift):
+        return float(shift.double().mean())
+    return float("nan") if reference.present.any() or other.present.any() else 0.0
