@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 import torch
@@ -18,7 +19,7 @@ from app.session import (
     DetectorChoice,
     Studio,
     forget_unknown,
-    image_of,
+    frame_of,
     is_remembered,
     load_detector,
     remembered,
@@ -31,7 +32,6 @@ from sfcore.detectors.base import Detector, Outputs
 from sfcore.errors import InputError
 from sfcore.quant import Scheme, quantize
 from sfcore.resources import sample_data
-from sfcore.tasks.lanes import Lanes
 
 SCHEMES = ("W8A8", "W8A4", "W4A4")
 CHOSEN, SAMPLES = "chosen images", "sample scenes"  # what it is calibrated on
@@ -68,14 +68,14 @@ class Calibration:
         """Head outputs of one image, batch of one."""
         return _outputs(self, image, written(image), self.model)
 
-    def lanes(self, image: Path) -> Lanes:
-        """Lanes of one image, in the detector's frame."""
+    def prediction(self, image: Path) -> Any:
+        """The prediction about one image, in the detector's frame."""
         return self.model.decode(self.outputs(image))
 
     def made(self) -> Detector:
         """The quantized detector, made anew, with a progress bar."""
         detector, bar = load_detector(self.choice), Bar(f"Quantizing {self.choice.name}, images")
-        pixels = [detector.preprocess([image_of(*image)]) for image in self.images]
+        pixels = [detector.preprocess([frame_of(detector.preprocessing, *image)]) for image in self.images]
         batches = [torch.cat(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
         made = quantize(
             detector, Scheme.parse(self.scheme), batches,
@@ -88,7 +88,7 @@ class Calibration:
 @st.cache_data(max_entries=1024, show_spinner=False, hash_funcs=PATHS)
 def _outputs(calibration: Calibration, image: Path, stamp: float, _model: Detector) -> Outputs:
     with torch.no_grad():
-        outputs = _model(_model.preprocess([image_of(image, stamp)]))
+        outputs = _model(_model.preprocess([frame_of(_model.preprocessing, image, stamp)]))
     return {name: value.cpu() for name, value in outputs.items()}
 
 
@@ -122,16 +122,16 @@ def of(view: Studio, bits: str, on: str = CHOSEN) -> Calibration:
     if on == SAMPLES or len(frames) < 2:
         folder = str(sample_data() / "scenes")
         frames = sources.opened(folder, None, sources.changed(folder)).frames
-    return Calibration(view.choice, bits, _readable(spread(frames, min(IMAGES, len(frames) // 2))))
+    return Calibration(view.choice, bits, _readable(view.choice, spread(frames, min(IMAGES, len(frames) // 2))))
 
 
-def _readable(frames: Sequence[Frame]) -> tuple[tuple[Path, float], ...]:
+def _readable(choice: DetectorChoice, frames: Sequence[Frame]) -> tuple[tuple[Path, float], ...]:
     """Those images that can be read, with when they were written."""
     found, problem = list[tuple[Path, float]](), ""
     for frame in frames:
         try:
             image = frame.image, written(frame.image)
-            size_of(*image)
+            size_of(choice, *image)
             found.append(image)
         except InputError as error:
             problem = str(error)
@@ -148,8 +148,9 @@ def apart(frames: Sequence[Frame], from_: Calibration) -> list[Frame]:
 def is_ready(chosen: Calibration) -> bool:
     """Whether the model is there, or will be in seconds; where it takes longer, it is only made when asked for."""
     detector = load_detector(chosen.choice)
-    height, width = detector.preprocessing.size
-    small = sum(p.numel() for p in detector.parameters()) * height * width <= AT_ONCE
+    spec = detector.preprocessing
+    values = spec.example()[0].numel() / 3  # of an image: its pixels
+    small = sum(p.numel() for p in detector.parameters()) * values <= AT_ONCE
     return small or is_remembered(chosen)
 
 
@@ -165,7 +166,7 @@ def offer(chosen: Calibration) -> None:
 def pass_seconds(choice: DetectorChoice) -> float:
     """What the detector takes for one image on this machine."""
     detector, took = load_detector(choice), []
-    image = torch.zeros(1, 3, *detector.preprocessing.size, device=detector.device)
+    image = detector.preprocessing.normalize(detector.preprocessing.example()).to(detector.device)
     with torch.no_grad():
         for _ in range(2):  # the first time may be slow
             start = time.perf_counter()

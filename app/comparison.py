@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app import results
 from app.calibration import Calibration
@@ -16,11 +17,10 @@ from sfcore.errors import InputError
 from sfcore.present.model_comparison import Comparison, Model, compared, judge
 from sfcore.runs import RunFolder
 from sfcore.runs.results import ModelName
-from sfcore.tasks.lanes import Lanes, cat, distortion
 
 
 class Contender(Model):
-    """One of the models on the page, with its lanes; the full-precision detector is that of the sidebar."""
+    """One of the models on the page, with its predictions; the full-precision detector is that of the sidebar."""
 
     @property
     def key(self) -> Hashable:
@@ -32,14 +32,14 @@ class Contender(Model):
         """What of it stays in full precision, and why, by the names of its modules."""
         return self.run.record().get("full_precision", {}) if self.run else {}
 
-    def lanes(self, view: Studio, image: Path) -> Lanes:
-        """Its lanes on one image, in the detector's frame."""
-        return results.lanes(self.run, self.which, image) if self.run else view.lanes(image)
+    def prediction(self, view: Studio, image: Path) -> Any:
+        """Its prediction about one image, in the detector's frame."""
+        return results.prediction(self.run, self.which, image) if self.run else view.prediction(image)
 
     def moved(self, view: Studio, image: Path) -> Moved:
-        """Its lanes on one image beside the full-precision ones."""
-        before, after = view.lanes(image), self.lanes(view, image)
-        return Moved(before, after, distortion(before, after))
+        """Its prediction about one image beside the full-precision one."""
+        before, after = view.prediction(image), self.prediction(view, image)
+        return Moved(before, after, view.task.distortion(before, after))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,8 @@ class OnTheSpot(Contender):
     def full_precision(self) -> Mapping[str, str]:
         return self.calibration.model.full_precision
 
-    def lanes(self, view: Studio, image: Path) -> Lanes:
-        return self.calibration.lanes(image)
+    def prediction(self, view: Studio, image: Path) -> Any:
+        return self.calibration.prediction(image)
 
 
 def contenders(run: RunFolder, second: RunFolder | None = None) -> list[Contender]:
@@ -87,18 +87,19 @@ def _stamp(frame: Frame) -> float | None:
 def _compare(view: Studio, models: Sequence[Contender], frames: Sequence[Frame]) -> Comparison:
     bar, problems = Bar("Comparing frames"), dict[str, str]()
     kept: list[Frame] = []
-    lanes: dict[str, list[Lanes]] = {model.name: [] for model in models}
+    found: dict[str, list[Any]] = {model.name: [] for model in models}
     for done, frame in enumerate(frames, 1):
         try:
-            size_of(frame.image, written(frame.image))
+            size_of(view.choice, frame.image, written(frame.image))
         except InputError as error:
             problems[frame.name] = str(error)
             continue
         kept.append(frame)
         for model in models:
-            lanes[model.name].append(model.lanes(view, frame.image))
+            found[model.name].append(model.prediction(view, frame.image))
         bar(done, len(frames))
     bar.close()
     if not kept:
         raise InputError(f"none of the {len(frames)} frames can be read: {next(iter(problems.values()))}")
-    return judge(view.dataset, kept, {name: cat(found) for name, found in lanes.items()}, problems)
+    joined = {name: view.task.join(each) for name, each in found.items()}
+    return judge(view.task, view.dataset, kept, joined, problems)

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets.downloads import downloads
-from sfcore.detectors.base import Image
-from sfcore.present.figures import road
+from sfcore import drawing
+from sfcore.drawing import Image
 
 CONFIG = {"displayModeBar": False}
 
@@ -49,7 +49,7 @@ def clicked_point(key: str) -> Any:
 def picture(image: Image, *, key: str, alt: str, caption: str | None = None) -> None:
     """Show an RGB picture as a quick JPEG; saved, it is a PNG without loss, encoded only then."""
     with st.container(gap=None):
-        st.image(road.jpeg(image), caption, width="stretch", alt=alt)
+        st.image(drawing.jpeg(image), caption, width="stretch", alt=alt)
         saved({"PNG": image}, key)
 
 
@@ -64,7 +64,7 @@ def saved(images: Mapping[str, Image], key: str) -> None:
         for label, image in images.items():
             name = file_name(key if len(images) == 1 else f"{key} {label}")
             st.download_button(
-                label, partial(road.png, image), f"{name}.png", "image/png", key=f"{key} {label} file",
+                label, partial(drawing.png, image), f"{name}.png", "image/png", key=f"{key} {label} file",
                 on_click="ignore", type="tertiary", help="Save as PNG",
             )  # fmt: skip
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -18,7 +19,7 @@ from sfcore.resources import cache
 from sfcore.sensitivity.element_map_worker import MapRequest, ask
 from sfcore.sensitivity.elements import Grain, element_map
 from sfcore.sensitivity.noise import Noise, perturb
-from sfcore.tasks.lanes import Distortion, Lanes, distortion
+from sfcore.tasks.base import Distortion
 
 LEVELS = tuple(float(f"{v:.2g}") for v in np.geomspace(0.001, 1.0, 31))  # ten steps a decade
 DEFAULT_LEVEL = LEVELS[17]  # 5 %: what 8 bits may leave on a head, and enough to be seen
@@ -26,15 +27,15 @@ Scores = dict[str, tuple[float, float, float]]  # of each head: mean, 5 % and 95
 RERUNS = 20  # draws of noise behind each bar of the ranking
 MOST_MOVES = 12_000  # of an element map: heads with more elements are moved in blocks
 QUICK = 0.8  # seconds that an element map may take for the page to wait for it
-TIMED = 64  # lane sets that are decoded to know how long many take
+TIMED = 64  # predictions that are decoded to know how long many take
 
 
 @dataclass(frozen=True)
 class Moved:
-    """One image's lanes before and after noise, of one draw or of several, and the distortion between them."""
+    """The predictions about one image before and after noise, of one draw or several, and their distortion."""
 
-    before: Lanes
-    after: Lanes
+    before: Any
+    after: Any
     distortion: Distortion
 
 
@@ -46,7 +47,7 @@ def with_noise(
     mask: Tensor | None = None,
     error: Tensor | None = None,
 ) -> Moved:
-    """Perturb one head of the shown image, decode, and score against the lanes without noise.
+    """Perturb one head of the shown image, decode, and score against the prediction without noise.
 
     Args:
         seeds: one of each draw.
@@ -57,7 +58,7 @@ def with_noise(
     draws = [perturb(outputs, head, noise, torch.Generator().manual_seed(s), mask=mask, error=error) for s in seeds]
     many = {name: torch.cat([draw[name] for draw in draws]) for name in outputs}
     before, after = detector.decode(outputs), detector.decode(many)
-    return Moved(before, after, distortion(before, after))
+    return Moved(before, after, detector.task.distortion(before, after))
 
 
 @st.cache_data(max_entries=4096, show_spinner=False, hash_funcs=PATHS)
@@ -83,14 +84,14 @@ def scores_at(
     for head in detector.heads:
         generator = torch.Generator().manual_seed(seed)
         noisy = perturb(many, head.name, noise, generator, error=(_errors or {}).get(head.name))
-        scores = distortion(reference, detector.decode(noisy)).score.numpy()
+        scores = detector.task.distortion(reference, detector.decode(noisy)).score.numpy()
         low, high = np.quantile(scores, (0.05, 0.95))
         found[head.name] = (float(scores.mean()), float(low), float(high))
     return found
 
 
 def most_sensitive(view: Studio) -> str:
-    """The head that moves the lanes of the shown image most at the default noise: where a first visit starts."""
+    """The head that moves what is found in the shown image most at the default noise: where a first visit starts."""
     found = scores_at(*view.key, Noise("gaussian", DEFAULT_LEVEL), 0)
     return max(found, key=lambda head: found[head][0])
 
@@ -117,12 +118,12 @@ def elements_of(view: Studio, head: Head, level: float) -> Tensor | float:
 
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs=PATHS)
 def decode_seconds(choice: DetectorChoice, image: Path, stamp: float) -> float:
-    """What it takes to decode and score one lane set of many, on this machine."""
+    """What it takes to decode and score one prediction of many, on this machine."""
     detector, outputs = load_detector(choice), outputs_of(choice, image, stamp)
     many = {name: value.expand(TIMED, *value.shape[1:]) for name, value in outputs.items()}
     reference, took = detector.decode(outputs), []
     for _ in range(3):  # the first time may be slow
         start = time.perf_counter()
-        distortion(reference, detector.decode(many))
+        detector.task.distortion(reference, detector.decode(many))
         took.append(time.perf_counter() - start)
     return min(took) / TIMED

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from app.results import task_of
 from app.session import KEY, Studio
 from app.style import Bar
 from sfcore.datasets.dataset import Dataset, Frame, spread
@@ -69,6 +70,6 @@ def _images(view: Studio | None, run: RunFolder) -> tuple[Dataset | None, list[F
 
 def _held_back_there(run: RunFolder) -> bool:
     try:
-        return bool(held_back(run).frames)
+        return bool(held_back(run, task_of(run)).frames)
     except InputError:
         return False

@@ -10,20 +10,29 @@ from typing import Any
 import streamlit as st
 import torch
 
-from app.session import PATHS, Studio, canvas_of, forget_unknown, image_of, weights_of, written
+from app.session import (
+    PATHS,
+    DetectorChoice,
+    Studio,
+    canvas_of,
+    forget_unknown,
+    frame_of,
+    load_detector,
+    weights_of,
+    written,
+)
 from app.widgets.links import keep, recall
-from sfcore import files
+from sfcore import drawing, files
 from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.files import Stamp
-from sfcore.present.figures import road
 from sfcore.runs import RunFolder, default_root, list_runs, trash
 from sfcore.runs.results import FILES, ModelName, load_model, models_of
 from sfcore.runs.shipped import shipped
 from sfcore.runs.trash import Deleted
 from sfcore.sensitivity.noise import relative_noise
-from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.base import TASKS, Task
 
 OWN = "own runs"  # names of the runs on uploads that this visitor may see
 IN_LINK = ("run", "against")
@@ -89,7 +98,7 @@ def model(path: Path, which: ModelName, written: tuple[Stamp, Stamp]) -> Detecto
 def _outputs(path: Path, which: ModelName, written: tuple[Stamp, Stamp], image: Path, image_stamp: float) -> Outputs:
     detector = model(path, which, written)
     with torch.no_grad():
-        return detector(detector.preprocess([image_of(image, image_stamp)]))
+        return detector(detector.preprocess([frame_of(detector.preprocessing, image, image_stamp)]))
 
 
 def outputs(run: RunFolder, which: ModelName, image: Path) -> Outputs:
@@ -97,8 +106,8 @@ def outputs(run: RunFolder, which: ModelName, image: Path) -> Outputs:
     return _outputs(run.path, which, stamp(run, which), image, written(image))
 
 
-def lanes(run: RunFolder, which: ModelName, image: Path) -> Lanes:
-    """Lanes of a quantized model on one image."""
+def prediction(run: RunFolder, which: ModelName, image: Path) -> Any:
+    """The prediction of a quantized model about one image."""
     return model(run.path, which, stamp(run, which)).decode(outputs(run, which, image))
 
 
@@ -156,25 +165,36 @@ def pick(label: str, names: Sequence[str], key: str, text: str) -> str:
     return st.selectbox(label, names, key=place, help=text, on_change=lambda: keep(key, st.session_state[place]))
 
 
-def canvas(frame: Path) -> Image:
+def canvas(view: Studio, frame: Path) -> Image:
     """A frame at drawing width, cached."""
-    return canvas_of(frame, written(frame))
+    return canvas_of(view.choice, frame, written(frame))
 
 
-def thumbnail(frame: Path) -> bytes:
+def thumbnail(view: Studio, frame: Path) -> bytes:
     """A frame as a small JPEG, cached."""
-    return _thumbnail(frame, written(frame))
+    return _thumbnail(view.choice, frame, written(frame))
 
 
 @st.cache_data(max_entries=2048, show_spinner=False, hash_funcs=PATHS)
-def _thumbnail(path: Path, when: float) -> bytes:
-    return road.jpeg(road.canvas(image_of(path, when), 256), 80)
+def _thumbnail(choice: DetectorChoice, path: Path, when: float) -> bytes:
+    spec = load_detector(choice).preprocessing
+    return drawing.jpeg(drawing.canvas(spec.canvas(frame_of(spec, path, when)), 256), 80)
 
 
 def figures(run: RunFolder) -> dict[str, dict[str, float]]:
     """The run's own result on its held-back images, by model; empty while it has none."""
     found = run.record().get("result") or {}
     return {name: dict(found[name]) for name in ("calibrated", "tuned") if isinstance(found.get(name), dict)}
+
+
+def task_of(run: RunFolder) -> Task[Any]:
+    """What a run's detector answers with. Raises InputError: there is no such detector or task."""
+    return TASKS[_task_name(run.spec.detector)]
+
+
+@st.cache_data(show_spinner=False)
+def _task_name(detector: str) -> str:
+    return entry(detector).build().task_name
 
 
 @st.cache_data(show_spinner=False)

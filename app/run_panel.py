@@ -1,4 +1,4 @@
-"""A run on the Tune page: how far it is, what can be done with it, its charts and its lanes."""
+"""A run on the Tune page: how far it is, what can be done with it, its charts and what it finds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import streamlit as st
 from app import displays, results, style
 from app.options import fill_from
 from app.widgets.links import open_page
+from sfcore import drawing
 from sfcore.errors import InputError
 from sfcore.present import run_history, tuning_charts
-from sfcore.present.figures import road
 from sfcore.runs import RunFolder, ahead, launch, stop
 from sfcore.runs.preview import Preview, read
 from sfcore.runs.shipped import ships
-from sfcore.tasks.lanes import distortion
 
 STATUS = {
     "queued": ("Queued", "gray"), "running": ("Running", "blue"), "stopped": ("Stopped", "orange"),
@@ -53,7 +52,7 @@ def draw(run: RunFolder) -> bool:
     told = run_history.story(run_history.events(run))
     progress(run, told, alive)
     outcome(run)
-    lanes(run, alive)
+    preview(run, alive)
     if told.loss[0]:
         charts(told, results.heads_of(run.spec.detector))
     elif alive and told.total:
@@ -145,28 +144,29 @@ def outcome(run: RunFolder) -> None:
     style.note("On the run's held-back images. Judge it on other roads and cameras, on the Compare page.")
 
 
-def lanes(run: RunFolder, alive: bool) -> None:
-    """One held-back frame as its lanes improve: the present ones, or with a slider once the run rests."""
-    found = read(run)
+def preview(run: RunFolder, alive: bool) -> None:
+    """One held-back frame as what is found on it improves: the present ones, or with a slider once the run rests."""
+    task = results.task_of(run)
+    found, things = read(run, task), task.words.plural
     if found is None:
         return
     st.markdown(
-        "**Lanes of one held-back frame**",
-        help="The frame with most lanes among those that the run is not tuned on. Its lanes are written down before "
-        "the first iteration and whenever the held-back images are checked.",
+        f"**{things.capitalize()} of one held-back frame**",
+        help=f"The frame with most {things} among those that the run is not tuned on. Its {things} are written down "
+        "before the first iteration and whenever the held-back images are checked.",
     )
     at = moment(found, alive)
-    now = found.lanes[found.iterations.index(at)]
-    moved = distortion(found.full, now)
-    picture = road.draw_moved(road.canvas(found.image), found.full, now, moved)
+    now = found.predictions[found.iterations.index(at)]
+    moved = task.distortion(found.full, now)
+    picture = task.draw_moved(drawing.canvas(found.image), found.full, now, moved)
     name = "calibrated, before any tuning" if at == 0 else f"after {at:,} iterations"
-    displays.picture(picture, key="lanes", alt=f"The frame with the full-precision lanes and those {name}")
-    style.moved_legend("quantized")
+    displays.picture(picture, key="lanes", alt=f"The frame with the full-precision {things} and those {name}")
+    style.moved_legend(task, "quantized")
     style.note(f"{name.capitalize()}: distortion {float(moved.score[0]):.2f} on this frame.")
 
 
 def moment(found: Preview, alive: bool) -> int:
-    """The iteration whose lanes are shown."""
+    """The iteration whose prediction is shown."""
     times = list(found.iterations)
     if alive or len(times) == 1:
         return times[-1]

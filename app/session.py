@@ -20,15 +20,16 @@ import torch
 
 from app.style import Bar
 from app.uploads import Uploads
+from sfcore import drawing
 from sfcore.datasets.dataset import Dataset, Frame, spread
-from sfcore.datasets.images import content_hash, read_image
+from sfcore.datasets.images import content_hash
 from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import create, entries, entry, weights_keys
 from sfcore.errors import InputError
 from sfcore.files import Stamp, stamp
-from sfcore.present.figures import road
+from sfcore.inputs.base import InputSpec
 from sfcore.runs import RunSpec
-from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.base import Task, Words
 
 T = TypeVar("T")
 
@@ -110,6 +111,16 @@ class Studio:
         return load_detector(self.choice)
 
     @property
+    def task(self) -> Task[Any]:
+        """What the detector answers with."""
+        return self.detector.task
+
+    @property
+    def words(self) -> Words:
+        """How that is spoken of."""
+        return self.task.words
+
+    @property
     def key(self) -> tuple[DetectorChoice, Path, float]:
         """What results about the shown image are kept under."""
         return self.choice, self.image, written(self.image)
@@ -117,15 +128,15 @@ class Studio:
     @property
     def canvas(self) -> Image:
         """The shown image at drawing width; draw on a copy."""
-        return canvas_of(self.image, written(self.image))
+        return canvas_of(self.choice, self.image, written(self.image))
 
     def outputs(self, image: Path | None = None) -> Outputs:
         """Full-precision head outputs of one image, batch of one."""
         path = image or self.image
         return outputs_of(self.choice, path, written(path))
 
-    def lanes(self, image: Path | None = None) -> Lanes:
-        """Full-precision lanes of one image, in the detector's frame."""
+    def prediction(self, image: Path | None = None) -> Any:
+        """The full-precision prediction about one image, in the detector's frame."""
         return self.detector.decode(self.outputs(image))
 
 
@@ -184,29 +195,31 @@ def written(image: Path) -> float:
         raise InputError(f"there is no image {image}: copy it there, or choose other images in the sidebar") from error
 
 
-def image_of(path: Path, stamp: float) -> Image:
-    """An image file; ``stamp`` is its modification time. It is shared by all visitors and cannot be written to."""
+def frame_of(spec: InputSpec, path: Path, stamp: float) -> Any:
+    """The frame of a file; ``stamp`` is its modification time. It is shared by all visitors and never to be changed."""
 
-    def read() -> Image:
+    def read() -> Any:
         _images().drop(LARGE_IMAGE)  # reading one takes twice its size: two large ones at a time are too many
-        image = read_image(path)
-        image.flags.writeable = False
-        return image
+        frame = spec.read(path)
+        if isinstance(frame, np.ndarray):
+            frame.flags.writeable = False
+        return frame
 
-    return _images().remembered((path, stamp), read)
+    return _images().remembered((spec.kind, path, stamp), read)
 
 
 @st.cache_data(max_entries=4096, show_spinner=False, hash_funcs=PATHS)
-def size_of(path: Path, stamp: float) -> tuple[int, int]:
-    """(height, width) of an image file. Raises InputError: it cannot be read from its first pixel to its last."""
-    height, width = image_of(path, stamp).shape[:2]
-    return height, width
+def size_of(choice: DetectorChoice, path: Path, stamp: float) -> tuple[int, int]:
+    """(height, width) of a frame. Raises InputError: it cannot be read from its first byte to its last."""
+    spec = load_detector(choice).preprocessing
+    return spec.size_of(frame_of(spec, path, stamp))
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=PATHS)
-def canvas_of(path: Path, stamp: float) -> Image:
-    """An image file at drawing width."""
-    return road.canvas(image_of(path, stamp))
+def canvas_of(choice: DetectorChoice, path: Path, stamp: float) -> Image:
+    """The picture of a frame at drawing width."""
+    spec = load_detector(choice).preprocessing
+    return drawing.canvas(spec.canvas(frame_of(spec, path, stamp)))
 
 
 @st.cache_data(max_entries=1024, show_spinner=False, hash_funcs=PATHS)
@@ -214,7 +227,7 @@ def outputs_of(choice: DetectorChoice, path: Path, stamp: float) -> Outputs:
     """Full-precision head outputs of one image, on the CPU, where one image is decoded faster."""
     detector = load_detector(choice)
     with torch.inference_mode(False), torch.no_grad():
-        outputs = detector(detector.preprocess([image_of(path, stamp)]))
+        outputs = detector(detector.preprocess([frame_of(detector.preprocessing, path, stamp)]))
     return {name: value.cpu() for name, value in outputs.items()}
 
 

@@ -27,10 +27,10 @@ from app.uploads import IMAGE_MB, IMAGES_MB, MOST_IMAGES, refuse
 from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import FORMATS
 from sfcore.detectors.registry import Entry, entries, entry
+from sfcore.drawing import SLIMMEST
 from sfcore.errors import InputError
 from sfcore.files import stamp
 from sfcore.names import printable
-from sfcore.present.pictures import SLIMMEST
 from sfcore.resources import sample_data
 
 SOURCES = ("Samples", "Upload", "Folder")
@@ -45,7 +45,7 @@ def draw() -> None:
         try:
             choice = _detector()
             found = _images()
-            image = _shown(found.frames)
+            image = _shown(choice, found.frames)
             st.session_state[KEY] = Studio(choice, found.dataset, found.frames, image, found.source, found.uploaded)
         except InputError as error:
             st.error(str(error), icon=":material/error:")
@@ -236,7 +236,7 @@ def _scenarios(names: Sequence[str]) -> list[str]:
     )
 
 
-def _shown(frames: Sequence[Frame]) -> Path:
+def _shown(choice: DetectorChoice, frames: Sequence[Frame]) -> Path:
     """The image that the pages show; its name is in the URL."""
     if not frames:
         raise InputError("there is no image to show: choose other images, or see above what is wrong with these")
@@ -250,7 +250,7 @@ def _shown(frames: Sequence[Frame]) -> Path:
         help="All pages show this image.",
     )
     image = names[name]
-    height, width = size_of(image, written(image))
+    height, width = size_of(choice, image, written(image))
     if max(height, width) > SLIMMEST * min(height, width):
         st.caption(f"This image has {width:,} × {height:,} pixels. It is drawn broader than it is, to be seen.")
     return image

@@ -6,10 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from sfcore.colours import FULL, MOVED, PARTS
+from sfcore.colours import FULL, MOVED
+from sfcore.tasks.base import Task
 
 PATIENCE = 0.4  # seconds before a progress bar is worth showing
 STATIC = Path(__file__).with_name("static")
@@ -42,15 +44,13 @@ def legend(*keys: tuple[str, str, str]) -> None:
     st.html(f'<div class="sf-legend">{items}</div>')
 
 
-def moved_legend(after: str, *more: tuple[str, str, str]) -> None:
-    """The legend of a picture of two lane sets; ``after`` names the second, ``more`` are keys as of :func:`legend`."""
+def moved_legend(task: Task[Any], after: str, *more: tuple[str, str, str]) -> None:
+    """The legend of a picture of two predictions; ``after`` names the second, ``more`` are as of :func:`legend`."""
     legend(
         ("full precision", FULL, "band"),
         (f"{after}, in place", MOVED, "line"),
-        ("bend", PARTS["bend"], "line"),
-        ("spike", PARTS["spike"], "line"),
-        ("misalignment", PARTS["misalignment"], "line"),
-        ("lost", PARTS["misalignment"], "dots"),
+        *((part.name, part.colour, "line") for part in task.parts),
+        ("lost", task.lost_colour, "dots"),
         *more,
     )
 

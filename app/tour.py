@@ -11,8 +11,9 @@ import torch
 from app import results, sources
 from app.perturbation import LEVELS, Moved, scores_at, with_noise
 from app.session import DetectorChoice, Studio, remembered
+from sfcore import drawing
 from sfcore.detectors.base import Image
-from sfcore.present.figures import maps, road
+from sfcore.present.figures import maps
 from sfcore.present.figures.captions import captioned
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder
@@ -21,8 +22,7 @@ from sfcore.runs.shipped import shipped
 from sfcore.sensitivity.curves import Curves
 from sfcore.sensitivity.elements import Grain, element_map
 from sfcore.sensitivity.noise import Noise
-from sfcore.tasks.lanes import cat, distortion
-from sfcore.tasks.lanes.agreement import Agreement, agreement
+from sfcore.tasks.base import Agreement
 
 ROAD = "16-arrow.jpg"  # all its lanes are found at full precision, and 4 bits move most of them
 LEVEL = LEVELS[20]  # 10 %: noise on each head in turn
@@ -50,16 +50,17 @@ class Tour:
 
     def moved(self, which: ModelName) -> Moved:
         """The lanes of a quantized model on the road, beside the full-precision ones."""
-        before, after = self.view.lanes(), results.lanes(self.run, which, self.view.image)
-        return Moved(before, after, distortion(before, after))
+        before, after = self.view.prediction(), results.prediction(self.run, which, self.view.image)
+        return Moved(before, after, self.view.task.distortion(before, after))
 
     def draw(self, moved: Moved) -> Image:
         """The road with two lane sets."""
-        return road.draw_moved(self.view.canvas, moved.before, moved.after, moved.distortion, tolerance=IN_PLACE)
+        task = self.view.task
+        return task.draw_moved(self.view.canvas, moved.before, moved.after, moved.distortion, tolerance=IN_PLACE)
 
     def in_place(self, which: ModelName) -> tuple[int, int]:
         """How many lanes of the road a quantized model still puts where they were, and how many there are."""
-        found = agreement(self.view.lanes(), results.lanes(self.run, which, self.view.image))
+        found = self.view.task.agreement(self.view.prediction(), results.prediction(self.run, which, self.view.image))
         return found.tp, found.tp + found.fn
 
     def everywhere(self, which: ModelName) -> Agreement:
@@ -67,8 +68,9 @@ class Tour:
 
         def judge() -> Agreement:
             images = self.view.images
-            full = cat([self.view.lanes(image) for image in images])
-            return agreement(full, cat([results.lanes(self.run, which, image) for image in images]))
+            task = self.view.task
+            full = task.join([self.view.prediction(image) for image in images])
+            return task.agreement(full, task.join([results.prediction(self.run, which, image) for image in images]))
 
         return remembered(("tour", which, results.stamp(self.run, which)), judge)
 
@@ -84,7 +86,7 @@ class Tour:
             moved = with_noise(self.view, head, Noise("gaussian", LEVEL), (0,))
             picture = self.draw(moved)
             drawn.append(captioned(picture[round(SKY * len(picture)) :], f"{head}: {score:.1f}", LINES))
-        return road.sheet(drawn, COLUMNS)
+        return drawing.sheet(drawn, COLUMNS)
 
     def cells(self, head: str) -> torch.Tensor:
         """(1, H, W) the distortion that moving each cell of a grid head alone causes."""

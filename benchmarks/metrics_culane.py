@@ -28,8 +28,8 @@ import cv2
 import numpy as np
 
 from sfcore.datasets.layouts.culane import lanes_file
-from sfcore.evaluation.metric import Counts
 from sfcore.evaluation.metrics.culane import SIZE, WIDTH, evaluate_files
+from sfcore.tasks.counts import Counts
 
 IOU = 0.5
 ROUNDS = 3

@@ -88,7 +88,7 @@ def main() -> None:
     arguments = parser.parse_args()
     keep_freed_memory()
     detector = create(arguments.detector, arguments.weights).requires_grad_(False)
-    pixels = detector.preprocessing.resize([scene.image for scene in sample_scenes()])
+    pixels = detector.preprocessing.stack([scene.image for scene in sample_scenes()])
     calibrated = quantize(detector, Scheme.parse("W4A4"), [detector.preprocessing.normalize(pixels)])
     curves = noise_score_curves(detector, run(detector, pixels), CurveSettings(images=4, levels=3, reruns=2))
     train = training_step(detector, pixels, arguments.batch)

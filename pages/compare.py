@@ -1,4 +1,4 @@
-"""Compare: quantized lanes against the full-precision ones and against labels, frame by frame."""
+"""Compare: quantized predictions against the full-precision ones and against labels, frame by frame."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from app.session import Studio, forget_unknown, image_hash, studio, written
 from app.widgets.compare_slider import compare_slider
 from app.widgets.frame_strip import Tile, frame_strip
 from app.widgets.player import blink
-from sfcore.colours import LABEL, PARTS
+from sfcore import drawing
+from sfcore.colours import LABEL
 from sfcore.datasets.dataset import Frame, spread
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
 from sfcore.evaluation.metric import nothing_to_find
 from sfcore.names import printable
-from sfcore.present.figures import charts, clips, road, scores
+from sfcore.present.figures import charts, clips, scores
 from sfcore.present.model_comparison import (
     Comparison,
     Verdict,
     draw,
-    labelled_lanes,
+    labelled_objects,
     seen,
     seen_in_calibration,
     series,
@@ -37,22 +38,12 @@ from sfcore.present.model_comparison import (
 )
 from sfcore.runs import RunFolder
 from sfcore.runs.shipped import ships
+from sfcore.tasks.base import Task
 
 VIEWS = ("Slider", "Side by side", "Blink", "Clip")
 ORDERS = ("distortion", "labels")
 MOST_TILES = 60  # frames in the strip
 LONGEST, CLIP_WIDTH = 60, 720  # frames of a clip; pixels of each of its two pictures
-AGREEMENT = {
-    "Agreement": st.column_config.NumberColumn(
-        format="%.3f", help="F1 with the full-precision lanes in place of labels, at IoU 0.5; 1 is the same lanes."
-    ),
-    "Distortion": st.column_config.NumberColumn(
-        format="%.2f", help="Mean Lane Distortion Score per image, against the full-precision lanes."
-    ),
-    "Shift (px)": st.column_config.NumberColumn(
-        format="%.2f", help="Mean sideways displacement from the full-precision lanes, at 640 px image width."
-    ),
-}
 
 FIGURES = {
     "f1": "Against the labels, by the dataset's own metric.",
@@ -109,9 +100,19 @@ def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
         )
 
 
-def table(found: Comparison) -> None:
+def agreement_columns(task: Task[Any]) -> dict[str, Any]:
+    """The columns that say how models agree with full precision."""
+    words = task.words
+    return {
+        "Agreement": st.column_config.NumberColumn(format="%.3f", help=words.agreement),
+        "Distortion": st.column_config.NumberColumn(format="%.2f", help=words.distortion),
+        f"Shift ({words.unit})": st.column_config.NumberColumn(format="%.2f", help=words.shift),
+    }
+
+
+def table(task: Task[Any], found: Comparison) -> None:
     """What the labels' metric says of each model, and how it agrees with full precision."""
-    rows, columns = [], dict(AGREEMENT)
+    rows, columns = [], agreement_columns(task)
     for name, verdict in found.verdicts.items():
         row: dict[str, Any] = {"Model": name}
         figures = verdict.labels.total if verdict.labels else {}
@@ -120,7 +121,7 @@ def table(found: Comparison) -> None:
             form = "%d" if isinstance(figures[figure], int) else "%.3f"
             columns[title(figure)] = st.column_config.NumberColumn(format=form, help=FIGURES.get(figure))
         agreed = verdict.agreement
-        row |= {"Agreement": agreed.f1, "Distortion": agreed.distortion, "Shift (px)": agreed.shift_px}
+        row |= {"Agreement": agreed.f1, "Distortion": agreed.distortion, f"Shift ({agreed.unit})": agreed.shift}
         rows.append(row)
     st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True)
 
@@ -186,7 +187,7 @@ def controls(models: Sequence[Contender], labelled: bool) -> Look:
     return Look(view, left, right, labels)
 
 
-def strip(found: Comparison, model: Contender) -> Frame:
+def strip(view: Studio, found: Comparison, model: Contender) -> Frame:
     """The frames, worst first, to choose from."""
     text, choice = st.columns([4, 1], vertical_alignment="bottom")
     orders = ORDERS if found.labelled else ORDERS[:1]
@@ -199,7 +200,7 @@ def strip(found: Comparison, model: Contender) -> Frame:
     worst = {printable(name): by_name[name] for name in verdict.worst(order)[:MOST_TILES]}
     text.markdown(f"**{sources.count(len(worst), 'frame')}, the worst of {model.name} first**")
     tiles = [
-        Tile(name, results.thumbnail(frame.image), tile_text(verdict, frame, order), model.colour)
+        Tile(name, results.thumbnail(view, frame.image), tile_text(verdict, frame, order), model.colour)
         for name, frame in worst.items()
     ]
     chosen = frame_strip(tiles, key="frame", default=st.query_params.get("at"))
@@ -214,10 +215,11 @@ def tile_text(verdict: Verdict, frame: Frame, order: str) -> str:
 
 
 def drawn(view: Studio, model: Contender, frame: Frame, canvas: Image, labels: bool) -> Image:
-    """One model's lanes on one frame, against the full-precision ones."""
-    lanes = labelled_lanes(view.dataset, frame) if labels else []
-    size = view.dataset.size(frame) if lanes else (0, 0)
-    return draw(canvas, model, view.lanes(frame.image), model.lanes(view, frame.image), lanes, size)
+    """One model's prediction about one frame, against the full-precision one."""
+    labelled = labelled_objects(view.dataset, frame) if labels else []
+    size = view.dataset.size(frame) if labelled else (0, 0)
+    before, after = view.prediction(frame.image), model.prediction(view, frame.image)
+    return draw(view.task, canvas, model, before, after, labelled, size)
 
 
 def film(view: Studio, chosen: Look, frame: Frame) -> None:
@@ -243,7 +245,7 @@ def shoot(view: Studio, chosen: Look, frames: Sequence[Frame]) -> bytes:
     """The film, with a progress bar while it is made."""
     bar, pictures = style.Bar("Drawing frames"), []
     for done, frame in enumerate(frames, 1):
-        canvas = road.canvas(results.canvas(frame.image), CLIP_WIDTH)
+        canvas = drawing.canvas(results.canvas(view, frame.image), CLIP_WIDTH)
         left, right = (drawn(view, model, frame, canvas, chosen.labels) for model in chosen.sides)
         pictures.append(clips.beside(left, right, chosen.left.name, chosen.right.name))
         bar(done, len(frames))
@@ -255,26 +257,28 @@ def picture(view: Studio, chosen: Look, frame: Frame) -> None:
     """The two models on one frame, in the chosen view."""
     if chosen.view == "Clip":
         return film(view, chosen, frame)
-    canvas = results.canvas(frame.image)
+    canvas = results.canvas(view, frame.image)
     both = [drawn(view, model, frame, canvas, chosen.labels) for model in chosen.sides]
-    left, right = map(road.jpeg, both)
+    left, right = map(drawing.jpeg, both)
     names = chosen.left.name, chosen.right.name
     with st.container(gap=None):
         if chosen.view == "Side by side":
             for column, jpeg, name in zip(st.columns(2, gap="small"), (left, right), names, strict=True):
-                column.image(jpeg, name, width="stretch", alt=f"Lanes of {name} on {printable(frame.name)}")
+                alt = f"{view.words.plural.capitalize()} of {name} on {printable(frame.name)}"
+                column.image(jpeg, name, width="stretch", alt=alt)
         else:
             {"Slider": compare_slider, "Blink": blink}[chosen.view](left, right, *names, key=chosen.view)
-        displays.saved(dict(zip(names, both, strict=True)), f"lanes {printable(Path(frame.name).stem)}")
+        displays.saved(dict(zip(names, both, strict=True)), f"{view.words.plural} {printable(Path(frame.name).stem)}")
 
 
 def frame_numbers(view: Studio, models: Sequence[Contender], found: Comparison, frame: Frame) -> None:
     """Distortion of this frame, by part, for each model; with a label also what the metric says."""
     name = printable(frame.name).replace("/", "/\u200b")  # long names break at their folders
-    st.markdown(f"**{name}**", help="Lane Distortion Score of this frame, by part: bend, spike, misalignment.")
+    by_part = ", ".join(part.name for part in view.task.parts)
+    st.markdown(f"**{name}**", help=f"{view.words.score} of this frame, by part: {by_part}.")
     parts = [model.moved(view, frame.image).distortion.parts() for model in models[1:]]
-    each = {part: [float(values[part][0]) for values in parts] for part in PARTS}
-    figure = charts.split_bars([model.name for model in models[1:]], each)
+    each = {part.name: [float(values[part.name][0]) for values in parts] for part in view.task.parts}
+    figure = charts.split_bars([model.name for model in models[1:]], view.task.parts, each)
     displays.chart(
         figure, key="frame-parts", alt="Distortion of this frame by part",
         table=pd.DataFrame(each, index=[model.name for model in models[1:]]).rename_axis("model").reset_index(),
@@ -294,12 +298,12 @@ def look(view: Studio, models: Sequence[Contender], found: Comparison) -> None:
     try:
         chosen = controls(models, found.labelled)
         with above:
-            frame = strip(found, chosen.right)
+            frame = strip(view, found, chosen.right)
         roomy = chosen.view in ("Side by side", "Clip")
         wide, narrow = (st.container(), st.container()) if roomy else st.columns([2.7, 1], gap="medium")
         with wide:
             picture(view, chosen, frame)
-            style.moved_legend("quantized", *([("labels", LABEL, "dash")] if chosen.labels else []))
+            style.moved_legend(view.task, "quantized", *([("labels", LABEL, "dash")] if chosen.labels else []))
         with narrow:
             frame_numbers(view, models, found, frame)
     except InputError as error:
@@ -379,7 +383,7 @@ with first:
 choice = of_runs(view, run, others) if run else on_the_spot(view, iter((first, *others)))
 models = choice.models
 found = compare(view, models, choice.frames)
-table(found)
+table(view.task, found)
 for each in choice.runs:
     known_images(each, found.frames)
 style.in_full_precision({name: why for model in models for name, why in model.full_precision.items()})

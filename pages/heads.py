@@ -1,4 +1,4 @@
-"""Heads: noise on one head, and what it does to the lanes."""
+"""Heads: noise on one head, and what it does to the prediction."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from app.perturbation import DEFAULT_LEVEL, LEVELS, RERUNS, Moved, Scores, most_
 from app.session import Studio, studio
 from app.widgets.level_slider import chosen, level_slider
 from app.widgets.player import Shot, player
-from sfcore.colours import PARTS
+from sfcore import drawing
 from sfcore.errors import InputError
-from sfcore.present.figures import charts, road
+from sfcore.present.figures import charts
 from sfcore.sensitivity.noise import Noise, NoiseKind
 
 KINDS: dict[str, NoiseKind] = {"Gaussian": "gaussian", "Uniform": "uniform", "Quantization error": "replay"}
@@ -48,40 +48,39 @@ def controls(view: Studio) -> tuple[str, NoiseKind, int, DeltaGenerator]:
 
 
 def one_draw(view: Studio, moved: Moved) -> None:
-    """Both lane sets of one draw over the road."""
-    drawn = road.draw_moved(view.canvas, moved.before, moved.after, moved.distortion)
-    picture(road.name_lanes(drawn, moved.before), key="noise on a head", alt="Lanes before and after noise")
+    """Both predictions of one draw over the frame."""
+    task = view.task
+    drawn = task.draw_moved(view.canvas, moved.before, moved.after, moved.distortion)
+    alt = f"{task.words.plural.capitalize()} before and after noise"
+    picture(task.draw_names(drawn, moved.before), key="noise on a head", alt=alt)
 
 
 def film(view: Studio, moved: Moved, seeds: Sequence[int]) -> None:
     """The draws one after the other, each with its distortion."""
-    canvas, scores = road.canvas(view.canvas, FILM_WIDTH), moved.distortion.score.tolist()
+    task, canvas, scores = view.task, drawing.canvas(view.canvas, FILM_WIDTH), moved.distortion.score.tolist()
     most, shots = max(*scores, 1e-6), []
     for place, (seed, score) in enumerate(zip(seeds, scores, strict=True)):
-        drawn = road.draw_moved(canvas, moved.before, moved.after, moved.distortion, place)
-        jpeg = road.jpeg(road.name_lanes(drawn, moved.before))
+        drawn = task.draw_moved(canvas, moved.before, moved.after, moved.distortion, place)
+        jpeg = drawing.jpeg(task.draw_names(drawn, moved.before))
         shots.append(Shot(jpeg, f"seed {seed}: distortion {score:.2f}", score / most))
     player(shots, key="film")
 
 
-def split(moved: Moved) -> None:
-    """The distortion of the image and of each lane, by part; the mean over the draws."""
-    scores = moved.distortion.score
+def split(view: Studio, moved: Moved) -> None:
+    """The distortion of the image and of each object, by part; the mean over the draws."""
+    task, scores = view.task, moved.distortion.score
+    words = task.words
     st.metric(
-        "Lane Distortion Score" if len(scores) == 1 else f"Lane Distortion Score, mean of {len(scores)}",
+        words.score if len(scores) == 1 else f"{words.score}, mean of {len(scores)}",
         f"{float(scores.mean()):.2f}",
-        help="How far the lanes have moved, in pixels at 640 px image width, summed over the lanes. Bend: the ends "
-        "of a lane moved. Spike: its middle moved. Misalignment: points that only one of the two lane sets has.",
+        help=words.explanation,
     )
-    names, lanes = road.lane_names(moved.before), moved.distortion
-    rows = sorted(names, key=lambda slot: names[slot])
-    each = {part: [float(getattr(lanes, part)[:, slot].mean()) for slot in rows] for part in PARTS}
-    for part in PARTS:
-        each[part].append(float(lanes.extra.sum(1).mean()) if part == "misalignment" else 0.0)
-    titles = [names[slot] for slot in rows] + ["new lanes"]
+    found = task.split(moved.before, moved.distortion)
+    each = {part.name: [values[part.name] for values in found.values()] for part in task.parts}
     chart(
-        charts.split_bars(titles, each), key="split", alt="Distortion of each lane by part",
-        table=pd.DataFrame({"lane": titles} | each),
+        charts.split_bars(list(found), task.parts, each), key="split",
+        alt=f"Distortion of each {words.singular} by part",
+        table=pd.DataFrame({words.singular: list(found)} | each),
     )  # fmt: skip
 
 
@@ -126,11 +125,11 @@ def explore(view: Studio) -> None:
             seeds = range(seed, seed + (FILM if many else 1))
             moved = with_noise(view, head, noise, seeds, error=errors[head] if errors else None)
             film(view, moved, seeds) if many else one_draw(view, moved)
-            style.moved_legend("with noise")
+            style.moved_legend(view.task, "with noise")
         with place:  # the picture is there: the slider may send its next value
             level_slider("Noise level", TEXTS, level, "level", LEVEL_HELP)
         with right:
-            split(moved)
+            split(view, moved)
             ranking(view, head, noise.level, scores_at(*view.key, noise, seed, str(run.path) if run else "", errors))
     except InputError as error:
         st.error(str(error), icon=":material/error:")
@@ -144,8 +143,10 @@ def view_control() -> str:
     )  # fmt: skip
 
 
+view = studio()
+things = view.words.plural
 style.page(
     "Heads",
-    "Put noise on one head and watch the lanes. The head that moves them most at equal noise needs the most care.",
+    f"Put noise on one head and watch the {things}. The head that moves them most at equal noise needs the most care.",
 )
-explore(studio())
+explore(view)

@@ -1,4 +1,4 @@
-"""Overview: the road with its lanes, and what each head of the detector puts out."""
+"""Overview: the frame with what is found on it, and what each head of the detector puts out."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from app import style
 from app.displays import picture
 from app.session import Studio, studio
 from app.widgets.links import open_page
+from sfcore import drawing
 from sfcore.colours import FULL, head_colour
 from sfcore.detectors.base import Head
-from sfcore.present.figures import heads, road
+from sfcore.present.figures import heads
 
 ACROSS = {1: 1, 2: 2, 4: 2}  # heads in a row by how many there are; otherwise three
 
@@ -26,15 +27,15 @@ def invitation() -> None:
 
 def numbers(view: Studio) -> None:
     """What is seen and by what."""
-    detector, lanes = view.detector, view.lanes()
-    height, width = detector.preprocessing.size
+    detector, things = view.detector, view.words.plural
     parameters = sum(p.numel() for p in detector.parameters())
-    confidences = lanes.scores(0)
+    confidences = view.prediction().scores(0)
     mean = sum(confidences) / len(confidences) if confidences else 0.0
-    st.metric("Lanes found", len(confidences), help="Lanes that the full-precision detector draws on this image.")
-    st.metric("Mean confidence", style.percent(mean) if confidences else "none", help="Of the lanes found.")
+    found = f"{things.capitalize()} that the full-precision detector finds on this image."
+    st.metric(f"{things.capitalize()} found", len(confidences), help=found)
+    st.metric("Mean confidence", style.percent(mean) if confidences else "none", help=f"Of the {things} found.")
     st.metric("Parameters", f"{parameters:,}", help="Weights of the network, at full precision (32 bits).")
-    st.metric("Network input", f"{width} × {height} px", help="Images are resized to this before the network.")
+    st.metric("Network input", detector.preprocessing.described(), help="What the network reads of each image.")
 
 
 def card(view: Studio, head: Head, place: int) -> None:
@@ -47,8 +48,8 @@ def card(view: Studio, head: Head, place: int) -> None:
             head_colour(place),
         )
         if head.layout == "grid":
-            drawn = heads.head_picture(road.canvas(view.canvas, 800), detector, outputs, head)
-            picture(drawn, key=f"head {head.name}", alt=f"Output of the head {head.name} over the road")
+            drawn = heads.head_picture(drawing.canvas(view.canvas, 800), detector, outputs, head)
+            picture(drawn, key=f"head {head.name}", alt=f"Output of the head {head.name} over the {view.words.scene}")
             style.note(f"{head.description} {heads.head_scale(detector, outputs, head)}")
         else:
             style.note(head.description)
@@ -58,14 +59,17 @@ def card(view: Studio, head: Head, place: int) -> None:
 view = studio()
 style.page(
     "Overview",
-    "See what quantization does to a lane detector, find the head that suffers most, and mend it without labels.",
+    f"See what quantization does to a {view.words.singular} detector, find the head that suffers most, and mend it "
+    "without labels.",
 )
 invitation()
 left, right = st.columns([4, 1], gap="medium")
 with left:
-    lanes = road.name_lanes(road.draw_lanes(view.canvas, view.lanes()), view.lanes())
-    picture(lanes, key="lanes", alt="The road with the lanes that the detector finds")
-    style.legend(("lanes of the full-precision detector", FULL, "line"))
+    task, found = view.task, view.prediction()
+    words = task.words
+    drawn = task.draw_names(task.draw(view.canvas, found), found)
+    picture(drawn, key="lanes", alt=f"The {words.scene} with the {words.plural} that the detector finds")
+    style.legend((f"{words.plural} of the full-precision detector", FULL, "line"))
 with right:
     numbers(view)
 

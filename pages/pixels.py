@@ -1,4 +1,4 @@
-"""Pixels: which elements of a head move the lanes, and what noise on some of them does."""
+"""Pixels: which elements of a head move the prediction, and what noise on some of them does."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from app.perturbation import LEVELS, Moved, elements_of, grain_of, most_sensitiv
 from app.session import Studio, studio
 from app.widgets.level_slider import chosen, level_slider
 from app.widgets.pixel_picker import Box, pixel_picker
+from sfcore import drawing
 from sfcore.detectors.base import Head
 from sfcore.errors import InputError
-from sfcore.present.figures import maps, road
+from sfcore.present.figures import maps
 from sfcore.present.figures.heads import confidence_picture
 from sfcore.sensitivity.elements import cell_mask, foreground_area, foreground_share
 from sfcore.sensitivity.noise import Noise
@@ -48,7 +49,10 @@ def controls(view: Studio) -> tuple[Head, float, int, DeltaGenerator]:
 
 def element_map(view: Studio, head: Head, found: Tensor | float) -> tuple[Tensor | None, str]:
     """The map, to choose from; returns the mask of what was chosen, and where it is in words."""
-    st.markdown(f"**Element map of {head.name}**", help="How much the lanes move when an element moves alone.")
+    st.markdown(
+        f"**Element map of {head.name}**",
+        help=f"How much the {view.words.plural} move when an element moves alone.",
+    )
     return (choose_on_road if head.layout == "grid" else choose_query)(view, head, found)
 
 
@@ -57,13 +61,14 @@ def choose_on_road(view: Studio, head: Head, found: Tensor | float) -> tuple[Ten
     if isinstance(found, Tensor):
         drawn = maps.element_picture(view.canvas, view.detector, found)
         meaning = (
-            f"Brighter: moving this {moved_together(view, head)} moves the lanes more, up to a distortion of "
-            f"{maps.brightest(found):.2g}. Click a cell or drag a rectangle to put noise there."
+            f"Brighter: moving this {moved_together(view, head)} moves the {view.words.plural} more, up to a "
+            f"distortion of {maps.brightest(found):.2g}. Click a cell or drag a rectangle to put noise there."
         )
     else:
-        drawn, meaning = road.dimmed(view.canvas), "Click a cell or drag a rectangle to put noise there, now or later."
+        drawn = drawing.dimmed(view.canvas)
+        meaning = "Click a cell or drag a rectangle to put noise there, now or later."
     with st.container(gap=None):
-        picked = pixel_picker(road.jpeg(drawn), f"Element map of the head {head.name}", key="box")
+        picked = pixel_picker(drawing.jpeg(drawn), f"Element map of the head {head.name}", key="box")
         saved({"PNG": drawn}, f"element map of {head.name}")
     style.note(meaning)
     if picked is None:
@@ -135,14 +140,17 @@ def waiting(view: Studio, head: Head, step: float) -> None:
 
 def confidence(view: Studio, head: Head) -> None:
     """The confidence that belongs to the head, to hold beside the element map."""
-    st.markdown("**Confidence**", help="Where the detector sees lanes: the foreground, in the place of a label.")
+    st.markdown(
+        "**Confidence**",
+        help=f"Where the detector sees {view.words.plural}: the foreground, in the place of a label.",
+    )
     drawn = confidence_picture(view.canvas, view.detector, view.outputs(), head.name)
-    picture(drawn, key="confidence", alt="Confidence over the road")
+    picture(drawn, key="confidence", alt=f"Confidence over the {view.words.scene}")
     style.note("Dark 0, bright 1. Foreground: over 50 %.")
 
 
 def numbers(view: Studio, head: Head, found: Tensor | float) -> None:
-    """How much of the sensitivity lies where the detector sees a lane, and how much would by chance."""
+    """How much of the sensitivity lies where the detector sees something, and how much would by chance."""
     sure = view.detector.confidence(view.outputs(), head.name)[0]
     area = foreground_area(view.outputs()[head.name].shape[1:], sure)
     share = foreground_share(found, sure) if isinstance(found, Tensor) else None
@@ -158,18 +166,20 @@ def numbers(view: Studio, head: Head, found: Tensor | float) -> None:
 
 
 def effect(view: Studio, head: Head, moved: Moved, where: str) -> None:
-    """What noise on the selection does to the lanes."""
+    """What noise on the selection does to the prediction."""
     st.markdown(f"**Noise on {head.name}**: {where}")
-    drawn = road.draw_moved(view.canvas, moved.before, moved.after, moved.distortion)
-    picture(drawn, key="noise on pixels", alt="Lanes before and after noise on the selection")
-    style.moved_legend("with noise")
+    drawn = view.task.draw_moved(view.canvas, moved.before, moved.after, moved.distortion)
+    alt = f"{view.words.plural.capitalize()} before and after noise on the selection"
+    picture(drawn, key="noise on pixels", alt=alt)
+    style.moved_legend(view.task, "with noise")
 
 
 def distortions(moved: Moved) -> None:
     """The distortion that the noise causes, and its parts."""
     parts = {name: float(value[0]) for name, value in moved.distortion.parts().items()}
+    shown = {"distortion": sum(parts.values())} | parts
     st.markdown("**What the noise causes**")
-    for column, (name, value) in zip(st.columns(4), ({"distortion": sum(parts.values())} | parts).items(), strict=True):
+    for column, (name, value) in zip(st.columns(len(shown)), shown.items(), strict=True):
         column.metric(name.capitalize(), f"{value:.2f}")
 
 
@@ -200,5 +210,7 @@ def explore(view: Studio) -> None:
         st.error(str(error), icon=":material/error:")
 
 
-style.page("Pixels", "Move each element of a head alone and see which ones the lanes hang on.")
-explore(studio())
+view = studio()
+things = view.words.plural
+style.page("Pixels", f"Move each element of a head alone and see which ones the {things} hang on.")
+explore(view)

@@ -13,8 +13,9 @@ from app.tour import LEVEL, STEP, Tour, how_few
 from app.widgets import projector
 from app.widgets.compare_slider import compare_slider
 from app.widgets.links import open_page
+from sfcore import drawing
 from sfcore.present import run_history
-from sfcore.present.figures import curves, road, runs
+from sfcore.present.figures import curves, runs
 
 CHART, PROJECTED_CHART = 430, 720  # pixels of height
 
@@ -44,8 +45,8 @@ class Words:
 def broken(shown: Tour) -> Words:
     """Step 1: the lanes of the quantized detector."""
     drawn = shown.draw(shown.moved("calibrated"))
-    st.image(road.jpeg(drawn, 90), width="stretch", alt="The road with the lanes at full precision and at 4 bits")
-    style.moved_legend("4 bits")
+    st.image(drawing.jpeg(drawn, 90), width="stretch", alt="The road with the lanes at full precision and at 4 bits")
+    style.moved_legend(shown.view.task, "4 bits")
     kept, all_lanes = shown.in_place("calibrated")
     return Words(
         f"{kept} of {all_lanes}",
@@ -58,8 +59,8 @@ def broken(shown: Tour) -> Words:
 
 def head(shown: Tour) -> Words:
     """Step 2: the same noise on each head."""
-    st.image(road.jpeg(shown.heads(), 90), width="stretch", alt="The road, with the same noise on each head in turn")
-    style.moved_legend("with noise")
+    st.image(drawing.jpeg(shown.heads(), 90), width="stretch", alt="The road, with the same noise on each head in turn")
+    style.moved_legend(shown.view.task, "with noise")
     scores = shown.scores()
     worst, calmest = next(iter(scores)), min(scores, key=lambda name: scores[name])
     return Words(
@@ -75,7 +76,7 @@ def pixels(shown: Tour) -> Words:
     """Step 3: the cells of the worst head."""
     worst = next(iter(shown.scores()))
     cells = shown.cells(worst).numpy()
-    st.image(road.jpeg(shown.cell_picture(worst)), width="stretch", alt=f"Element map of {worst} over the road")
+    st.image(drawing.jpeg(shown.cell_picture(worst)), width="stretch", alt=f"Element map of {worst} over the road")
     style.note("The brighter a cell, the further the lanes move when it alone is nudged.")
     return Words(
         f"{how_few(cells)} of {cells.size}",
@@ -119,9 +120,9 @@ def tuned(shown: Tour) -> Words:
 
 def repaired(shown: Tour) -> Words:
     """Step 6: before and after."""
-    left, right = (road.jpeg(shown.draw(shown.moved(which)), 90) for which in ("calibrated", "tuned"))
+    left, right = (drawing.jpeg(shown.draw(shown.moved(which)), 90) for which in ("calibrated", "tuned"))
     compare_slider(left, right, "4 bits", "4 bits, tuned", key="tour-slider")
-    style.moved_legend("4 bits")
+    style.moved_legend(shown.view.task, "4 bits")
     before, after = shown.everywhere("calibrated"), shown.everywhere("tuned")
     return Words(
         f"{100 * before.recall:.0f} → {100 * after.recall:.0f} %",

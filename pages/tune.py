@@ -24,7 +24,7 @@ from sfcore.quant.calibrators import CALIBRATORS
 from sfcore.quant.methods import methods
 from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder, RunSpec, ahead, default_root, launch, unused
-from sfcore.tasks.lanes.likeness import NEARLY_ALIKE, likeness
+from sfcore.tasks.likeness import NEARLY_ALIKE, likeness
 
 COMPARED = 16  # images whose likeness is measured
 
@@ -116,7 +116,7 @@ def warn_if_alike(view: Studio) -> None:
     """Frames of one clip are nearly alike: a model tuned on them learns the clip, not the road."""
     count = min(len(view.images), COMPARED)
     some = evenly(view.images, count)
-    found = likeness(view.detector.decode(outputs_of_all(view, some)))
+    found = likeness(view.task, view.detector.decode(outputs_of_all(view, some)))
     if found > NEARLY_ALIKE:
         st.warning(
             f"The lanes of these images are much alike ({style.percent(found)}). The run will learn them and may be "

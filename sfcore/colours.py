@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-FULL = "#56B4E9"  # lanes of the full-precision detector
-MOVED = "#009E73"  # lanes of a perturbed or tuned detector, where they are in place
+FULL = "#56B4E9"  # objects of the full-precision detector
+MOVED = "#009E73"  # objects of a perturbed or tuned detector, where they are in place
 CALIBRATED = "#8A93A3"  # a quantized detector before tuning
-LABEL = "#F0E442"  # lanes as people labelled them
+LABEL = "#F0E442"  # objects as people labelled them
 NEUTRAL = "#8A93A3"  # what carries no meaning of its own: grids, unselected bars
 
-PARTS = {"bend": "#E69F00", "spike": "#D55E00", "misalignment": "#CC79A7"}  # the parts of a distortion
+# Objects that only have to be told apart, one after the other.
+OBJECTS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "#0072B2")
 
 # Heads in the order of a detector's table. They avoid the colours above; lines add a dash of their own.
 HEADS = ("#6C5CE7", "#B8860B", "#1F8A9E", "#B03060", "#7A8B2A", "#5D6D7E", "#A0522D", "#2F6FDE")

@@ -8,24 +8,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from sfcore.bench.plan import Cell
 from sfcore.bench.sources import Source, Unseen, unseen
 from sfcore.detectors import registry
 from sfcore.devices import resolve_device
-from sfcore.evaluation.inference import detect_lanes
+from sfcore.evaluation.inference import predictions_of
 from sfcore.evaluation.metric import METRICS
 from sfcore.files import write_atomic, write_json
 from sfcore.runs import RunFolder, create_or_resume
 from sfcore.runs.folder import Status
 from sfcore.runs.results import load_model
 from sfcore.runs.worker import work
-from sfcore.tasks.lanes import Lanes
-from sfcore.tasks.lanes.agreement import agreement
+from sfcore.tasks.base import Prediction
 
 VERDICTS = "unseen.json"  # in the run folder
 CURVES = ("curves.csv", "curves.json")  # in this order: the session looks for the second
-KEPT = 4  # full-precision lanes in memory: of one or two detectors on a few sources
+KEPT = 4  # full-precision predictions in memory: of one or two detectors on a few sources
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Verdict:
     Attributes:
         image_hash: of the images.
         images: how many.
-        f1, distortion, shift_px: of its agreement with full precision.
+        f1, distortion, shift_px: of its agreement with full precision; the shift where it is in pixels.
         metric: the labels' official metric; None where there are no labels.
         labels, full_labels: its figure for the tuned model, and for full precision.
     """
@@ -92,39 +92,37 @@ def judge(folder: RunFolder, sources: Sequence[Source]) -> None:
     spec = folder.spec
     device = str(resolve_device(spec.device))
     model = load_model(folder, "tuned", device)
-    found = {}
+    judged = {}
     for source in sources:
         images = unseen(source)
-        full, lanes = (
-            _full(spec.detector, spec.weights, spec.weights_key, device, source),
-            detect_lanes(model, images.files),
-        )
-        agreed = agreement(full.lanes, lanes)
-        shift = None if math.isnan(agreed.shift_px) else agreed.shift_px
+        full = _full(spec.detector, spec.weights, spec.weights_key, device, source)
+        found = predictions_of(model, images.files)
+        agreed = model.task.agreement(full.prediction, found)
+        shift = None if math.isnan(agreed.shift) or agreed.unit != "px" else agreed.shift
         verdict = Verdict(images.hash, len(images.files), agreed.f1, agreed.distortion, shift)
         if images.labelled:
-            metric, labels = images.labelled[0][0].metric, _against_labels(images, lanes)
+            metric, labels = images.labelled[0][0].metric, _against_labels(images, found)
             verdict = replace(verdict, metric=metric, labels=labels, full_labels=full.labels)
-        found[source.name] = asdict(verdict)
-    write_json(folder.path / VERDICTS, found)
+        judged[source.name] = asdict(verdict)
+    write_json(folder.path / VERDICTS, judged)
 
 
 @dataclass(frozen=True)
 class _Full:
-    """Full-precision lanes, and their figure against labels where there are some."""
+    """The full-precision prediction, and its headline score against labels where there are some."""
 
-    lanes: Lanes
+    prediction: Any
     labels: float | None
 
 
 @lru_cache(KEPT)
 def _full(detector: str, weights: str | None, key: str | None, device: str, source: Source) -> _Full:
     images = unseen(source)
-    lanes = detect_lanes(registry.create(detector, weights, device, key), images.files)
-    return _Full(lanes, _against_labels(images, lanes) if images.labelled else None)
+    found = predictions_of(registry.create(detector, weights, device, key), images.files)
+    return _Full(found, _against_labels(images, found) if images.labelled else None)
 
 
-def _against_labels(images: Unseen, lanes: Lanes) -> float:
+def _against_labels(images: Unseen, prediction: Prediction) -> float:
     """The headline figure of the labels' official metric."""
     assert images.labelled is not None
     metric = METRICS[images.labelled[0][0].metric]()
@@ -132,5 +130,5 @@ def _against_labels(images: Unseen, lanes: Lanes) -> float:
     for index, (dataset, frame) in enumerate(images.labelled):
         label, size = dataset.label(frame), dataset.size(frame)
         assert label is not None  # a dataset with a metric has labels
-        scores.append(metric.frame(lanes[index].resized(size).polylines(0), label, size))
+        scores.append(metric.frame(prediction[index].resized(size).objects(0), label, size))
     return metric.summary(scores)[metric.headline]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from sfcore.bench.table import Table
 from sfcore.bench.timeline import Timeline
-from sfcore.present.pictures import COLOURS, figure_of, save_figure
+from sfcore.colours import OBJECTS
+from sfcore.present.pictures import figure_of, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +71,7 @@ def save_timeline_picture(path: Path, title: str, timelines: Mapping[str, Timeli
 
 def _draw_timeline(axes: Axes, one: Timeline) -> None:
     for place, (head, levels) in enumerate(one.noise.items()):
-        colour = tuple(value / 255 for value in COLOURS[place % len(COLOURS)])
+        colour = OBJECTS[place % len(OBJECTS)]
         # Each piece of the line ends where its stretch does, and begins where the one before it ended.
         for end in range(1, len(levels)):
             width = SELECTED if one.selected[head][end] >= 0.5 else UNSELECTED

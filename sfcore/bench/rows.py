@@ -32,7 +32,7 @@ class Row:
         detector, bits, method, seed: of the cell; ``method`` is its label.
         test: name of the source.
         images: how many it has.
-        f1, distortion, shift_px: agreement with full precision.
+        f1, distortion, shift_px: agreement with full precision; the shift where it is in pixels.
         metric, labels, full_labels: the labels' official metric, its figure for the model and for full precision.
         calibration_seconds, curve_seconds, tuning_seconds: what it took; None where it was not seen to the end.
             Curves are measured once for several cells, and stand in the row of each.

@@ -82,7 +82,7 @@ class Measure:
 
 
 F1 = Measure("f1", "F1 of agreement with full precision, IoU 0.5", lambda r: r.f1, 3, "high", lambda r: 1.0)
-DISTORTION = Measure("distortion", "Lane Distortion Score per image", lambda r: r.distortion, 2, "low", lambda r: 0.0)
+DISTORTION = Measure("distortion", "Distortion score per image", lambda r: r.distortion, 2, "low", lambda r: 0.0)
 LABELS = Measure("labels", "official metric against labels", lambda r: r.labels, 3, "high", lambda r: r.full_labels)
 SECONDS = Measure("seconds", "seconds of calibration, curves and tuning", lambda r: r.seconds, 0, "low")
 REACHED = Measure(

@@ -8,6 +8,7 @@ from sfcore.cli.console import Answer
 from sfcore.datasets.scenes import sample_scenes
 from sfcore.detectors import contract, registry
 from sfcore.devices import resolve_device
+from sfcore.inputs.images import Preprocessing
 from sfcore.quant import contract as quantization
 
 IMAGES = 2
@@ -22,15 +23,18 @@ def run(arguments: argparse.Namespace) -> Answer:
         if trained
         else entry.build().to(device).eval()
     )
-    on = contract.subject(detector, [scene.image for scene in sample_scenes()[:IMAGES]])
-    found = {text: contract.broken(check, on) for text, check in (contract.CHECKS | quantization.CHECKS).items()}
+    reads_images = isinstance(detector.preprocessing, Preprocessing)
+    scenes = [scene.image for scene in sample_scenes()[:IMAGES]] if reads_images else None
+    on = contract.subject(detector, scenes)
+    checks = {**contract.CHECKS, **detector.task.promises, **quantization.CHECKS}
+    found = {text: contract.broken(check, on) for text, check in checks.items()}
     left = quantization.in_full_precision(detector)
-    lanes = int(detector.decode(on.outputs).present.sum()) if not any(found.values()) else None
+    count = int(detector.decode(on.outputs).counts().sum()) if not any(found.values()) else None
     content = {
         "detector": entry.name,
         "keeps_all": not any(found.values()),
         "trained": trained,
-        "lanes_found": lanes,
+        f"{detector.task.words.plural}_found": count,
         "full_precision": left,
         "promises": [{"promise": text, "kept": not problem, "problem": problem} for text, problem in found.items()],
     }
@@ -38,6 +42,8 @@ def run(arguments: argparse.Namespace) -> Answer:
     lines += [f"stays   {name} in full precision\n        {why}" for name, why in left.items()]
     ending = f"{sum(map(bool, found.values()))} of {len(found)} promises are broken"
     if not any(found.values()):
+        shown = f"{IMAGES} {'scenes' if reads_images else 'random inputs'}"
+        things = detector.task.words.plural
         weights = "with its weights" if trained else "untrained (no weights given)"
-        ending = f"{entry.name} keeps all {len(found)} promises; {weights} it finds {lanes} lanes in {IMAGES} scenes"
+        ending = f"{entry.name} keeps all {len(found)} promises; {weights} it finds {count} {things} in {shown}"
     return Answer(content, "\n".join([*lines, ending]), int(any(found.values())))

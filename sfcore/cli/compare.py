@@ -28,7 +28,8 @@ def _rows(name: str, result: Comparison) -> list[dict[str, object]]:
     rows = []
     for model, found in (("calibrated", result.calibrated), ("tuned", result.tuned)):
         if found:
-            figures = {key: getattr(found, key) for key in ("f1", "distortion", "shift_px")}
-            rows.append({"images": name, "count": result.images, "model": model, **figures})
+            shift = {f"shift_{found.unit}": found.shift}
+            agreed = {"f1": found.f1, "distortion": found.distortion} | shift
+            rows.append({"images": name, "count": result.images, "model": model, **agreed})
     parts = result.sources.items() if len(result.sources) > 1 else ()
     return rows + [row for source, part in parts for row in _rows(source, part)]

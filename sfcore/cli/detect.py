@@ -8,27 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from sfcore.cli.console import Answer, Progress
-from sfcore.datasets.images import find_images, image_batches
+from sfcore.datasets.images import find_images
 from sfcore.detectors import registry
-from sfcore.detectors.base import Detector, Image
+from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
 from sfcore.files import explained, write_json
 from sfcore.names import LONGEST, printable, shortened
-from sfcore.present.pictures import draw_lanes, save_png
-from sfcore.tasks.lanes import Lanes
+from sfcore.present.pictures import save_png
+from sfcore.tasks.base import Prediction, Task
+
+BATCH = 8  # frames in memory at a time
 
 
 def run(arguments: argparse.Namespace) -> Answer:
-    """Find the lanes of images, in the pixels of each."""
+    """Find the objects of images, such as lanes, in the pixels of each."""
     files = find_images(arguments.images)
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     out = Path(arguments.out) if arguments.out else None
-    content = {"images": _detect_all(detector, files, out)}
+    content, things = {"images": _detect_all(detector, files, out)}, detector.task.words.plural
     if out:
-        write_json(out / "lanes.json", content)
-    lines = [f"{printable(entry['file'])}: {len(entry['lanes'])} lanes" for entry in content["images"]]
-    return Answer(content, "\n".join(lines + ([f"pictures and lanes.json are in {printable(out)}"] if out else [])))
+        write_json(out / f"{things}.json", content)
+    lines = [f"{printable(entry['file'])}: {len(entry[things])} {things}" for entry in content["images"]]
+    where = [f"pictures and {things}.json are in {printable(out)}"] if out else []
+    return Answer(content, "\n".join(lines + where))
 
 
 def _detect_all(detector: Detector, files: Sequence[Path], out: Path | None) -> list[dict[str, Any]]:
@@ -37,22 +40,24 @@ def _detect_all(detector: Detector, files: Sequence[Path], out: Path | None) -> 
             out.mkdir(parents=True, exist_ok=True)
     progress = Progress()
     entries: list[dict[str, Any]] = []
-    for done, images in image_batches(files):
-        for image, lanes in zip(images, detector.detect(images), strict=True):
+    spec, task = detector.preprocessing, detector.task
+    for start in range(0, len(files), BATCH):
+        frames = [spec.read(file) for file in files[start : start + BATCH]]
+        for frame, found in zip(frames, detector.detect(frames), strict=True):
             file = files[len(entries)]
             if out:
                 name = shortened(f"{len(entries):05d}-{file.stem}", LONGEST - len(".png"))
-                save_png(out / f"{name}.png", draw_lanes(image, lanes.polylines(0)))
-            entries.append(_entry(file, image, lanes))
-        progress("detecting", done, len(files))
+                save_png(out / f"{name}.png", task.draw_each(spec.canvas(frame), found))
+            entries.append(_entry(file, task, spec.size_of(frame), found))
+        progress("detecting", len(entries), len(files))
     progress.close()
     return entries
 
 
-def _entry(file: Path, image: Image, lanes: Lanes) -> dict[str, Any]:
-    height, width = image.shape[:2]
-    found = [
-        {"score": round(score, 4), "points": [[round(float(x), 2), round(float(y), 2)] for x, y in line]}
-        for score, line in zip(lanes.scores(0), lanes.polylines(0), strict=True)
+def _entry(file: Path, task: Task[Any], size: tuple[int, int], found: Prediction) -> dict[str, Any]:
+    height, width = size
+    objects = [
+        {"score": round(score, 4), "points": points}
+        for score, points in zip(found.scores(0), task.record(found), strict=True)
     ]
-    return {"file": str(file), "width": width, "height": height, "lanes": found}
+    return {"file": str(file), "width": width, "height": height, task.words.plural: objects}

@@ -43,7 +43,7 @@ def _run(arguments: argparse.Namespace) -> Answer:
 
 
 def _over_dataset(arguments: argparse.Namespace, models: Mapping[str, Detector]) -> Answer:
-    """Predict and score with each model; the quantized ones also against the full-precision lanes."""
+    """Predict and score with each model; the quantized ones also against the full-precision predictions."""
     dataset = _chosen(arguments)
     out, progress = Path(arguments.out), Progress()
     _claim(out, dataset, models)

@@ -66,7 +66,7 @@ def summary(folder: RunFolder) -> Answer:
     lines += [f"error: {record['error']}"] if record.get("error") else []
     rows = [
         {"held-back images": found["images"], "model": name}
-        | {key: found[key] for key in ("f1", "distortion", "shift_px")}
+        | {key: found[key] for key in found if key in ("f1", "distortion") or key.startswith("shift_")}
         for name, found in record.get("result", {}).items()
     ]
     lines += [f"{name} stays in full precision: {why}" for name, why in record.get("full_precision", {}).items()]

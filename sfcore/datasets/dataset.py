@@ -50,6 +50,11 @@ class Label:
     heights: np.ndarray | None = None
     columns: np.ndarray | None = None
 
+    @property
+    def objects(self) -> list[Polyline]:
+        """What is labelled, as metrics read it."""
+        return self.lanes
+
 
 class Predictions(ABC):
     """Lanes that a detector found, filed in the format that the dataset's official tool reads.

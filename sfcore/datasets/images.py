@@ -24,7 +24,7 @@ import PIL.Image
 
 from sfcore.datasets import videos
 from sfcore.datasets.orientation import SIDEWAYS, orientation, upright
-from sfcore.detectors.base import Image
+from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.files import explained, read_bytes
 from sfcore.names import left_behind

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from sfcore.detectors.base import Image
+from sfcore.drawing import Image
 
 UPRIGHT = 1
 SIDEWAYS = (5, 6, 7, 8)  # of which width and height change places

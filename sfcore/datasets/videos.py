@@ -16,7 +16,7 @@ from typing import Any
 
 import cv2
 
-from sfcore.detectors.base import Image
+from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.files import explained
 

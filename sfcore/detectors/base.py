@@ -1,24 +1,30 @@
-"""What every lane detector is to the rest of the project: heads, forward, confidence, decode, road points."""
+"""What every detector is to the rest of the project: a task, an input, heads, forward, confidence, decode."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sfcore.devices import flush_denormals
+from sfcore.drawing import Image
 from sfcore.errors import InputError
-from sfcore.tasks.lanes import Lanes
+from sfcore.inputs.base import Frame, InputSpec
+from sfcore.inputs.images import Preprocessing
+from sfcore.tasks.base import TASKS, Prediction, Task
+from sfcore.tasks.base import Points as RoadPoints
+from sfcore.tasks.lanes.rows import even_rows
+
+__all__ = [  # with what a detector's file needs beside them
+    "Detector", "Head", "Image", "Outputs", "Preprocessing", "RoadPoints", "even_rows",
+]  # fmt: skip
 
 flush_denormals()  # in every process that computes, before it does; most threads are started later
 
-Image = np.ndarray  # (height, width, 3) uint8, RGB
 Outputs = dict[str, Tensor]  # head name -> its raw output, batch first
 
 
@@ -48,85 +54,36 @@ class Head:
     description: str = ""
 
 
-@dataclass(frozen=True)
-class RoadPoints:
-    """A detector's semantics as points on the road, differentiable in the head outputs.
-
-    Attributes:
-        position: (B, N) coordinates in pixels at 640 px image width.
-        weight: (B, N) in [0, 1]: the confidence of what each point belongs to, 0 where it means nothing.
-            Weights carry no gradient.
-    """
-
-    position: Tensor
-    weight: Tensor
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How an image becomes the network's input.
-
-    Attributes:
-        size: (height, width) of the input.
-        mean, std: per channel, in units of pixel value / 255, in the order of ``order``.
-        order: "rgb" or "bgr".
-        top: share of the image's height cut off at the top before resizing.
-    """
-
-    size: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    order: Literal["rgb", "bgr"] = "rgb"
-    top: float = 0.0
-
-    def __call__(self, images: Sequence[Image]) -> Tensor:
-        """Images (RGB, uint8, any size) to a (B, 3, height, width) float tensor."""
-        return self.normalize(self.resize(images))
-
-    def resize(self, images: Sequence[Image]) -> Tensor:
-        """Images (RGB, uint8, any size) to (B, 3, height, width) uint8 in the network's channel order.
-
-        Raises:
-            InputError: an image is not (height, width, 3) uint8.
-        """
-        return torch.stack([self._resize(image) for image in images])
-
-    def normalize(self, pixels: Tensor) -> Tensor:
-        """What :meth:`resize` gave to the network's float input."""
-        mean, std = (torch.tensor(v, device=pixels.device).reshape(3, 1, 1) for v in (self.mean, self.std))
-        return (pixels.float() / 255 - mean) / std
-
-    def _resize(self, image: Image) -> Tensor:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise InputError(
-                f"an image has shape {image.shape} and type {image.dtype}: it must be (height, width, 3) uint8 RGB, "
-                "with pixels"
-            )
-        image = image[min(round(self.top * image.shape[0]), image.shape[0] - 1) :]  # a row is left of the lowest image
-        resized = cv2.resize(np.ascontiguousarray(image), (self.size[1], self.size[0]))
-        resized = resized if self.order == "rgb" else resized[..., ::-1]
-        return torch.from_numpy(resized.transpose(2, 0, 1).copy())
-
-
 class Detector(nn.Module):
-    """A lane detector: a network, a table of heads, and how its outputs become lanes.
+    """A detector: a network, a table of heads, and how its outputs become a prediction of its task.
 
-    A subclass sets the attributes and implements :meth:`forward`, :meth:`confidence`, :meth:`decode` and
-    :meth:`road_points`. Everything else in the project (noise, quantization, losses, selection, app) works
-    from these alone.
+    A subclass sets the attributes and implements :meth:`forward`, :meth:`confidence` and :meth:`decode`. Everything
+    else in the project (noise, quantization, losses, selection, app) works from these and from its task alone.
 
     Attributes:
+        task_name: in the registry of tasks.
         heads: the table of heads.
-        preprocessing: how images become inputs.
+        preprocessing: how frames become inputs.
+        full_precision: of a quantized copy, what of it stays in full precision, and why, by the names of its modules.
+
+    A detector of lanes has two more:
+
+    Attributes:
         frame: (height, width) of the image that decoded lanes refer to: the whole image, resized.
         rows: (R,) the image rows, in pixels of ``frame``, that decode samples.
     """
 
+    task_name: str = "lanes"  # the first task; detectors were written before there were others
     heads: tuple[Head, ...]
-    preprocessing: Preprocessing
+    preprocessing: InputSpec
+    full_precision: Mapping[str, str] = MappingProxyType({})
     frame: tuple[int, int]
     rows: Tensor
-    full_precision: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def task(self) -> Task[Any]:
+        """What it answers with. Raises InputError: there is no task of its name."""
+        return TASKS[self.task_name]
 
     def head(self, name: str) -> Head:
         """The row ``name`` of the table of heads.
@@ -154,50 +111,44 @@ class Detector(nn.Module):
             flush_denormals()
         return super().__call__(*inputs, **named)
 
-    def preprocess(self, images: Sequence[Image]) -> Tensor:
-        """Images (RGB uint8, any size) to the (B, 3, H, W) input, on the detector's device."""
+    def preprocess(self, frames: Sequence[Frame]) -> Tensor:
+        """Frames (images: RGB uint8, any size) to the network's input, on the detector's device."""
         flush_denormals()  # a thread's first large operation is often here
-        return self.preprocessing(images).to(self.device)
+        return self.preprocessing(frames).to(self.device)
 
-    def forward(self, images: Tensor) -> Outputs:
-        """(B, 3, H, W) input to the raw output of each head. Pure tensor code that exports."""
+    def forward(self, inputs: Tensor) -> Outputs:
+        """The network's input, (B, 3, H, W) for images, to the raw output of each head. Pure tensor code that exports.
+
+        Subclasses call it as they like.
+        """
         raise NotImplementedError
 
     def confidence(self, outputs: Outputs, head: str) -> Tensor:
         """The confidence in [0, 1] that belongs to ``head``, broadcastable to its output; no gradient is cut."""
         raise NotImplementedError
 
-    def decode(self, outputs: Outputs) -> Lanes:
-        """Head outputs to lanes in ``frame``: the published post-process, for the whole batch at once."""
+    def decode(self, outputs: Outputs) -> Any:
+        """Head outputs to a prediction of the detector's task: the published post-process, for the whole batch at once.
+
+        A set of lanes is in ``frame``.
+        """
         raise NotImplementedError
 
     def road_points(self, outputs: Outputs) -> RoadPoints:
-        """The semantics as differentiable points on the road, before any discrete step of decode.
+        """Of a detector of lanes: the semantics as differentiable points on the road, before a discrete step of decode.
 
-        Positions depend on the outputs only through differentiable operations and have the same layout
-        (N points in the same order) for every output of the same batch size, so that two outputs of the
-        same images can be subtracted.
+        Positions, in pixels at 640 px image width, depend on the outputs only through differentiable operations and
+        have the same layout (N points in the same order) for every output of the same batch size, so that two outputs
+        of the same images can be subtracted.
         """
         raise NotImplementedError
 
     @torch.no_grad()
-    def detect(self, images: Sequence[Image], batch: int = 8) -> list[Lanes]:
-        """The lanes of each image, in that image's own pixels: one batch of one per image."""
-        found: list[Lanes] = []
-        for start in range(0, len(images), batch):
-            group = images[start : start + batch]
-            lanes = self.decode(self(self.preprocess(group)))
-            found += [lanes[i].resized((g.shape[0], g.shape[1])) for i, g in enumerate(group)]
+    def detect(self, frames: Sequence[Frame], batch: int = 8) -> list[Any]:
+        """The prediction about each frame, in that frame's own coordinates: one batch of one per frame."""
+        found: list[Prediction] = []
+        for start in range(0, len(frames), batch):
+            group = frames[start : start + batch]
+            predictions = self.decode(self(self.preprocess(group)))
+            found += [predictions[i].resized(self.preprocessing.size_of(frame)) for i, frame in enumerate(group)]
         return found
-
-
-def even_rows(height: int, step: float, start: float = 0.0) -> Tensor:
-    """Rows from ``start`` to the bottom of an image of ``height`` px, the last on its last pixel row."""
-    count = int((height - 1 - start) / step) + 1
-    return (height - 1) - step * torch.arange(count - 1, -1, -1, dtype=torch.float32)
-
-
-def off_image_to_nan(lanes: Lanes) -> Lanes:
-    """Drop points left or right of the image."""
-    inside = (lanes.x >= 0) & (lanes.x <= lanes.size[1] - 1)
-    return replace(lanes, x=torch.where(inside, lanes.x, torch.full_like(lanes.x, float("nan"))))

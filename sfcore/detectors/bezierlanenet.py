@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows, off_image_to_nan
+from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
 from sfcore.detectors.deform_conv import kernel_points, sample_points
 from sfcore.detectors.ganet_decode import sample_rows
 from sfcore.detectors.layers import ResNet
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
+from sfcore.tasks.lanes.rows import off_image_to_nan
 
 SOURCE = "https://github.com/voldemortX/pytorch-auto-drive (Feng et al., CVPR 2022)"
 SAMPLES = 50  # points of a curve that its lane is drawn through

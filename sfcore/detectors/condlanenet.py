@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows, off_image_to_nan
+from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
 from sfcore.detectors.condlanenet_decode import Picking, columns, extents, hottest_around, pick
 from sfcore.detectors.ganet_neck import ConvModule, TransConvEncoder, top_down
 from sfcore.detectors.layers import MatMul, ResNet
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
+from sfcore.tasks.lanes.rows import off_image_to_nan
 
 SOURCE = "https://github.com/aliyun/conditional-lane-detection (Liu et al., ICCV 2021)"
 STRIDE, START_STRIDE = 8, 16  # pixels of the input per cell of the features and of the heat map

@@ -1,4 +1,4 @@
-"""What every detector promises, as checks that run on any: the seven families here and a user's own."""
+"""What every detector promises, as checks that run on any: those here and a user's own."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sfcore.detectors.base import Detector, Image, Outputs
-from sfcore.tasks.lanes import Lanes
+from sfcore.detectors.base import Detector, Outputs
+from sfcore.inputs.base import Frame
+from sfcore.promises import Broken, expect
 
 TOLERANCE = 1e-3  # of an output alone against the same in a batch, relative to its largest value
 DIMENSIONS = {"grid": 4, "query": 3, "image": 2}
-
-
-class Broken(Exception):
-    """A promise that does not hold; the message says what was found and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Subject:
 
     Attributes:
         detector: in evaluation mode.
-        images: (B, 3, H, W) input.
+        images: (B, ...) input: (B, 3, H, W) of images.
         outputs: of ``images``.
         noisy: the same with strong noise on every head, so that decode meets what it should never see.
     """
@@ -51,10 +48,14 @@ def promise(text: str) -> Callable[[Check], Check]:
 
 
 @torch.no_grad()
-def subject(detector: Detector, images: Sequence[Image], seed: int = 0) -> Subject:
-    """``detector`` looking at ``images`` (RGB uint8, at least two)."""
+def subject(detector: Detector, frames: Sequence[Frame] | None, seed: int = 0) -> Subject:
+    """``detector`` looking at ``frames``, at least two (images: RGB uint8); at random inputs where there are none."""
     generator = torch.Generator().manual_seed(seed)
-    inputs = detector.preprocess(images)
+    if frames is None:
+        spec = detector.preprocessing
+        inputs = spec.normalize(spec.example(2, generator)).to(detector.device)
+    else:
+        inputs = detector.preprocess(frames)
     outputs = detector(inputs.clone())
 
     def noise(value: Tensor) -> Tensor:
@@ -73,11 +74,6 @@ def broken(check: Check, on: Subject) -> str | None:
     except Exception as error:  # a user's detector may raise anything
         return f"{type(error).__name__}: {error}"
     return None
-
-
-def expect(holds: bool | Tensor, problem: str) -> None:
-    if not holds:
-        raise Broken(problem)
 
 
 @promise("the table of heads describes the outputs")
@@ -128,35 +124,23 @@ def input_is_left_alone(on: Subject) -> None:
     expect(torch.equal(images, on.images), "forward writes into its input: let it work on a copy (images.clone())")
 
 
-@promise("decoded lanes lie in the frame, on its rows")
-def lanes_in_frame(on: Subject) -> None:
-    height, width = on.detector.frame
-    for outputs in (on.outputs, on.noisy):
-        lanes = on.detector.decode(outputs)
-        expect(isinstance(lanes, Lanes), f"decode returns {type(lanes).__name__}: it must return Lanes")
-        expect(lanes.size == (height, width), f"lanes are for {lanes.size}, the frame is {(height, width)}")
-        expect(torch.equal(lanes.rows, on.detector.rows), "lanes have other rows than the detector")
-        expect(((lanes.rows >= 0) & (lanes.rows <= height - 1)).all(), f"rows leave 0 to {height - 1}")
-        known = lanes.x[lanes.valid]
-        expect(((known >= 0) & (known <= width - 1)).all(), f"x leaves 0 to {width - 1}: set NaN there")
-
-
 @promise("decoding a batch is decoding its images")
 def decode_is_per_image(on: Subject) -> None:
+    things = on.detector.task.words.plural
     for outputs in (on.outputs, on.noisy):
         together = on.detector.decode(outputs)
         for image in range(len(on.images)):
             alone = on.detector.decode({name: value[image : image + 1] for name, value in outputs.items()})
-            one, other = alone.polylines(0), together.polylines(image)
-            expect(len(one) == len(other), f"image {image}: {len(one)} lanes alone, {len(other)} in the batch")
+            one, other = alone.objects(0), together.objects(image)
+            expect(len(one) == len(other), f"image {image}: {len(one)} {things} alone, {len(other)} in the batch")
             same = all(a.shape == b.shape and (a == b).all() for a, b in zip(one, other, strict=True))
-            expect(same, f"image {image}: its lanes have other points alone than in the batch")
+            expect(same, f"image {image}: its {things} are others alone than in the batch")
 
 
-@promise("road points pass finite gradients to semantics")
-def road_points_have_gradients(on: Subject) -> None:
+@promise("points pass finite gradients to semantics")
+def points_have_gradients(on: Subject) -> None:
     asked = {name: value.clone().requires_grad_() for name, value in on.outputs.items()}
-    points = on.detector.road_points(asked)
+    points = on.detector.task.points(on.detector, asked)
     shapes = tuple(points.position.shape), tuple(points.weight.shape)
     expect(shapes[0] == shapes[1], f"positions are {shapes[0]}, weights {shapes[1]}")
     expect(not points.weight.requires_grad, "weights carry a gradient: detach the outputs that they come from")
@@ -164,11 +148,12 @@ def road_points_have_gradients(on: Subject) -> None:
     for head in on.detector.heads:
         gradient = asked[head.name].grad
         expect(gradient is None or torch.isfinite(gradient).all(), f"the gradient of {head.name} is not finite")
+    things = on.detector.task.words.plural
     reached = [h.name for h in on.detector.heads if h.role == "semantics" and asked[h.name].grad is not None]
     expect(
         bool(reached),
-        "no head of role 'semantics' moves a road point: give that role to what places lanes, to a map of lane lines "
-        "too, which then is its own confidence",
+        f"no head of role 'semantics' moves a point: give that role to what places {things}, to a map of them too, "
+        "which then is its own confidence",
     )
 
 
@@ -176,9 +161,9 @@ def road_points_have_gradients(on: Subject) -> None:
 def outputs_are_left_alone(on: Subject) -> None:
     before = {name: value.clone() for name, value in on.outputs.items()}
     on.detector.decode(on.outputs)
-    on.detector.road_points(on.outputs)
+    on.detector.task.points(on.detector, on.outputs)
     changed = [name for name, value in on.outputs.items() if not torch.equal(value, before[name])]
-    expect(not changed, f"decode or road_points wrote into {', '.join(changed)}: work on a copy")
+    expect(not changed, f"decode or what gives points wrote into {', '.join(changed)}: work on a copy")
 
 
 @promise("forward is tensor code that exports")

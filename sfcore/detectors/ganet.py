@@ -9,13 +9,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows, off_image_to_nan
+from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
 from sfcore.detectors.ganet_decode import Grouping, cell_grid, find_keypoints, sample_rows, tracks
 from sfcore.detectors.ganet_neck import DeformFPN
 from sfcore.detectors.layers import ResNet
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
+from sfcore.tasks.lanes.rows import off_image_to_nan
 
 SOURCE = "https://github.com/Wolfwjs/GANet (Wang et al., CVPR 2022)"
 STRIDE = 8  # pixels of the input per cell

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, off_image_to_nan
+from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints
 from sfcore.detectors.laneatt_anchors import PUBLISHED, cells, columns, spread
 from sfcore.detectors.laneatt_decode import Choice, Proposals, best, visible
 from sfcore.detectors.laneatt_published import own_keys
@@ -21,6 +21,7 @@ from sfcore.detectors.layers import MatMul, ResNet
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
+from sfcore.tasks.lanes.rows import off_image_to_nan
 
 SOURCE = "https://github.com/lucastabelini/LaneATT (Tabelini et al., CVPR 2021; MIT)"
 ROWS = 72  # rows of a lane, evenly from the bottom of the input to its top

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows, off_image_to_nan
+from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
 from sfcore.detectors.layers import resnet_stage, sine_positions
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
+from sfcore.tasks.lanes.rows import off_image_to_nan
 
 SOURCE = "https://github.com/liuruijin17/LSTR (BSD-3-Clause)"
 CULANE_SOURCE = "https://github.com/voldemortX/pytorch-auto-drive (BSD-3-Clause), configs/lane_detection/lstr"

@@ -15,7 +15,8 @@ import numpy as np
 
 from sfcore.datasets.dataset import Label
 from sfcore.errors import InputError
-from sfcore.evaluation.metric import UNDEFINED, Counts, Metric, Score
+from sfcore.evaluation.metric import Metric, Score
+from sfcore.tasks.counts import UNDEFINED, Counts
 from sfcore.tasks.lanes import Polyline
 
 NOTHING: Score = Counts().to_dict() | dict.fromkeys(("precision", "recall", "f1"), UNDEFINED)

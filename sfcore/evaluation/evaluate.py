@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sfcore.datasets.dataset import Dataset, Frame, Label, Predictions
-from sfcore.datasets.images import read_image
-from sfcore.detectors.base import Detector, Image
+from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.evaluation.metric import METRICS, Metric, Score
+from sfcore.inputs.base import InputSpec
 
 BATCH = 8  # images in memory at a time, and as many being read
 
@@ -81,13 +81,13 @@ def predict(
     done = predictions.done()
     problems: dict[str, str] = {}
     todo = [frame for frame in dataset.frames if frame.name not in done]
-    for count, group in _image_groups(todo, problems):
+    for count, group in _image_groups(todo, detector.preprocessing, problems):
         begun = time.perf_counter()
         found = detector.detect([image for _, image in group], BATCH)
         each = 1000 * (time.perf_counter() - begun) / max(len(group), 1)
         for (frame, _), lanes in zip(group, found, strict=True):
             try:
-                predictions.write(frame, lanes.polylines(0), dataset.label(frame), each)
+                predictions.write(frame, lanes.objects(0), dataset.label(frame), each)
             except InputError as error:
                 problems[frame.name] = str(error)
         if progress:
@@ -95,24 +95,26 @@ def predict(
     return problems
 
 
-def _image_groups(frames: Sequence[Frame], problems: dict[str, str]) -> Iterator[tuple[int, list[tuple[Frame, Image]]]]:
+def _image_groups(
+    frames: Sequence[Frame], reader: InputSpec, problems: dict[str, str]
+) -> Iterator[tuple[int, list[tuple[Frame, Any]]]]:
     """Frames with their images, a batch at a time with how many have been read; the next batch is read meanwhile."""
 
-    def read(group: Sequence[Frame]) -> list[tuple[Frame, Image]]:
+    def read(group: Sequence[Frame]) -> list[tuple[Frame, Any]]:
         found = []
         for frame in group:
             try:
-                found.append((frame, read_image(frame.image)))
+                found.append((frame, reader.read(frame.image)))
             except InputError as error:
                 problems[frame.name] = str(error)
         return found
 
     groups = [frames[start : start + BATCH] for start in range(0, len(frames), BATCH)]
-    with ThreadPoolExecutor(1) as reader:
-        ahead = [reader.submit(read, group) for group in groups[:1]]
+    with ThreadPoolExecutor(1) as pool:
+        ahead = [pool.submit(read, group) for group in groups[:1]]
         for number, group in enumerate(groups):
             ready = ahead.pop().result()
-            ahead = [reader.submit(read, following) for following in groups[number + 1 : number + 2]]
+            ahead = [pool.submit(read, following) for following in groups[number + 1 : number + 2]]
             yield number * BATCH + len(group), ready
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from sfcore.datasets.images import read_image
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.tasks.lanes import Lanes, cat
+from sfcore.tasks.base import Prediction
 
 Progress = Callable[[int, int], None]
 BATCH = 8  # images that the network sees at once
@@ -26,7 +26,7 @@ def input_batches(detector: Detector, files: Sequence[Path], size: int = BATCH) 
     """
     for start in range(0, len(files), size):
         part = files[start : start + size]
-        yield start + len(part), torch.cat([detector.preprocess([read_image(file)]) for file in part])
+        yield start + len(part), torch.cat([detector.preprocess([detector.preprocessing.read(file)]) for file in part])
 
 
 @torch.no_grad()
@@ -48,11 +48,11 @@ def head_outputs(detector: Detector, files: Sequence[Path], progress: Progress |
 
 
 @torch.no_grad()
-def detect_lanes(detector: Detector, files: Sequence[Path], progress: Progress | None = None) -> Lanes:
-    """The lanes of all files on the CPU, in the pixels of the detector's frame; see :func:`head_outputs`."""
-    found: list[Lanes] = []
+def predictions_of(detector: Detector, files: Sequence[Path], progress: Progress | None = None) -> Any:
+    """The prediction about all files on the CPU, in the detector's own frame; see :func:`head_outputs`."""
+    found: list[Prediction] = []
     for done, inputs in input_batches(detector, files):
         found.append(detector.decode(detector(inputs)).to("cpu"))
         if progress:
             progress(done, len(files))
-    return cat(found)
+    return detector.task.join(found)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sfcore.evaluation.metric import Counts
+from sfcore.tasks.counts import Counts
 from sfcore.tasks.lanes import Lanes, half_widths, pair
 
 WIDTH = 15 / 800  # of a lane, in image widths, as published

@@ -1,1 +1,1 @@
-"""What networks read."""
+"""What networks read: one file each kind of input."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from sfcore.colours import CALIBRATED, FULL, MOVED
 from sfcore.datasets.dataset import Dataset, Frame, Label, Predictions
@@ -14,14 +17,11 @@ from sfcore.detectors.base import Image
 from sfcore.errors import InputError
 from sfcore.evaluation.evaluate import Evaluation, evaluate
 from sfcore.evaluation.metric import METRICS, Score, nothing_to_find
-from sfcore.present.figures import road
-from sfcore.present.figures.labels import draw_labels
 from sfcore.present.figures.scores import Series
 from sfcore.runs import RunFolder
 from sfcore.runs.results import ModelName, models_of
 from sfcore.runs.shipped import ships
-from sfcore.tasks.lanes import Lanes, Polyline, distortion
-from sfcore.tasks.lanes.agreement import Agreement, agreement
+from sfcore.tasks.base import Agreement, Prediction, Task
 
 Size = tuple[int, int]  # height, width
 COLOURS: dict[ModelName, str] = {"full": FULL, "calibrated": CALIBRATED, "tuned": MOVED}
@@ -105,7 +105,7 @@ class Verdict:
         if self.labels:
             return {"total": self.labels.total, **self.labels.scenarios}
         agreed = {"total": self.agreement, **self.scenarios}
-        return {name: asdict(agreement) for name, agreement in agreed.items()}
+        return {name: each.scores() for name, each in agreed.items()}
 
     def worst(self, order: str) -> list[str]:
         """All frames by name, worst first: by "distortion", or by what the metric says of them against "labels"."""
@@ -141,50 +141,56 @@ class Comparison:
 
 
 class Held(Predictions):
-    """Lanes in memory, for a metric that reads predictions."""
+    """Predictions in memory, for a metric that reads them."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str, list[Polyline]] = {}
+        self._objects: dict[str, list[np.ndarray]] = {}
 
     def done(self) -> set[str]:
-        return set(self._lanes)
+        return set(self._objects)
 
-    def write(self, frame: Frame, lanes: Sequence[Polyline], label: Label | None, milliseconds: float) -> None:
-        self._lanes[frame.name] = list(lanes)
+    def write(self, frame: Frame, lanes: Sequence[np.ndarray], label: Label | None, milliseconds: float) -> None:
+        self._objects[frame.name] = list(lanes)
 
-    def read(self, frame: Frame) -> list[Polyline]:
-        return self._lanes[frame.name]
+    def read(self, frame: Frame) -> list[np.ndarray]:
+        return self._objects[frame.name]
 
 
 def judge(
-    dataset: Dataset, frames: Sequence[Frame], lanes: Mapping[str, Lanes], problems: Mapping[str, str]
+    task: Task[Any],
+    dataset: Dataset,
+    frames: Sequence[Frame],
+    predictions: Mapping[str, Any],
+    problems: Mapping[str, str],
 ) -> Comparison:
     """Compare models on the same frames.
 
     Args:
-        lanes: of each model on all frames, by its name; the first model is the full-precision one.
+        task: of the models.
+        predictions: of each model on all frames, by its name; the first model is the full-precision one.
         problems: what was wrong with frames that are left out, by their names.
     """
-    reference, damaged = next(iter(lanes.values())), dict(problems)
+    reference, damaged = next(iter(predictions.values())), dict(problems)
     labelled = _labelled(dataset, frames, damaged)
     verdicts = {
         name: Verdict(
-            *_agreement(frames, dataset.scenarios, reference, found),
+            *_agreement(task, frames, dataset.scenarios, reference, found),
             _against_labels(dataset, labelled, frames, found),
         )
-        for name, found in lanes.items()
+        for name, found in predictions.items()
     }
     return Comparison(tuple(frames), verdicts, damaged)
 
 
 def _agreement(
-    frames: Sequence[Frame], names: Sequence[str], reference: Lanes, lanes: Lanes
+    task: Task[Any], frames: Sequence[Frame], names: Sequence[str], reference: Any, found: Any
 ) -> tuple[Agreement, dict[str, Agreement], dict[str, float]]:
     """What a Verdict says without labels; ``names`` are the scenarios."""
     groups = {name: [i for i, frame in enumerate(frames) if frame.scenario == name] for name in names}
-    scenarios = {name: agreement(reference[places], lanes[places]) for name, places in groups.items() if places}
-    scores = distortion(reference, lanes).score.tolist()
-    return agreement(reference, lanes), scenarios, {f.name: score for f, score in zip(frames, scores, strict=True)}
+    scenarios = {name: task.agreement(reference[places], found[places]) for name, places in groups.items() if places}
+    scores = task.distortion(reference, found).score.tolist()
+    each = {frame.name: score for frame, score in zip(frames, scores, strict=True)}
+    return task.agreement(reference, found), scenarios, each
 
 
 def _labelled(dataset: Dataset, frames: Sequence[Frame], problems: dict[str, str]) -> list[Frame]:
@@ -200,14 +206,14 @@ def _labelled(dataset: Dataset, frames: Sequence[Frame], problems: dict[str, str
 
 
 def _against_labels(
-    dataset: Dataset, labelled: list[Frame], frames: Sequence[Frame], found: Lanes
+    dataset: Dataset, labelled: list[Frame], frames: Sequence[Frame], found: Prediction
 ) -> Evaluation | None:
     if not labelled:
         return None
     few, held = copy.copy(dataset), Held()
     few.frames = labelled
     for place, frame in enumerate(frames):
-        held.write(frame, found[place].resized(dataset.size(frame)).polylines(0), None, 0.0)
+        held.write(frame, found[place].resized(dataset.size(frame)).objects(0), None, 0.0)
     return evaluate(few, held)
 
 
@@ -226,24 +232,26 @@ def _meaningful(groups: dict[str, Score], figure: str) -> dict[str, float | None
     }
 
 
-def draw(canvas: Image, model: Model, before: Lanes, after: Lanes, labels: Sequence[Polyline], size: Size) -> Image:
-    """One model's lanes over a frame, against the full-precision ones.
+def draw(
+    task: Task[Any], canvas: Image, model: Model, before: Any, after: Any, labels: Sequence[np.ndarray], size: Size
+) -> Image:
+    """One model's prediction over a frame, against the full-precision one.
 
     Args:
-        before, after: full-precision lanes and the model's, one image each.
-        labels: labelled lanes in pixels of a frame of ``size`` (height, width); empty for none.
+        before, after: full-precision prediction and the model's, one frame each.
+        labels: labelled objects in the coordinates of a frame of ``size`` (height, width); empty for none.
     """
     if model.which == "full":
-        picture = road.draw_lanes(canvas, after)
+        picture = task.draw(canvas, after)
     else:
-        picture = road.draw_moved(canvas, before, after, distortion(before, after))
-    return draw_labels(picture, labels, size) if labels else picture
+        picture = task.draw_moved(canvas, before, after, task.distortion(before, after))
+    return task.draw_labels(picture, labels, size) if labels else picture
 
 
-def labelled_lanes(dataset: Dataset, frame: Frame) -> list[Polyline]:
-    """The labelled lanes of a frame in its own pixels, to be drawn; none where its label cannot be read."""
+def labelled_objects(dataset: Dataset, frame: Frame) -> list[np.ndarray]:
+    """The labelled objects of a frame in its own coordinates, to be drawn; none where its label cannot be read."""
     try:
         label = dataset.label(frame)
     except InputError:
         return []
-    return label.lanes if label else []
+    return label.objects if label else []

@@ -1,18 +1,18 @@
-"""Static pictures: lanes on an image, noise-score curves."""
+"""Static pictures: contact sheets, noise-score curves, layers."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from sfcore.detectors.base import Image
+from sfcore.colours import OBJECTS
+from sfcore.drawing import Image, fitted
 from sfcore.files import write_atomic
-from sfcore.tasks.lanes import LANE_WIDTH, Polyline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,40 +20,9 @@ if TYPE_CHECKING:
 
     from sfcore.quant.layer_sensitivity import LayerSensitivity
     from sfcore.sensitivity.curves import Curves
+    from sfcore.tasks.base import Task
 
-# Okabe and Ito's colours, told apart by colour-blind people; as red, green, blue.
-COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167), (0, 114, 178))
-PART_COLOURS = ((230, 159, 0), (213, 94, 0), (204, 121, 167))  # bend, spike, misalignment, as in the app
 PANELS = 4  # side by side
-SLIMMEST = 16  # a fitted picture is at most so many times as long as it is broad
-_SHIFT = 3  # fractional bits of OpenCV's drawing coordinates
-
-
-def draw_lanes(image: Image, lanes: Sequence[Polyline]) -> Image:
-    """A copy of the image with each lane in a colour of its own.
-
-    Args:
-        lanes: x, y in the image's pixels.
-    """
-    picture = image.copy()
-    width = max(2, round(0.4 * LANE_WIDTH * image.shape[1]))
-    for index, line in enumerate(lanes):
-        points = np.round(np.asarray(line) * 2**_SHIFT).astype(np.int32).reshape(-1, 1, 2)
-        for colour, stroke in (((0, 0, 0), width + 2), (COLOURS[index % len(COLOURS)], width)):
-            cv2.polylines(picture, [points], False, colour, stroke, cv2.LINE_AA, _SHIFT)
-    return picture
-
-
-def fitted(image: Image, longest: int) -> Image:
-    """A copy of the image, scaled so that its longer side has ``longest`` pixels, whatever its shape.
-
-    It keeps its aspect, but for slivers: those are broadened to 1 / SLIMMEST of their length, so that what is drawn
-    on them is seen. Places in shares of the image stay what they are.
-    """
-    sides = np.array(image.shape[1::-1])
-    size = np.maximum(np.round(sides * longest / sides.max()), -(-longest // SLIMMEST)).astype(int)
-    method = cv2.INTER_AREA if longest < sides.max() else cv2.INTER_CUBIC
-    return cv2.resize(image, (int(size[0]), int(size[1])), interpolation=method)
 
 
 def save_png(path: Path, image: Image) -> None:
@@ -104,13 +73,13 @@ def save_curves_picture(path: Path, curves: Mapping[str, Curves]) -> None:
     for axes, one in zip(panels, curves.values(), strict=True):
         _draw_curves(axes, one)
     figure.supxlabel("noise level (RMS error of the head / RMS of the head)", fontsize="medium")
-    figure.supylabel("Lane Distortion Score (mean, 5–95 % band)", fontsize="medium")
+    figure.supylabel(f"{next(iter(curves.values())).score} (mean, 5–95 % band)", fontsize="medium")
     save_figure(path, figure)
 
 
 def _draw_curves(axes: Axes, curves: Curves) -> None:
     for index, (head, curve) in enumerate(curves.curves.items()):
-        colour = tuple(value / 255 for value in COLOURS[index % len(COLOURS)])
+        colour = OBJECTS[index % len(OBJECTS)]
         axes.fill_between(curve.noise, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
         axes.plot(curve.noise, curve.score, "o-", color=colour, label=head, ms=4)
     axes.set_xscale("log")
@@ -120,8 +89,10 @@ def _draw_curves(axes: Axes, curves: Curves) -> None:
     axes.legend(title="noise on head", fontsize="small", title_fontsize="small")
 
 
-def save_layers_picture(path: Path, found: Sequence[LayerSensitivity], title: str, most: int = 16) -> None:
-    """Draw the worst layers as bars of bend, spike and misalignment, the worst on top, as PNG.
+def save_layers_picture(
+    path: Path, task: Task[Any], found: Sequence[LayerSensitivity], title: str, most: int = 16
+) -> None:
+    """Draw the worst layers as bars of the parts of their distortion, the worst on top, as PNG.
 
     Raises:
         InputError: it cannot be written.
@@ -132,12 +103,12 @@ def save_layers_picture(path: Path, found: Sequence[LayerSensitivity], title: st
     figure = Figure(figsize=(9, 0.32 * len(worst) + 1.4), dpi=144, layout="constrained")
     axes = figure.add_subplot()
     left = np.zeros(len(worst))
-    for part, colour in zip(("bend", "spike", "misalignment"), PART_COLOURS, strict=True):
-        values = np.array([getattr(one, part) for one in worst])
-        axes.barh(range(len(worst)), values, left=left, color=tuple(v / 255 for v in colour), label=part)
+    for part in task.parts:
+        values = np.array([one.parts[part.name] for one in worst])
+        axes.barh(range(len(worst)), values, left=left, color=part.colour, label=part.name)
         left += values
     axes.set_yticks(range(len(worst)), [f"{one.layer} · {one.part} ({one.bits} bits)" for one in worst], fontsize=8)
-    axes.set_xlabel("Lane Distortion Score per image when this alone is quantized")
+    axes.set_xlabel(f"{task.words.score} per image when this alone is quantized")
     axes.set_title(title)
     axes.legend()
     save_figure(path, figure)

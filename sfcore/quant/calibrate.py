@@ -20,7 +20,6 @@ from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizers.uniform import FakeQuantizer, full_precision, limits, quantizers
 from sfcore.quant.scheme import Scheme
 from sfcore.sensitivity.noise import relative_noise
-from sfcore.tasks.lanes import distortion
 
 WEIGHTS, ACTIVATIONS = "omse", "moving-average-omse"  # the calibrators of the published run
 BIAS_IMAGES = 128  # whose means bias correction matches, at most; one forward pass holds them all,
@@ -45,11 +44,11 @@ def quantize(
     """A quantized, calibrated copy of a detector.
 
     Args:
-        batches: preprocessed images, each (B, 3, H, W); all are used for the ranges of activations.
+        batches: preprocessed frames, each (B, ...); all are used for the ranges of activations.
         weights, activations: names of their calibrators.
-        bias_correction: remove the mean error of each layer's output, layer after layer, if that leaves the lanes
-            of these images less distorted. On sparse heat maps it may not: few large values fall short, and all
-            others are raised for them.
+        bias_correction: remove the mean error of each layer's output, layer after layer, if that leaves the
+            predictions about these frames less distorted. On sparse heat maps it may not: few large values fall
+            short, and all others are raised for them.
         progress: called with (batches done, batches in all).
 
     What stays in full precision is said by the copy's ``full_precision``.
@@ -75,15 +74,15 @@ def quantize(
 
 @torch.no_grad()
 def _least_harmed(detector: Detector, models: Sequence[Detector], images: Tensor) -> Detector:
-    """The first of the models whose lanes of the images have the least mean distortion, and, to choose where all lanes
-    are lost, whose heads have the least mean noise level."""
+    """The first of the models whose predictions have the least mean distortion, and, to choose where all objects are
+    lost, whose heads have the least mean noise level."""
     batches = images.split(JUDGED // 4)
     full = in_batches(detector, batches)
     reference = detector.decode(full)
 
     def harm(model: Detector) -> tuple[float, float]:
         outputs = in_batches(model, batches)
-        score = distortion(reference, detector.decode(outputs)).score.double().mean()
+        score = detector.task.distortion(reference, detector.decode(outputs)).score.double().mean()
         return float(score), sum(relative_noise(outputs[name], full[name]) for name in full) / len(full)
 
     return min(models, key=harm)
@@ -215,7 +214,7 @@ def correct_biases(model: Detector, images: Tensor) -> None:
 
 @torch.no_grad()
 def _largest_output(model: Detector, image: Tensor) -> int:
-    """Bytes of the largest output of a layer for one image, (1, 3, H, W)."""
+    """Bytes of the largest output of a layer for one frame, (1, ...)."""
     sizes: list[int] = []
     with hooks(_layers(model), after=lambda _, __, output: sizes.append(output.nbytes)):
         model(image)

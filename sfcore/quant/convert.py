@@ -67,10 +67,9 @@ def _converted(detector: Detector, scheme: Scheme) -> Detector:
 
 
 def example(detector: Detector) -> Tensor:
-    """(1, 3, H, W) input that shows what a network does: noise, always the same."""
-    generator = torch.Generator().manual_seed(EXAMPLE_SEED)
-    pixels = torch.randint(0, 256, (1, 3, *detector.preprocessing.size), dtype=torch.uint8, generator=generator)
-    return detector.preprocessing.normalize(pixels).to(detector.device)
+    """(1, ...) input that shows what a network does: noise, always the same."""
+    stacked = detector.preprocessing.example(1, torch.Generator().manual_seed(EXAMPLE_SEED))
+    return detector.preprocessing.normalize(stacked).to(detector.device)
 
 
 def branches(last: set[str], layers: Sequence[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Running a model over images that are held as pixels."""
+"""Running a model over frames that are held stacked: images as pixels."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def channels_last(model: Detector) -> Detector:
     return model
 
 
-def prepared(model: Detector, pixels: Tensor) -> Tensor:
-    """The network's input, on its device and in its memory order, of (B, 3, H, W) uint8 pixels."""
-    images = model.preprocessing.normalize(pixels.to(model.device))
-    return images.contiguous(memory_format=torch.channels_last)
+def prepared(model: Detector, stacked: Tensor) -> Tensor:
+    """The network's input, on its device and in its memory order, of stacked frames."""
+    inputs = model.preprocessing.normalize(stacked.to(model.device))
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 
 @torch.no_grad()
 def run(model: Detector, images: Tensor, batch: int = INFERENCE_BATCH) -> Outputs:
-    """Head outputs of uint8 images, batch by batch.
+    """Head outputs of stacked frames, batch by batch.
 
     Args:
-        images: (N, 3, H, W) uint8, as :meth:`Preprocessing.resize` gives.
+        images: (N, ...), as :meth:`InputSpec.stack` gives: (N, 3, H, W) uint8.
     """
     return in_batches(model, (prepared(model, part) for part in images.split(batch)))
 

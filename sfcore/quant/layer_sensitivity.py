@@ -1,9 +1,10 @@
-"""Which layer moves the lanes: each layer's quantization alone, all others at full precision."""
+"""Which layer moves the prediction: each layer's quantization alone, all others at full precision."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +12,7 @@ from torch import Tensor
 from sfcore.detectors.base import Detector
 from sfcore.quant.inference import run
 from sfcore.quant.quantizers.uniform import full_precision, quantizers
-from sfcore.tasks.lanes import distortion
-from sfcore.tasks.lanes.agreement import agreement
+from sfcore.tasks.base import Agreement
 
 
 @dataclass(frozen=True)
@@ -23,55 +23,48 @@ class LayerSensitivity:
         layer: the quantized layer.
         part: "weight", "input", or for a matrix product "left" or "right".
         bits: of this quantizer.
-        distortion: mean Lane Distortion Score per image.
-        bend, spike, misalignment: its parts.
-        shift_px: mean absolute shift of matched points, pixels at 640 width.
-        f1: agreement with full precision at IoU 0.5.
+        distortion: mean distortion score per frame.
+        parts: of the distortion, in the order of the task's.
+        agreement: with full precision.
     """
 
     layer: str
     part: str
     bits: int
     distortion: float
-    bend: float
-    spike: float
-    misalignment: float
-    shift_px: float
-    f1: float
+    parts: Mapping[str, float]
+    agreement: Agreement
+
+    def row(self) -> dict[str, Any]:
+        """For tables and JSON; the shift is called after its unit."""
+        agreed = self.agreement
+        own = {"layer": self.layer, "part": self.part, "bits": self.bits, "distortion": self.distortion}
+        return own | dict(self.parts) | {f"shift_{agreed.unit}": agreed.shift, "f1": agreed.f1}
 
 
 @torch.no_grad()
 def layer_sensitivities(
-    detector: Detector, quantized: Detector, images: Tensor, progress: Callable[[int, int], None] | None = None
+    detector: Detector, quantized: Detector, frames: Tensor, progress: Callable[[int, int], None] | None = None
 ) -> list[LayerSensitivity]:
     """Switch the quantizers of a calibrated model on one at a time; the worst comes first.
 
     Args:
-        images: (N, 3, H, W) uint8, as :meth:`Preprocessing.resize` gives.
+        frames: (N, ...), as :meth:`InputSpec.stack` gives: (N, 3, H, W) uint8 of images.
         progress: called with (quantizers done, in all).
     """
-    reference = detector.decode(run(detector, images))
+    task, reference = detector.task, detector.decode(run(detector, frames))
     chosen = list(quantizers(quantized))
     found = []
     with full_precision(quantized):
         for done, (name, quantizer) in enumerate(chosen, 1):
             quantizer.active = True
-            lanes = quantized.decode(run(quantized, images))
+            prediction = quantized.decode(run(quantized, frames))
             quantizer.active = False
             layer, _, part = name.rpartition(".")
-            parts = {k: float(v.mean()) for k, v in distortion(reference, lanes).parts().items()}
-            agreed = agreement(reference, lanes)
-            found.append(
-                LayerSensitivity(
-                    layer,
-                    part.removesuffix("_quantizer"),
-                    quantizer.bits,
-                    sum(parts.values()),
-                    **parts,
-                    shift_px=agreed.shift_px,
-                    f1=agreed.f1,
-                )
-            )
+            parts = {k: float(v.mean()) for k, v in task.distortion(reference, prediction).parts().items()}
+            agreed = task.agreement(reference, prediction)
+            kind = part.removesuffix("_quantizer")
+            found.append(LayerSensitivity(layer, kind, quantizer.bits, sum(parts.values()), parts, agreed))
             if progress:
                 progress(done, len(chosen))
-    return sorted(found, key=lambda c: -c.distortion)
+    return sorted(found, key=lambda one: -one.distortion)

@@ -7,8 +7,9 @@ curves.csv, curves.json   the noise-score curves that the selection used
 checkpoint.safetensors    from where the run resumes
 calibrated.safetensors    the quantized model before tuning
 model.safetensors         the tuned model
-lanes.json                lanes of a few held-back images at full precision, calibrated and tuned
-preview.jsonl, .jpg       lanes of one held-back image as tuning moves them, and the image
+lanes.json                predictions about a few held-back images at full precision, calibrated and tuned; called
+                          after what the task finds
+preview.jsonl, .jpg       predictions about one held-back image as tuning moves them, and the image
 lock, stop, worker.log    held while a worker runs or waits; asks it to stop; what it printed
 ========================  =====================================================================
 """
@@ -201,7 +202,7 @@ class RunFolder:
 
     @property
     def preview(self) -> JsonLines:
-        """Lanes of one frame while the run goes on: see :mod:`sfcore.runs.preview`."""
+        """What is predicted about one frame while the run goes on: see :mod:`sfcore.runs.preview`."""
         return JsonLines(self.path / "preview.jsonl")
 
     def append(self, event: Mapping[str, Any]) -> None:

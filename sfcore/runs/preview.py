@@ -1,8 +1,8 @@
-"""The lanes of one held-back frame as tuning moves them, to be watched while a run goes on.
+"""What is predicted about one held-back frame as tuning moves it, to be watched while a run goes on.
 
-preview.jpg is the frame. The first line of preview.jsonl has the full-precision lanes, ``full``, their ``rows`` (first,
-last, how many) and the ``size`` of the image that their pixels refer to; each later one ``iteration`` and ``lanes``.
-Lanes are lists of [x, y] from the bottom up.
+preview.jpg is the frame's picture. The first line of preview.jsonl has the full-precision objects, ``full``, and what
+the task needs to restore predictions (of lanes ``rows`` and ``size``); each later one ``iteration`` and, under the
+plural of what the task finds, such as ``lanes``, the objects, as the task records them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
-import numpy as np
-import torch
 
 from sfcore.datasets.images import read_image
-from sfcore.detectors.base import Image
+from sfcore.drawing import Image, fitted
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
-from sfcore.present.pictures import fitted
 from sfcore.runs.folder import RunFolder
-from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.base import Prediction, Task
 
 LONGEST = 1280  # pixels of the picture's longer side
 QUALITY = 88  # of the JPEG
@@ -31,38 +28,32 @@ class Preview:
     """What was written down of a run.
 
     Attributes:
-        image: the frame.
-        full: lanes of the full-precision detector, batch of one.
-        iterations: when lanes were written down, rising.
-        lanes: those of the quantized model at each of them.
+        image: the frame's picture.
+        full: prediction of the full-precision detector, batch of one.
+        iterations: when predictions were written down, rising.
+        predictions: those of the quantized model at each of them.
     """
 
     image: Image
-    full: Lanes
+    full: Any
     iterations: tuple[int, ...]
-    lanes: tuple[Lanes, ...]
+    predictions: tuple[Any, ...]
 
 
-def begin(folder: RunFolder, image: Image, full: Lanes) -> None:
-    """Write down the frame and its full-precision lanes, batch of one."""
+def begin(folder: RunFolder, task: Task[Any], image: Image, full: Prediction) -> None:
+    """Write down the frame's picture and its full-precision prediction, batch of one."""
     small = fitted(image, LONGEST) if max(image.shape[:2]) > LONGEST else image
     encoded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
     write_atomic(folder.path / "preview.jpg", encoded.tobytes())
-    rows = [float(full.rows[0]), float(full.rows[-1]), len(full.rows)]
-    folder.preview.append({"size": list(full.size), "rows": rows, "full": points(full)})
+    folder.preview.append({**task.about(full), "full": task.record(full)})
 
 
-def add(folder: RunFolder, iteration: int, lanes: Lanes) -> None:
-    """Write down the quantized model's lanes, batch of one."""
-    folder.preview.append({"iteration": iteration, "lanes": points(lanes)})
+def add(folder: RunFolder, task: Task[Any], iteration: int, prediction: Prediction) -> None:
+    """Write down the quantized model's prediction, batch of one."""
+    folder.preview.append({"iteration": iteration, task.words.plural: task.record(prediction)})
 
 
-def points(lanes: Lanes, image: int = 0) -> list[list[list[float]]]:
-    """The lanes of one image of a batch, for JSON."""
-    return [[[round(float(x), 2), round(float(y), 2)] for x, y in line] for line in lanes.polylines(image)]
-
-
-def read(folder: RunFolder) -> Preview | None:
+def read(folder: RunFolder, task: Task[Any]) -> Preview | None:
     """What there is so far; None for a run that was not watched.
 
     Raises:
@@ -75,17 +66,7 @@ def read(folder: RunFolder) -> Preview | None:
     try:
         image = read_image(encoded)
         first, *later = lines
-        full = _lanes(first["full"], first)
-        lanes = tuple(_lanes(line["lanes"], first) for line in later)
-        return Preview(image, full, tuple(int(line["iteration"]) for line in later), lanes)
+        found = tuple(task.restored(line[task.words.plural], first) for line in later)
+        return Preview(image, task.restored(first["full"], first), tuple(int(one["iteration"]) for one in later), found)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"the preview in {folder.path} is damaged ({error}): delete preview.jsonl there") from error
-
-
-def _lanes(lines: list[list[list[float]]], about: dict[str, Any]) -> Lanes:
-    """A batch of one from the points of its lanes and what the first line says of rows and size."""
-    start, end, count = about["rows"]
-    height, width = about["size"]
-    return Lanes.from_polylines(
-        [[np.asarray(line) for line in lines]], torch.linspace(start, end, count), (height, width)
-    )

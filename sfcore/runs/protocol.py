@@ -54,7 +54,7 @@ class Session(Protocol):
     def notes(self) -> Sequence[str]: ...
 
     def look(self, folder: RunFolder) -> None:
-        """Write down where the lanes of one frame are by now: before the first step and after each check."""
+        """Write down what is predicted about one frame by now: before the first step and after each check."""
 
     def finish(self, folder: RunFolder) -> None:
         """Write the results."""

@@ -1,4 +1,4 @@
-"""What a run made: its models, and how their lanes agree with the full-precision ones."""
+"""What a run made: its models, and how their predictions agree with the full-precision ones."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from sfcore.datasets.images import ImageSet, image_set
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
-from sfcore.evaluation.inference import detect_lanes
+from sfcore.evaluation.inference import predictions_of
 from sfcore.quant.convert import convert
 from sfcore.runs.folder import RunFolder
-from sfcore.tasks.lanes import Lanes
-from sfcore.tasks.lanes.agreement import Agreement, agreement
+from sfcore.tasks.base import Agreement, Task
 
 Progress = Callable[[int, int], None]
 ModelName = Literal["full", "calibrated", "tuned"]
@@ -26,7 +25,7 @@ FILES: dict[ModelName, str] = {"calibrated": "calibrated", "tuned": "model"}  # 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Agreement of a run's two quantized models with the full-precision lanes.
+    """Agreement of a run's two quantized models with full precision.
 
     Attributes:
         images: how many were compared.
@@ -99,22 +98,23 @@ def compare(
     names: list[ModelName] = ["full", "calibrated"]
     if folder.has_tensors("model"):
         names.append("tuned")
-    lanes: dict[str, Lanes] = {}
+    predictions: dict[str, Any] = {}
     for index, name in enumerate(names):
 
         def report(done: int, total: int, before: int = index) -> None:
             if progress:
                 progress(before * total + done, len(names) * total)
 
-        lanes[name] = detect_lanes(load_model(folder, name, device), chosen.files, report)
-    return _comparison(lanes, chosen, [str(source) for source in sources])
+        model = load_model(folder, name, device)
+        predictions[name] = predictions_of(model, chosen.files, report)
+    return _comparison(model.task, predictions, chosen, [str(source) for source in sources])
 
 
-def _comparison(lanes: dict[str, Lanes], chosen: ImageSet, sources: Sequence[str]) -> Comparison:
+def _comparison(task: Task[Any], predictions: dict[str, Any], chosen: ImageSet, sources: Sequence[str]) -> Comparison:
     def over(which: list[int], parts: dict[str, Comparison]) -> Comparison:
-        full = lanes["full"][which]
-        tuned = agreement(full, lanes["tuned"][which]) if "tuned" in lanes else None
-        return Comparison(len(which), agreement(full, lanes["calibrated"][which]), tuned, parts)
+        full = predictions["full"][which]
+        agreed = {name: task.agreement(full, found[which]) for name, found in predictions.items() if name != "full"}
+        return Comparison(len(which), agreed["calibrated"], agreed.get("tuned"), parts)
 
     places = {name: [i for i, s in enumerate(chosen.source_index) if s == n] for n, name in enumerate(sources)}
     return over(list(range(len(chosen))), {name: over(which, {}) for name, which in places.items() if which})

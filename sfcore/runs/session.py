@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -10,13 +10,15 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from sfcore.datasets.images import ImageSet, content_hash, evenly, image_batches, read_image
+from sfcore.datasets.images import ImageSet, content_hash, evenly
 from sfcore.datasets.scenes import render
 from sfcore.detectors import registry
-from sfcore.detectors.base import Detector, Image, Preprocessing
+from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.files import write_json
+from sfcore.inputs.base import Frame, InputSpec
+from sfcore.inputs.images import Preprocessing
 from sfcore.quant import quantize
 from sfcore.quant.inference import run
 from sfcore.quant.methods.recipe import Recipe
@@ -26,16 +28,15 @@ from sfcore.runs.folder import RunFolder
 from sfcore.runs.protocol import Report
 from sfcore.runs.results import quantized_model
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
-from sfcore.tasks.lanes import Lanes
-from sfcore.tasks.lanes.agreement import agreement
-from sfcore.tasks.lanes.likeness import likeness
+from sfcore.tasks.base import Task
+from sfcore.tasks.likeness import likeness
 
 BATCH = 8  # images that a calibration step sees at once
 HELD_BACK = 8  # every source's last 1/8 is held back from calibration and tuning
 MOST_HELD_BACK = 48  # more make the checks slow and decide nothing
 CALIBRATION_IMAGES = 512  # at most, as published
 ALIKE = 32  # random images whose likeness is measured
-SHOWN = 16  # held-back images whose lanes are kept in lanes.json
+SHOWN = 16  # held-back images whose predictions are kept
 FIRST_SCENE = 40_000_000  # seeds of rendered calibration scenes start here, far from those of other uses
 
 
@@ -60,30 +61,32 @@ class TuningSession:
         return (*left, str(self.tuner.plan)) if self.tuner.plan.needed else tuple(left)
 
     def look(self, folder: RunFolder) -> None:
-        """Write down the lanes of the held-back image that has most, so that there is something to see."""
-        decode, tuner = self.tuner.detector.decode, self.tuner
-        reference = decode(tuner.reference)
-        chosen = int(reference.present.sum(1).argmax())
+        """Write down what is predicted about the held-back frame that has most, so that there is something to see."""
+        tuner, detector = self.tuner, self.tuner.detector
+        reference = detector.decode(tuner.reference)
+        chosen = int(reference.counts().argmax())
         if not folder.preview.size:
-            preview.begin(folder, _picture(self.held_back[chosen]), reference[chosen])
-        lanes = decode(run(tuner.quantized, tuner.held_back[chosen : chosen + 1]))
-        preview.add(folder, tuner.iteration, lanes)
+            spec = detector.preprocessing
+            picture = spec.canvas(_frame(spec, self.held_back[chosen]))
+            preview.begin(folder, detector.task, picture, reference[chosen])
+        found = detector.decode(run(tuner.quantized, tuner.held_back[chosen : chosen + 1]))
+        preview.add(folder, detector.task, tuner.iteration, found)
 
     def finish(self, folder: RunFolder) -> None:
-        """Keep the best model, its lanes and its agreement with full precision on the held-back images."""
-        tuner = self.tuner
+        """Keep the best model, its predictions and their agreement with full precision on the held-back frames."""
+        tuner, task = self.tuner, self.detector.task
         tuner.keep_best()
         folder.save_tensors("model", tuner.quantized.state_dict())
         calibrated = quantized_model(folder, "calibrated", self.detector)
         decode = tuner.detector.decode
-        lanes = {
+        found = {
             "full": decode(tuner.reference).to("cpu"),
             "calibrated": decode(run(calibrated, tuner.held_back)).to("cpu"),
             "tuned": decode(run(tuner.quantized, tuner.held_back)).to("cpu"),
         }
-        write_json(folder.path / "lanes.json", _lanes_content(self.held_back[:SHOWN], lanes))
+        write_json(folder.path / f"{task.words.plural}.json", _recorded(task, self.held_back[:SHOWN], found))
         quantized = ("calibrated", "tuned")
-        folder.update(result={name: agreement(lanes["full"], lanes[name]).to_dict() for name in quantized})
+        folder.update(result={name: task.agreement(found["full"], found[name]).to_dict() for name in quantized})
 
 
 def build(folder: RunFolder, report: Report) -> TuningSession:
@@ -116,7 +119,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     tuner = Tuner(detector, quantized, pixels[tuned_on], pixels[held_back], recipe, curves, spec.seed)
     folder.update(
         full_precision=dict(quantized.full_precision),
-        likeness=likeness(detector.decode(run(detector, pixels[tuned_on[:ALIKE]]))),
+        likeness=likeness(detector.task, detector.decode(run(detector, pixels[tuned_on[:ALIKE]]))),
         image_bytes=[pixels[0].nbytes, tuner.plan.needed // len(tuned_on)],  # its pixels, its cached activations
     )
     return TuningSession(detector, tuner, tuple(files[index] for index in held_back))
@@ -174,17 +177,15 @@ def _check_unchanged(folder: RunFolder, files: Sequence[Path]) -> None:
     folder.update(images=len(files), image_hash=found, weights_hash=content_hash([folder.spec.weights_file()]))
 
 
-def _read(
-    preprocessing: Preprocessing, chosen: ImageSet, rendered: int, seed: int, report: Report
-) -> tuple[Tensor, list[int]]:
-    """(N, 3, H, W) uint8 images as the network sees them, rendered scenes last, and the source of each."""
+def _read(spec: InputSpec, chosen: ImageSet, rendered: int, seed: int, report: Report) -> tuple[Tensor, list[int]]:
+    """(N, ...) stacked frames as the network sees them, rendered scenes last, and the source of each."""
     parts = []
-    for done, images in image_batches(chosen.files, BATCH):
-        parts.append(preprocessing.resize(images))
+    for done, file in enumerate(chosen.files, 1):
+        parts.append(spec.stack([spec.read(file)]))
         report("reading images", done, len(chosen))
     sources = list(chosen.source_index)
     for done, number in enumerate(scenes(rendered, seed), 1):
-        parts.append(preprocessing.resize([_picture(number)]))
+        parts.append(spec.stack([_frame(spec, number)]))
         report("rendering scenes", done, rendered)
     return torch.cat(parts), sources + [max(sources) + 1] * rendered
 
@@ -195,9 +196,13 @@ def scenes(count: int, seed: int) -> range:
     return range(first, first + count)
 
 
-def _picture(source: Path | int) -> Image:
-    """An image: of a file, or the rendered scene of a number."""
-    return read_image(source) if isinstance(source, Path) else render(source).image
+def _frame(spec: InputSpec, source: Path | int) -> Frame:
+    """A frame: of a file, or the rendered scene of a number."""
+    if isinstance(source, Path):
+        return spec.read(source)
+    if not isinstance(spec, Preprocessing):
+        raise InputError(f"rendered scenes are images, and this detector reads {spec.kind}: set rendered=0")
+    return render(source).image
 
 
 def _curves(folder: RunFolder, detector: Detector, pixels: Tensor, seed: int, report: Report) -> Curves:
@@ -212,12 +217,11 @@ def _curves(folder: RunFolder, detector: Detector, pixels: Tensor, seed: int, re
     return curves
 
 
-def _lanes_content(files: Sequence[Path | int], lanes: dict[str, Lanes]) -> dict[str, Any]:
-    """Lanes of each held-back file by model, in the pixels of the detector's frame."""
-    height, width = lanes["full"].size
+def _recorded(task: Task[Any], files: Sequence[Path | int], found: Mapping[str, Any]) -> dict[str, Any]:
+    """What each model predicts about each held-back file, in the detector's frame."""
     images = [
-        {"file": str(file)} | {name: preview.points(found, index) for name, found in lanes.items()}
+        {"file": str(file)} | {name: task.record(each, index) for name, each in found.items()}
         for index, file in enumerate(files)
         if isinstance(file, Path)
     ]
-    return {"width": width, "height": height, "images": images}
+    return {**task.about(found["full"]), "images": images}

@@ -1,7 +1,7 @@
 """Noise-score curves (Selective Focus, section 4.3 and appendix C.1): the distortion a head's noise causes.
 
 The head outputs of a set of images are cached once; for each head, noise level and rerun, noise is added to this
-head alone, the lanes are decoded and scored against the full-precision lanes. Nothing but ``decode`` is run.
+head alone, the prediction is decoded and scored against the full-precision one. Nothing but ``decode`` is run.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,11 @@ from sfcore.detectors.base import Detector, Outputs
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
 from sfcore.sensitivity.noise import NoiseKind, check_kind, root_mean_square, unit_noise
-from sfcore.tasks.lanes import Lanes, distortion
+from sfcore.tasks.base import Prediction
 
 Progress = Callable[[int, int], None]
-PARTS = ("bend", "spike", "misalignment")
 BAND = (0.05, 0.95)
-# Lane sets, and bytes of head outputs, in one decode: what a CPU's cache holds, what keeps a GPU busy.
+# Predictions, and bytes of head outputs, in one decode: what a CPU's cache holds, what keeps a GPU busy.
 MOST_SETS = {"cpu": 320, "cuda": 8192}
 MOST_BYTES = {"cpu": 3 * 2**20, "cuda": 2**30}
 
@@ -79,9 +78,9 @@ class Curve:
     Attributes:
         head: its name.
         noise: (N,) noise levels, rising.
-        score: (N,) Lane Distortion Score, mean over images and reruns.
+        score: (N,) the task's distortion score, mean over images and reruns.
         low, high: (N,) 5 % and 95 % quantile over images and reruns.
-        parts: (N,) mean of each part of the score: bend, spike, misalignment.
+        parts: (N,) mean of each part of the score.
         images: (N, I) mean over reruns for each image.
     """
 
@@ -134,12 +133,18 @@ class Curves:
 
     Attributes:
         curves: by head.
-        meta: ``settings``; ``images`` (indices of those used); ``rms`` of each head over them, which noise
-            levels refer to; and what the caller adds, such as detector name and hash of the image set.
+        meta: ``settings``; ``score``, what the scores are called; ``images`` (indices of those used); ``rms`` of each
+            head over them, which noise levels refer to; and what the caller adds, such as detector name and hash of
+            the image set.
     """
 
     curves: dict[str, Curve]
     meta: dict[str, Any]
+
+    @property
+    def score(self) -> str:
+        """What the scores are called; curves that do not say are of lanes."""
+        return str(self.meta.get("score", "Lane Distortion Score"))
 
     def save(self, folder: Path) -> None:
         """Write curves.csv (a table for people) and curves.json (everything, read by :meth:`load`)."""
@@ -184,7 +189,7 @@ def noise_score_curves(
 
     Args:
         outputs: cached full-precision outputs of all images, each (images, ...), on any device.
-        progress: called with (lane sets done, of how many).
+        progress: called with (predictions done, of how many).
         errors: each head's recorded quantization error, (N, ...), for the noise kind "replay".
         about: goes into ``meta``: detector name, hash of the image set.
 
@@ -204,9 +209,9 @@ def noise_score_curves(
                 progress(before + done, per_head * len(rms))
 
         scores = _head_scores(detector, full, head, rms[head], settings, (errors or {}).get(head), report)
-        curves[head] = _summarise(head, settings.noise, scores)
-    meta = {"settings": asdict(settings), "images": chosen.tolist(), "rms": rms, **(about or {})}
-    return Curves(curves, meta)
+        curves[head] = _summarise(head, settings.noise, scores, [part.name for part in detector.task.parts])
+    meta = {"settings": asdict(settings), "images": chosen.tolist(), "rms": rms, "score": detector.task.words.score}
+    return Curves(curves, meta | dict(about or {}))
 
 
 def _choose_images(outputs: Outputs, settings: CurveSettings) -> Tensor:
@@ -227,7 +232,7 @@ def _head_scores(
     error: Tensor | None,
     report: Callable[[int], None],
 ) -> Tensor:
-    """(3, levels, images, reruns) parts of the score under noise on ``head``.
+    """(parts, levels, images, reruns) of the score under noise on ``head``.
 
     Noise is drawn image by image from one generator, so the result does not depend on how sets are grouped.
     """
@@ -235,7 +240,7 @@ def _head_scores(
     count, reruns = len(clean), settings.reruns
     generator = torch.Generator(clean.device).manual_seed(settings.seed)
     scales = torch.from_numpy(settings.noise * rms).to(clean)
-    scores = torch.empty(len(PARTS), len(scales), count, reruns, device=clean.device)
+    scores = torch.empty(len(detector.task.parts), len(scales), count, reruns, device=clean.device)
     group, levels = _chunk(full, settings)
     done = 0
     for start in range(0, count, group):
@@ -261,9 +266,9 @@ def _chunk(full: Outputs, settings: CurveSettings) -> tuple[int, int]:
 
 
 def _score(
-    detector: Detector, full: Outputs, reference: Lanes, head: str, images: slice, unit: Tensor, scales: Tensor
+    detector: Detector, full: Outputs, reference: Prediction, head: str, images: slice, unit: Tensor, scales: Tensor
 ) -> Tensor:
-    """(3, levels, images, reruns) parts of the score for unit noise (images, reruns, ...) at each scale."""
+    """(parts, levels, images, reruns) of the score for unit noise (images, reruns, ...) at each scale."""
     count, reruns = unit.shape[:2]
     each = len(scales) * reruns
 
@@ -275,17 +280,16 @@ def _score(
     noisy = (noise + full[head][images, None, None]).flatten(0, 2)
     outputs = {name: noisy if name == head else repeated(value) for name, value in full.items()}
     # One reference stands for all of the batch; several have to be repeated.
-    single = reference[images]
-    against = single if count == 1 else replace(single, x=repeated(reference.x), score=repeated(reference.score))
-    parts = distortion(against, detector.decode(outputs).compact()).parts()
-    stacked = torch.stack([parts[name] for name in PARTS])
-    return stacked.view(len(PARTS), count, len(scales), reruns).transpose(1, 2)
+    chosen = torch.arange(images.start, images.stop)
+    against = reference[images] if count == 1 else reference[chosen.repeat_interleave(each)]
+    parts = detector.task.distortion(against, detector.decode(outputs).compact()).parts()
+    return torch.stack([*parts.values()]).view(len(parts), count, len(scales), reruns).transpose(1, 2)
 
 
-def _summarise(head: str, noise: np.ndarray, scores: Tensor) -> Curve:
-    """The curve of one head from (3, levels, images, reruns) parts."""
+def _summarise(head: str, noise: np.ndarray, scores: Tensor, names: Sequence[str]) -> Curve:
+    """The curve of one head from (parts, levels, images, reruns) scores."""
     parts = scores.double().cpu().numpy()
     total = parts.sum(0)
     low, high = np.quantile(total.reshape(len(noise), -1), BAND, axis=1)
-    means = dict(zip(PARTS, parts.mean((2, 3)), strict=True))
+    means = dict(zip(names, parts.mean((2, 3)), strict=True))
     return Curve(head, noise, total.mean((1, 2)), low, high, means, total.mean(2))

@@ -12,7 +12,6 @@ from torch import Tensor
 from sfcore.detectors.base import Detector, Head, Outputs
 from sfcore.errors import InputError
 from sfcore.sensitivity.noise import root_mean_square
-from sfcore.tasks.lanes import distortion
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the network's input
 AT_ONCE = 2**22  # values of the head copied for one batch of decodes, so that large heads fit in memory
@@ -77,7 +76,7 @@ def element_map(
     grain: Grain = Grain(),
     rms: float | None = None,
 ) -> Tensor:
-    """Lane Distortion Score caused by moving each element of ``head`` alone by ``level`` × the head's RMS.
+    """Distortion score caused by moving each element of ``head`` alone by ``level`` × the head's RMS.
 
     Each is moved up and down and the two scores averaged; the elements of a block move together, each up or down
     at random, and then the other way.
@@ -85,8 +84,8 @@ def element_map(
     Args:
         outputs: full-precision outputs of one image, batch of one.
         seed: of the directions within a block.
-        progress: called with (lane sets done, of how many).
-        batch: most lane sets decoded at once.
+        progress: called with (predictions done, of how many).
+        batch: most predictions decoded at once.
         rms: the head's RMS that the level refers to; of this image when None.
 
     Returns:
@@ -112,7 +111,7 @@ def element_map(
         chosen = torch.arange(start, min(start + batch, moves), device=clean.device)
         signs, unit = 1 - chosen % 2 * 2, chosen // 2
         moved = _moved(outputs, head, members[unit], signs[:, None] * steps[members[unit]])
-        total.index_add_(0, unit, distortion(reference, detector.decode(moved).compact()).score / 2)
+        total.index_add_(0, unit, detector.task.distortion(reference, detector.decode(moved).compact()).score / 2)
         if progress:
             progress(int(chosen[-1]) + 1, moves)
     return _spread(total, members, grain, clean.shape[1:])

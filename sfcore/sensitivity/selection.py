@@ -9,7 +9,6 @@ import torch
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.errors import InputError
 from sfcore.sensitivity.curves import Curves
-from sfcore.tasks.lanes import distortion
 
 
 def select(scores: Mapping[str, float], k: int, *, least: bool = False) -> tuple[str, ...]:
@@ -61,7 +60,7 @@ def exact_scores(detector: Detector, full: Outputs, quantized_outputs: Outputs, 
     """The distortion that each head's quantization causes alone: Algorithm 1, averaged over images.
 
     Head i's output is replaced by the quantized model's, everything else stays at full precision, and the
-    decoded lanes are scored against the full-precision lanes.
+    decoded prediction is scored against the full-precision one.
 
     Args:
         full, quantized_outputs: head outputs of the same images.
@@ -74,5 +73,5 @@ def exact_scores(detector: Detector, full: Outputs, quantized_outputs: Outputs, 
         reference = detector.decode(part)
         for head in totals:
             replaced = {**part, head: quantized_outputs[head][start : start + batch]}
-            totals[head] += float(distortion(reference, detector.decode(replaced)).score.sum())
+            totals[head] += float(detector.task.distortion(reference, detector.decode(replaced)).score.sum())
     return {head: total / max(images, 1) for head, total in totals.items()}

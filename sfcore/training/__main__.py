@@ -18,6 +18,7 @@ from sfcore.detectors.checkpoints import clean_keys, load_weights, read_checkpoi
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
+from sfcore.inputs.images import Preprocessing
 from sfcore.training.augment import Augmentation
 from sfcore.training.data import UNSEEN, render_scenes
 from sfcore.training.loop import Recipe, Step, train
@@ -53,6 +54,7 @@ def commit() -> str:
 def save(detector: Detector, name: str, found: Score, seed: int, path: Path) -> None:
     """Write the weights with what one must know to use them, so that a reader sees the old file or the new one."""
     preprocessing = detector.preprocessing
+    assert isinstance(preprocessing, Preprocessing)  # what is trained here reads images
     metadata = {
         "detector": name,
         "input_size": json.dumps(preprocessing.size),

@@ -64,6 +64,7 @@ def render_scenes(
         progress: called with scenes done and ``count``.
     """
     preprocessing, frame = detector.preprocessing, detector.frame
+    assert isinstance(preprocessing, Preprocessing)  # what is trained here reads images
     height, width = preprocessing.size
     found = SceneSet(np.empty((count, height, width, 3), np.uint8), [], frame, preprocessing)
     scale, corner = found._to_frame

@@ -16,9 +16,10 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfcore.detectors.base import Detector, Outputs, off_image_to_nan
+from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.lstr import LSTR
-from sfcore.tasks.lanes import Lanes, Polyline, half_widths, lane_width
+from sfcore.tasks.lanes import Polyline, half_widths, lane_width, sampled
+from sfcore.tasks.lanes.rows import off_image_to_nan
 from sfcore.training.objective import Targets, register
 
 WEIGHTS = {"lane": 3.0, "ends": 10.0, "distance": 0.3, "overlap": 3.0}
@@ -116,7 +117,7 @@ class LSTRObjective:
             and whether the lane leaves the image there; direction (B, L).
         """
         size = self.detector.frame
-        found = off_image_to_nan(Lanes.from_polylines(lanes, self.detector.rows.cpu(), size))
+        found = off_image_to_nan(sampled(lanes, self.detector.rows.cpu(), size))
         slots = found.x.shape[:2]
         way, limits = torch.zeros(slots), torch.zeros(*slots, 3)
         for image, lines in enumerate(lanes):

@@ -9,8 +9,8 @@ import torch
 
 from sfcore.datasets.scenes import Scene
 from sfcore.detectors.base import Detector
-from sfcore.evaluation.metric import Counts
-from sfcore.tasks.lanes import Lanes, cat
+from sfcore.tasks.counts import Counts
+from sfcore.tasks.lanes import cat, sampled
 from sfcore.tasks.lanes.agreement import agreement
 
 
@@ -28,7 +28,7 @@ class Score:
 @torch.no_grad()
 def score(detector: Detector, scenes: Sequence[Scene], batch: int = 16) -> Score:
     """Compare what ``detector`` finds with the labels of ``scenes``."""
-    truth = Lanes.from_polylines([_in_frame(scene, detector) for scene in scenes], detector.rows.cpu(), detector.frame)
+    truth = sampled([_in_frame(scene, detector) for scene in scenes], detector.rows.cpu(), detector.frame)
     groups = [scenes[start : start + batch] for start in range(0, len(scenes), batch)]
     images = [[scene.image for scene in group] for group in groups]
     found = cat([detector.decode(detector(detector.preprocess(group))).to("cpu") for group in images])
@@ -38,7 +38,7 @@ def score(detector: Detector, scenes: Sequence[Scene], batch: int = 16) -> Score
         index = [i for i, scene in enumerate(scenes) if scene.scenario == name]
         part = agreement(truth[index], found[index])
         per_scenario[name] = Counts(part.tp, part.fp, part.fn).f1
-    return Score(total.f1, total.precision, total.recall, total.shift_px, per_scenario)
+    return Score(total.f1, total.precision, total.recall, total.shift, per_scenario)
 
 
 def _in_frame(scene: Scene, detector: Detector) -> list:

@@ -14,8 +14,9 @@ from sfcore.datasets.layouts.culane import SCENARIOS, lanes_file
 from sfcore.datasets.scenes import render
 from sfcore.datasets.scenes.folders import write_scenes
 from sfcore.evaluation.evaluate import evaluate
-from sfcore.evaluation.metric import METRICS, Counts, nothing_to_find
+from sfcore.evaluation.metric import METRICS, nothing_to_find
 from sfcore.present.model_comparison import _meaningful
+from sfcore.tasks.counts import Counts
 from sfcore.tasks.lanes.agreement import agreement
 from tests.cli.conftest import Command
 from tests.tasks.lanes.test_agreement import lanes, vertical

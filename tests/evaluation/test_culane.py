@@ -21,9 +21,10 @@ from sfcore.datasets.dataset import Label
 from sfcore.datasets.layouts.culane import parse_lanes
 from sfcore.errors import InputError
 from sfcore.evaluation.assignment import TOLERANCE, match
-from sfcore.evaluation.metric import METRICS, Counts
+from sfcore.evaluation.metric import METRICS
 from sfcore.evaluation.metrics.culane import CULane, evaluate_files, frame_counts
 from sfcore.evaluation.raster import Stroke, draw, iou_table, spline
+from sfcore.tasks.counts import Counts
 from tests.evaluation.culane_cases import case
 
 RECORDED = np.load(Path(__file__).parent / "recorded" / "culane.npz")

@@ -16,8 +16,9 @@ import pytest
 
 from sfcore.datasets.dataset import Label
 from sfcore.datasets.layouts.culane import parse_lanes
-from sfcore.evaluation.metric import METRICS, Counts
+from sfcore.evaluation.metric import METRICS
 from sfcore.evaluation.metrics.curvelanes import evaluate_files, frame_counts
+from sfcore.tasks.counts import Counts
 from tests.evaluation.culane_cases import case
 
 SIZES = ((720, 1280), (590, 1640), (660, 1570), (1440, 2560))

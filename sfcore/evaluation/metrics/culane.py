@@ -18,8 +18,9 @@ from sfcore.datasets.layouts.culane import damage, lanes_file, read_lanes
 from sfcore.errors import InputError
 from sfcore.evaluation.assignment import match
 from sfcore.evaluation.counting import CountingMetric, FileCounts, FrameCounts, Progress, count_files, counts_of
-from sfcore.evaluation.metric import METRICS, Counts
+from sfcore.evaluation.metric import METRICS
 from sfcore.evaluation.raster import Stroke, draw, iou_table, spline
+from sfcore.tasks.counts import Counts
 from sfcore.tasks.lanes import Polyline, lane_width
 
 SIZE = (590, 1640)  # (height, width) of CULane's images

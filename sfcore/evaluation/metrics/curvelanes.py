@@ -18,8 +18,9 @@ from sfcore.datasets.images import image_size
 from sfcore.datasets.layouts.curvelanes import labelled_names, lanes_file, read_lanes
 from sfcore.errors import InputError
 from sfcore.evaluation.counting import CountingMetric, FileCounts, FrameCounts, Progress, count_files, counts_of
-from sfcore.evaluation.metric import METRICS, Counts
+from sfcore.evaluation.metric import METRICS
 from sfcore.evaluation.raster import Stroke, draw, iou_table, spline
+from sfcore.tasks.counts import Counts
 from sfcore.tasks.lanes import Polyline
 
 DRAWN = (224, 224)  # (height, width) of the images that lanes are drawn in

@@ -17,7 +17,8 @@ from sfcore.datasets.dataset import Label
 from sfcore.datasets.layouts.tusimple import JsonLines, at_heights, columns_of, label_of
 from sfcore.datasets.numbers import number
 from sfcore.errors import InputError
-from sfcore.evaluation.metric import METRICS, UNDEFINED, Metric, Score
+from sfcore.evaluation.metric import METRICS, Metric, Score
+from sfcore.tasks.counts import UNDEFINED
 from sfcore.tasks.lanes import Polyline
 
 PIXEL_THRESHOLD = 20.0  # a point is right within so many pixels across the lane's direction

@@ -1,4 +1,4 @@
-"""Charts about one distortion: its split into parts, lane by lane, and the ranking of heads."""
+"""Charts about one distortion: its split into parts, object by object, and the ranking of heads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import plotly.graph_objects as go
 
-from sfcore.colours import NEUTRAL, PARTS, head_colour
+from sfcore.colours import NEUTRAL, head_colour
+from sfcore.tasks.base import Part
 
 Figure: TypeAlias = go.Figure
 
@@ -30,25 +31,28 @@ def plain(figure: Figure, height: int, **layout: Any) -> Figure:
     return figure
 
 
-def split_bars(names: Sequence[str], parts: Mapping[str, Sequence[float]], row: int = 30) -> Figure:
-    """Stacked bars: one row a lane, one colour a part; lengths are shares of the Lane Distortion Score.
+def split_bars(
+    names: Sequence[str], parts: Sequence[Part], values: Mapping[str, Sequence[float]], row: int = 30
+) -> Figure:
+    """Stacked bars: one row an object, one colour a part; lengths are shares of the distortion score.
 
     Args:
         names: of the rows, from top to bottom.
-        parts: bend, spike and misalignment of each row.
+        parts: of the distortion.
+        values: of each row, by part.
         row: height of a row in pixels.
     """
     figure = go.Figure()
-    for part, values in parts.items():
+    for part in parts:
         figure.add_bar(
             y=list(names),
-            x=list(values),
-            name=part,
+            x=list(values[part.name]),
+            name=part.name,
             orientation="h",
-            marker_color=PARTS[part],
-            hovertemplate="%{y}: " + part + " %{x:.2f}<extra></extra>",
+            marker_color=part.colour,
+            hovertemplate="%{y}: " + part.name + " %{x:.2f}<extra></extra>",
         )
-    total = np.sum([list(v) for v in parts.values()], axis=0)
+    total = np.sum([list(v) for v in values.values()], axis=0)
     for name, value in zip(names, total, strict=True):
         figure.add_annotation(x=value, y=name, text=f"{value:.2f}", showarrow=False, xanchor="left", xshift=6)
     most = max(float(np.max(total, initial=0.0)), 1e-6)

@@ -14,7 +14,7 @@ from sfcore.sensitivity.curves import Curve, Curves
 
 STANDING = {"calibrated": (CALIBRATED, "diamond"), "tuned": (MOVED, "star")}
 LOWEST = 0.01  # distortion at the lower end of a logarithmic axis
-NOISE, SCORE = "noise level (RMS error, % of the head's RMS)", "Lane Distortion Score per image"
+NOISE = "noise level (RMS error, % of the head's RMS)"
 
 
 def noise_score(
@@ -42,7 +42,7 @@ def noise_score(
     plain(figure, height, hovermode="closest")
     _axes(figure, [curves], logarithmic)
     figure.update_xaxes(title=NOISE)
-    figure.update_yaxes(title=SCORE)
+    figure.update_yaxes(title=f"{curves.score} per image")
     return figure
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Head, Image, Outputs
-from sfcore.present.figures.road import heat_over
+from sfcore.drawing import heat_over
 
 MOST_ROWS, MOST_COLUMNS = 10, 8  # of a table that people read
 

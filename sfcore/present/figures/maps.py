@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Head, Image
+from sfcore.drawing import colour_map, heat_over
 from sfcore.present.figures.charts import Figure, plain
-from sfcore.present.figures.road import colour_map, heat_over
 from sfcore.sensitivity.elements import Box, box_mask
 
 MOST_ROWS, MOST_COLUMNS = 14, 20

@@ -1,4 +1,4 @@
-"""What a report is made of: each model's lanes on the same frames, and what is said of them."""
+"""What a report is made of: each model's predictions on the same frames, and what is said of them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, open_dataset, spread
-from sfcore.datasets.images import FORMATS, find_images, read_image, source_parts
+from sfcore.datasets.images import FORMATS, find_images, source_parts
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.evaluation.inference import input_batches
+from sfcore.inputs.base import InputSpec
 from sfcore.present.model_comparison import Comparison, Model, compared, judge
 from sfcore.runs import RunFolder
 from sfcore.runs.results import load_model, models_of
 from sfcore.runs.shipped import ships
 from sfcore.sensitivity.noise import relative_noise
-from sfcore.tasks.lanes import Lanes, cat
+from sfcore.tasks.base import Prediction, Task
 
 Progress = Callable[[str, int, int], None]  # what is done, done, total
 Levels = dict[str, dict[str, float]]  # "calibrated" or "tuned": noise level of each head
@@ -37,7 +39,9 @@ class Evidence:
         models: all that are compared; full precision first.
         dataset: where the frames come from.
         found: the verdicts on the models.
-        lanes: of each model on all frames of ``found``, by the model's name.
+        task: of the detector.
+        reader: of its frames.
+        predictions: of each model on all frames of ``found``, by the model's name.
         levels: the noise that quantization puts on the heads, for each run.
         heads: of the detector, in the order of its table.
         held_back: the frames are those that the first run held back from tuning.
@@ -47,7 +51,9 @@ class Evidence:
     models: tuple[Model, ...]
     dataset: Dataset
     found: Comparison
-    lanes: dict[str, Lanes]
+    task: Task[Any]
+    reader: InputSpec
+    predictions: dict[str, Any]
     levels: tuple[Levels, ...]
     heads: tuple[str, ...]
     held_back: bool
@@ -70,23 +76,26 @@ def gather(
         InputError: the runs cannot be compared, one has no model yet, or none of the frames can be read.
     """
     _check(runs)
-    source = dataset or held_back(runs[0])
-    chosen, problems = _readable(spread(source.frames, most) if frames is None else frames)
+    detector = entry(runs[0].spec.detector).build()
+    task, reader = detector.task, detector.preprocessing
+    source = dataset or held_back(runs[0], task)
+    chosen, problems = _readable(reader, spread(source.frames, most) if frames is None else frames)
     files, models = [frame.image for frame in chosen], compared(*runs)
-    seen: dict[str, tuple[Lanes, Outputs]] = {}
+    seen: dict[str, tuple[Any, Outputs]] = {}
     for place, model in enumerate(models):
 
         def report(done: int, before: int = place) -> None:
             if progress:
-                progress("detecting lanes", before * len(files) + done, len(models) * len(files))
+                progress(f"detecting {task.words.plural}", before * len(files) + done, len(models) * len(files))
 
         seen[model.name] = _look(load_model(model.run or runs[0], model.which), files, report)
-    lanes = {name: found for name, (found, _) in seen.items()}
+    predictions = {name: found for name, (found, _) in seen.items()}
     outputs = {name: heads for name, (_, heads) in seen.items()}
-    verdicts = judge(source, chosen, lanes, problems)
+    verdicts = judge(task, source, chosen, predictions, problems)
     levels = tuple(_levels(models, outputs, run) for run in runs)
-    heads = tuple(head.name for head in entry(runs[0].spec.detector).build().heads)
-    return Evidence(tuple(runs), tuple(models), source, verdicts, lanes, levels, heads, dataset is None)
+    heads = tuple(head.name for head in detector.heads)
+    own = dataset is None
+    return Evidence(tuple(runs), tuple(models), source, verdicts, task, reader, predictions, levels, heads, own)
 
 
 def source_of(text: str) -> Dataset:
@@ -106,14 +115,14 @@ def source_of(text: str) -> Dataset:
     return dataset
 
 
-def held_back(run: RunFolder) -> Dataset:
+def held_back(run: RunFolder, task: Task[Any]) -> Dataset:
     """The images that a run held back from tuning, as far as they are still there.
 
     Raises:
         InputError: none is; the message says to name others.
     """
     try:
-        content = json.loads((run.path / "lanes.json").read_text(encoding="utf-8"))
+        content = json.loads((run.path / f"{task.words.plural}.json").read_text(encoding="utf-8"))
         files = [Path(image["file"]) for image in content["images"]]
     except (OSError, ValueError, KeyError, TypeError):
         files = []
@@ -144,12 +153,12 @@ def _check(runs: Sequence[RunFolder]) -> None:
         raise InputError(f"these runs are of different detectors, {said}: choose two of the same")
 
 
-def _readable(frames: Sequence[Frame]) -> tuple[list[Frame], dict[str, str]]:
+def _readable(reader: InputSpec, frames: Sequence[Frame]) -> tuple[list[Frame], dict[str, str]]:
     """The frames whose images can be read, and what is wrong with the others, by their names."""
     kept, problems = [], {}
     for frame in frames:
         try:
-            read_image(frame.image)
+            reader.read(frame.image)
             kept.append(frame)
         except InputError as error:
             problems[frame.name] = str(error)
@@ -160,15 +169,15 @@ def _readable(frames: Sequence[Frame]) -> tuple[list[Frame], dict[str, str]]:
 
 
 @torch.no_grad()
-def _look(detector: Detector, files: Sequence[Path], report: Callable[[int], None]) -> tuple[Lanes, Outputs]:
-    """A model's lanes on all files, and its head outputs on the first MEASURED of them."""
-    lanes, first = [], Outputs()
+def _look(detector: Detector, files: Sequence[Path], report: Callable[[int], None]) -> tuple[Any, Outputs]:
+    """A model's prediction about all files, and its head outputs on the first MEASURED of them."""
+    found, first = list[Prediction](), Outputs()
     for done, inputs in input_batches(detector, files, MEASURED):
         outputs = detector(inputs)
-        lanes.append(detector.decode(outputs).to("cpu"))
+        found.append(detector.decode(outputs).to("cpu"))
         first = first or outputs
         report(done)
-    return cat(lanes), first
+    return detector.task.join(found), first
 
 
 def _levels(models: Sequence[Model], outputs: dict[str, Outputs], run: RunFolder) -> Levels:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 
-from sfcore.colours import FULL, LABEL, MOVED, PARTS
+from sfcore import drawing
+from sfcore.colours import FULL, LABEL, MOVED
 from sfcore.datasets.dataset import Frame
-from sfcore.datasets.images import content_hash, read_image
+from sfcore.datasets.images import content_hash
 from sfcore.present import tuning_charts
 from sfcore.present.figures import curves as curve_figures
-from sfcore.present.figures import road, scores
-from sfcore.present.model_comparison import Model, draw, labelled_lanes, seen_in_calibration, series, title
+from sfcore.present.figures import scores
+from sfcore.present.model_comparison import Model, draw, labelled_objects, seen_in_calibration, series, title
 from sfcore.present.report import page
 from sfcore.present.report.evidence import Evidence
 from sfcore.present.run_history import story
 from sfcore.sensitivity.curves import Curves
-from sfcore.tasks.lanes import distortion
 
 SHOWN = 6  # frames with pictures
 WIDTH = 960  # pixels of a picture
@@ -29,8 +29,8 @@ def headline(evidence: Evidence) -> str:
         parts += [f"<h3>{page.escaped(run.name)}</h3>"] if len(evidence.runs) > 1 else []
         parts.append(page.cards(_cards(evidence, own[0], own[-1])))
     parts.append(page.table(_models(evidence), "All models"))
-    note = "F1 and distortion are against the full-precision lanes, at IoU 0.5 and in pixels at 640 px image width."
-    parts.append(page.text(note, "quiet"))
+    words = evidence.task.words
+    parts.append(page.text(f"F1: {words.agreement} Distortion: {words.distortion} Shift: {words.shift}", "quiet"))
     problems: list[page.Row] = [{"Frame": name, "Problem": said} for name, said in evidence.found.problems.items()]
     return page.section("What came out", *parts, page.table(problems, "Missing or damaged") if problems else "")
 
@@ -60,14 +60,18 @@ def _cards(evidence: Evidence, first: Model, last: Model) -> list[tuple[str, str
     rows = [
         ("F1", before.agreement.f1, after.agreement.f1, 3),
         ("Distortion per image", before.agreement.distortion, after.agreement.distortion, 2),
-        ("Shift", before.agreement.shift_px, after.agreement.shift_px, 2),
+        ("Shift", before.agreement.shift, after.agreement.shift, 2),
     ]
     if before.labels and after.labels:
         name = before.labels.headline
         rows.append((f"{title(name)} against labels", before.labels.total[name], after.labels.total[name], 3))
 
     def number(value: float, label: str, digits: int) -> str:
-        return "none" if math.isnan(value) else f"{value:.{digits}f}" + (" px" if label == "Shift" else "")
+        return (
+            "none"
+            if math.isnan(value)
+            else f"{value:.{digits}f}" + (f" {evidence.task.words.unit}" if label == "Shift" else "")
+        )
 
     def more(value: float, label: str, digits: int) -> str:
         return last.which if first is last else f"{number(value, label, digits)} before tuning"
@@ -82,7 +86,7 @@ def _models(evidence: Evidence) -> list[page.Row]:
         total = verdict.labels.total if verdict.labels else {}
         labels = {f"{title(figure)}, labels": value for figure, value in total.items()}
         agreed = verdict.agreement
-        ours = {"F1": agreed.f1, "Distortion": agreed.distortion, "Shift (px)": agreed.shift_px}
+        ours = {"F1": agreed.f1, "Distortion": agreed.distortion, f"Shift ({agreed.unit})": agreed.shift}
         rows.append({"Model": name, **ours, **labels})
     return rows
 
@@ -117,10 +121,11 @@ def frames(evidence: Evidence) -> str:
     ]
     left = names[0] if len(lasts) == 1 else lasts[0]
     keys = [("full precision", FULL, "band"), ("in place", MOVED, "line")]
-    keys += [(part, colour, "line") for part, colour in PARTS.items()] + [("lost", PARTS["misalignment"], "dots")]
+    task = evidence.task
+    keys += [(part.name, part.colour, "line") for part in task.parts] + [("lost", task.lost_colour, "dots")]
     keys += [("labels", LABEL, "dash")] if found.labelled else []
     return page.section(
-        "Lanes, worst frames first",
+        f"{task.words.plural.capitalize()}, worst frames first",
         page.choices(names, left, lasts[-1]),
         page.legend(*keys),
         f'<div class="frames">{"".join(shown)}</div>',
@@ -129,14 +134,16 @@ def frames(evidence: Evidence) -> str:
 
 
 def _pictures(evidence: Evidence, frame: Frame) -> dict[str, bytes]:
-    """The frame with each model's lanes, as JPEG by the model's name."""
+    """The frame with each model's prediction, as JPEG by the model's name."""
     place = evidence.found.frames.index(frame)
-    canvas = road.canvas(read_image(frame.image), WIDTH)
-    full = evidence.lanes[evidence.models[0].name][place]
-    labels = labelled_lanes(evidence.dataset, frame) if evidence.found.labelled else []
+    canvas = drawing.canvas(evidence.reader.canvas(evidence.reader.read(frame.image)), WIDTH)
+    full = evidence.predictions[evidence.models[0].name][place]
+    labels = labelled_objects(evidence.dataset, frame) if evidence.found.labelled else []
     size = evidence.dataset.size(frame) if labels else (0, 0)
     return {
-        model.name: road.jpeg(draw(canvas, model, full, evidence.lanes[model.name][place], labels, size), 80)
+        model.name: drawing.jpeg(
+            draw(evidence.task, canvas, model, full, evidence.predictions[model.name][place], labels, size), 80
+        )
         for model in evidence.models
     }
 
@@ -144,9 +151,9 @@ def _pictures(evidence: Evidence, frame: Frame) -> dict[str, bytes]:
 def _numbers(evidence: Evidence, frame: Frame) -> str:
     """Distortion of one frame by part, a line a model, as HTML."""
     place = evidence.found.frames.index(frame)
-    full, lines = evidence.lanes[evidence.models[0].name][place], []
+    full, lines = evidence.predictions[evidence.models[0].name][place], []
     for model in evidence.models[1:]:
-        parts = distortion(full, evidence.lanes[model.name][place]).parts()
+        parts = evidence.task.distortion(full, evidence.predictions[model.name][place]).parts()
         said = ", ".join(f"{part} {float(value):.2f}" for part, value in parts.items())
         total = sum(float(value) for value in parts.values())
         lines.append(f"<small>{page.escaped(model.name)}: distortion {total:.2f} ({said})</small>")

@@ -7,25 +7,24 @@ full-precision model, weighted by its confidence, are the target.
 
 from __future__ import annotations
 
-import torch
+from torch.nn.functional import huber_loss
 
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.quant.objectives import OBJECTIVES, Terms, squared
-
-SMALL = 4.0  # px at 640: errors beyond this count linearly, so that a few runaway points do not drown the rest
 
 
 @OBJECTIVES.register("lane")
 def lane(detector: Detector, quantized: Outputs, reference: Outputs, heads: tuple[str, ...], lam: float) -> Terms:
     """mean over points of c_j · huber(p̂_j - p_j) + λ · mean over confidences of (Ĉ - C)².
 
-    Road points join all semantic heads, so ``heads`` only decides which confidences count.
+    Points join all semantic heads, so ``heads`` only decides which confidences count.
     """
-    points, target = detector.road_points(quantized), detector.road_points(reference)
-    error = torch.nn.functional.huber_loss(points.position, target.position, reduction="none", delta=SMALL)
+    task = detector.task
+    points, target = task.points(detector, quantized), task.points(detector, reference)
+    error = huber_loss(points.position, target.position, reduction="none", delta=task.huber_delta)
     semantics = (target.weight * error).sum() / target.weight.sum().clamp_min(1.0)
     confidence = {}
     for name in sorted({detector.head(name).confidence for name in heads}):
         full = detector.confidence(reference, name)
         confidence[name] = lam * squared(detector.confidence(quantized, name) - full) / full[0].numel()
-    return Terms({"road": semantics}, confidence)
+    return Terms({task.words.scene: semantics}, confidence)

@@ -28,7 +28,6 @@ from sfcore.quant.reconstruct.unit import UnitReconstruction, bytes_needed
 from sfcore.quant.reconstruct.units import Unit, find_units
 from sfcore.quant.scheme import Scheme
 from sfcore.sensitivity.curves import Curves
-from sfcore.tasks.lanes import distortion
 
 FILLING = 1.0  # seconds of recording activations between two reports
 
@@ -57,8 +56,8 @@ class Tuner:
     Args:
         detector: the full-precision detector, the teacher; not changed.
         quantized: its calibrated copy; tuned in place.
-        images: (N, 3, H, W) uint8, as :meth:`Preprocessing.resize` gives.
-        held_back: (M, 3, H, W) uint8, images by whose distortion the state to keep is chosen.
+        images: (N, ...), as :meth:`InputSpec.stack` gives: (N, 3, H, W) uint8.
+        held_back: (M, ...), frames by whose distortion the state to keep is chosen.
         recipe: the method's settings.
         curves: noise-score curves, needed by the selections that read them.
         seed: of batches, augmentation, drops and random selections.
@@ -215,12 +214,13 @@ class Tuner:
 
     def _held_back_distortion(self) -> float:
         outputs = run(self.quantized, self.held_back)
-        score = distortion(self.detector.decode(self.reference), self.detector.decode(outputs)).score
+        decode = self.detector.decode
+        score = self.detector.task.distortion(decode(self.reference), decode(outputs)).score
         return float(score.double().mean())
 
     def _check(self) -> dict[str, Any]:
         found = self._held_back_distortion()
-        if found <= self.best:  # where all lanes are lost before and after, the later state is the nearer one
+        if found <= self.best:  # where all objects are lost before and after, the later state is the nearer one
             self.best, self.best_state = found, _copied(self.quantized)
         return {"held_back": found, "best": self.best, "calibrated": self.calibrated}
 

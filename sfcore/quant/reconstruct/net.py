@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.inputs.augment import augment
 from sfcore.quant.inference import run
 from sfcore.quant.methods.recipe import Recipe
 from sfcore.quant.objectives import OBJECTIVES
@@ -75,7 +74,7 @@ class NetReconstruction:
         index = torch.randint(len(self.images), (self.recipe.batch,), generator=generator)
         images = self.detector.preprocessing.normalize(self.images[index].to(self.detector.device))
         if self.recipe.augmentation:
-            images = augment(images, generator, self.recipe.augmentation)
+            images = self.detector.preprocessing.augment(images, generator, self.recipe.augmentation)
         images = images.contiguous(memory_format=torch.channels_last)
         if self.cache:
             rows = self.cache.batch(index)

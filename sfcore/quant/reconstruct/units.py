@@ -131,7 +131,7 @@ def observe(model: Detector, count: int) -> dict[str, list[Seen]]:
         path.pop()
         running.pop().outputs.extend(_sizes(outputs_of(output)))
 
-    pixels = torch.zeros(count, 3, *model.preprocessing.size, dtype=torch.uint8)
+    pixels = model.preprocessing.example(count)
     with watching(names, before, after):
         model(prepared(model, pixels))
     return seen

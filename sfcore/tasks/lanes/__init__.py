@@ -1,10 +1,12 @@
-"""Lanes: lane sets, their pairing, the Lane Distortion Score and agreement."""
+"""Lanes: lane sets, their pairing, the Lane Distortion Score, agreement, and how they are drawn."""
 
-from sfcore.tasks.lanes.distortion import Distortion, DistortionSettings, distortion
+from sfcore.tasks.lanes.agreement import agreement
+from sfcore.tasks.lanes.distortion import DistortionSettings, LaneDistortion, distortion
 from sfcore.tasks.lanes.pairing import LANE_WIDTH, half_widths, iou, lane_width, pair
-from sfcore.tasks.lanes.types import Lanes, Polyline, cat
+from sfcore.tasks.lanes.task import LaneDetection
+from sfcore.tasks.lanes.types import Lanes, Polyline, cat, sampled
 
 __all__ = [
-    "LANE_WIDTH", "Distortion", "DistortionSettings", "Lanes", "Polyline", "cat", "distortion", "half_widths", "iou",
-    "lane_width", "pair",
+    "LANE_WIDTH", "DistortionSettings", "LaneDetection", "LaneDistortion", "Lanes", "Polyline", "agreement", "cat",
+    "distortion", "half_widths", "iou", "lane_width", "pair", "sampled",
 ]  # fmt: skip

@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
-
 import torch
 from torch import Tensor
 
-from sfcore.evaluation.metric import UNDEFINED, Counts
+from sfcore.tasks.base import Agreement
+from sfcore.tasks.counts import Counts
 from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH, distortion
 from sfcore.tasks.lanes.pairing import iou, pair
 from sfcore.tasks.lanes.types import Lanes
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far one set of lanes agrees with another, over all images.
-
-    Attributes:
-        images: how many were compared.
-        tp, fp, fn: lanes found in both, only in the other, only in the reference.
-        precision, recall, f1: from those; 1 where neither set has a lane.
-        distortion: mean Lane Distortion Score per image.
-        shift_px: mean sideways displacement of matched points, pixels at 640 px image width; NaN when no
-            lane has a partner though there are lanes.
-
-    Of no images, all of these are NaN.
-    """
-
-    images: int
-    tp: int
-    fp: int
-    fn: int
-    precision: float
-    recall: float
-    f1: float
-    distortion: float
-    shift_px: float
-
-    def to_dict(self) -> dict[str, float | int | None]:
-        """For JSON, where an undefined value is null."""
-        return {k: None if math.isnan(v) else v for k, v in asdict(self).items()}
 
 
 def agreement(reference: Lanes, other: Lanes, min_iou: float = 0.5) -> Agreement:
@@ -60,24 +28,13 @@ def agreement(reference: Lanes, other: Lanes, min_iou: float = 0.5) -> Agreement
     if len(reference) != len(other):
         raise ValueError(f"{len(reference)} lane sets cannot be compared with {len(other)}: give one for each image")
     if not len(reference):
-        return Agreement(0, 0, 0, 0, *[UNDEFINED] * 5)
+        return Agreement.of(0, Counts(), float("nan"), float("nan"), "px")
     both = reference.present.unsqueeze(2) & other.present.unsqueeze(1)
     pairs = pair(iou(reference, other) * both, min_iou)
     tp = int((pairs >= 0).sum())
     fn, fp = int(reference.present.sum()) - tp, int(other.present.sum()) - tp
-    counts = Counts(tp, fp, fn)
-    score = distortion(reference, other).score.double().mean()
-    return Agreement(
-        len(reference),
-        tp,
-        fp,
-        fn,
-        counts.precision,
-        counts.recall,
-        counts.f1,
-        float(score),
-        _mean_shift(reference, other),
-    )
+    score = float(distortion(reference, other).score.double().mean())
+    return Agreement.of(len(reference), Counts(tp, fp, fn), score, _mean_shift(reference, other), "px")
 
 
 def nearest_pairs(reference: Lanes, other: Lanes) -> Tensor:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sfcore.tasks.base import Distortion
 from sfcore.tasks.lanes.pairing import LANE_WIDTH, iou, pair
 from sfcore.tasks.lanes.types import Lanes
 
@@ -46,7 +47,7 @@ class DistortionSettings:
 
 
 @dataclass(frozen=True)
-class Distortion:
+class LaneDistortion(Distortion):
     """The score of a batch of lane sets against their references, lane by lane.
 
     Attributes:
@@ -78,14 +79,8 @@ class Distortion:
             "misalignment": self.misalignment.sum(-1) + self.extra.sum(-1),
         }
 
-    @property
-    def score(self) -> Tensor:
-        """(B,) the Lane Distortion Score of each image."""
-        parts = self.parts()
-        return parts["bend"] + parts["spike"] + parts["misalignment"]
 
-
-def distortion(reference: Lanes, other: Lanes, settings: DistortionSettings = DistortionSettings()) -> Distortion:
+def distortion(reference: Lanes, other: Lanes, settings: DistortionSettings = DistortionSettings()) -> LaneDistortion:
     """Score ``other`` against ``reference``, image by image, in one pass of tensor operations.
 
     Args:
@@ -115,7 +110,7 @@ def distortion(reference: Lanes, other: Lanes, settings: DistortionSettings = Di
     mismatched = reference.valid.sum(-1) + partner_points - 2 * matched.sum(-1)
     taken = torch.zeros(len(pairs), other.x.shape[1] + 1, dtype=torch.bool, device=pairs.device)
     taken.scatter_(1, torch.where(unpaired, other.x.shape[1], pairs), True)
-    return Distortion(
+    return LaneDistortion(
         bend=bend / span,
         spike=spike / span,
         misalignment=mismatched * penalty,

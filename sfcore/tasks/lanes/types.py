@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from sfcore.errors import InputError
+from sfcore.tasks.base import Prediction
 
 Polyline = np.ndarray  # (N, 2) float: x, y in pixels
 
 
 @dataclass(frozen=True)
-class Lanes:
+class Lanes(Prediction):
     """A batch of lane sets on a common grid of image rows.
 
     All lanes of all images share ``rows``, so matching two lanes by height is indexing, and thousands
@@ -61,6 +62,14 @@ class Lanes:
     def row_step(self) -> float:
         """Distance between neighbouring rows in pixels of ``size``."""
         return float(self.rows[-1] - self.rows[0]) / max(len(self.rows) - 1, 1)
+
+    def counts(self) -> Tensor:
+        """(B,) how many lanes each image has."""
+        return self.present.sum(1)
+
+    def objects(self, index: int) -> list[Polyline]:
+        """The lanes of one image: see :meth:`polylines`."""
+        return self.polylines(index)
 
     def to(self, device: torch.device | str) -> Lanes:
         return replace(self, x=self.x.to(device), score=self.score.to(device), rows=self.rows.to(device))
@@ -120,6 +129,11 @@ class Lanes:
                     x[b, k] = np.interp(grid, y, line[order, 0], left=np.nan, right=np.nan)
                 score[b, k] = 1.0 if scores is None else scores[b][k]
         return cls(torch.from_numpy(x), torch.from_numpy(score), rows.cpu().float(), size)
+
+
+def sampled(images: Sequence[Sequence[Polyline]], rows: Tensor, size: tuple[int, int]) -> Lanes:
+    """The lanes of each image on some rows: see :meth:`Lanes.from_polylines`."""
+    return Lanes.from_polylines(images, rows, size)
 
 
 def cat(batches: Sequence[Lanes]) -> Lanes:
