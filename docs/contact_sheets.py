@@ -16,8 +16,9 @@ import numpy as np
 from sfcore.datasets.images import find_images, read_images
 from sfcore.detectors.base import Image
 from sfcore.detectors.registry import create
-from sfcore.present.pictures import contact_sheet, draw_lanes, save_png
+from sfcore.present.pictures import contact_sheet, save_png
 from sfcore.tasks.lanes import Polyline
+from sfcore.tasks.lanes.drawing import draw_each
 
 COLUMNS = 4
 
@@ -44,7 +45,7 @@ def main() -> None:
     images = read_images(find_images(given.images, given.limit))
     for name in given.detectors:
         found = create(name).detect(images)
-        drawn = [draw_lanes(edges(i), from_left(lanes.polylines(0))) for i, lanes in zip(images, found, strict=True)]
+        drawn = [draw_each(edges(i), from_left(lanes.polylines(0))) for i, lanes in zip(images, found, strict=True)]
         save_png(given.out / f"real-{name}.png", contact_sheet(drawn, COLUMNS))
 
 

@@ -38,20 +38,12 @@ from sfcore.present.model_comparison import (
 )
 from sfcore.runs import RunFolder
 from sfcore.runs.shipped import ships
-from sfcore.tasks.base import Task
+from sfcore.tasks.base import Task, Words
 
 VIEWS = ("Slider", "Side by side", "Blink", "Clip")
 ORDERS = ("distortion", "labels")
 MOST_TILES = 60  # frames in the strip
 LONGEST, CLIP_WIDTH = 60, 720  # frames of a clip; pixels of each of its two pictures
-
-FIGURES = {
-    "f1": "Against the labels, by the dataset's own metric.",
-    "accuracy": "Share of labelled points that were found, as TuSimple counts it.",
-    "tp": "Labelled lanes that were found.",
-    "fp": "Lanes that are not labelled: their number, or for TuSimple their share of the lanes found.",
-    "fn": "Labelled lanes that were missed: their number, or for TuSimple their share of the labelled lanes.",
-}
 
 
 @dataclass(frozen=True)
@@ -100,6 +92,18 @@ def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
         )
 
 
+def explanations(words: Words) -> dict[str, str]:
+    """What the scores of the labels' metrics are, by name."""
+    things = words.plural
+    return {
+        "f1": "Against the labels, by the dataset's own metric.",
+        "accuracy": "Share of labelled points that were found, as TuSimple counts it.",
+        "tp": f"Labelled {things} that were found.",
+        "fp": f"Found {things} that are not labelled: their number, or for TuSimple their share of those found.",
+        "fn": f"Labelled {things} that were missed: their number, for TuSimple their share of those labelled.",
+    }
+
+
 def agreement_columns(task: Task[Any]) -> dict[str, Any]:
     """The columns that say how models agree with full precision."""
     words = task.words
@@ -112,21 +116,23 @@ def agreement_columns(task: Task[Any]) -> dict[str, Any]:
 
 def table(task: Task[Any], found: Comparison) -> None:
     """What the labels' metric says of each model, and how it agrees with full precision."""
-    rows, columns = [], agreement_columns(task)
+    rows, columns, texts = [], agreement_columns(task), explanations(task.words)
     for name, verdict in found.verdicts.items():
         row: dict[str, Any] = {"Model": name}
         figures = verdict.labels.total if verdict.labels else {}
         for figure in sorted(figures, key=lambda figure: (figure != "f1", figure in ("tp", "fp", "fn"))):
             row[title(figure)] = figures[figure]
             form = "%d" if isinstance(figures[figure], int) else "%.3f"
-            columns[title(figure)] = st.column_config.NumberColumn(format=form, help=FIGURES.get(figure))
+            columns[title(figure)] = st.column_config.NumberColumn(
+                format=form, help=explanations(task.words).get(figure)
+            )
         agreed = verdict.agreement
         row |= {"Agreement": agreed.f1, "Distortion": agreed.distortion, f"Shift ({agreed.unit})": agreed.shift}
         rows.append(row)
     st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True)
 
 
-def bars(models: Sequence[Contender], found: Comparison) -> None:
+def bars(things: str, models: Sequence[Contender], found: Comparison) -> None:
     """Each model's figure in total and scenario by scenario, where scenarios are known."""
     first = found.verdicts[models[0].name]
     if not first.scenarios:
@@ -148,7 +154,7 @@ def bars(models: Sequence[Contender], found: Comparison) -> None:
     each = {one.name: found.verdicts[one.name].scores() for one in bars}
     for scenario in (name for name, score in each[bars[0].name].items() if nothing_to_find(score)):
         counts = ", ".join(f"{score[scenario]['fp']:g} by {name}" for name, score in each.items())
-        style.note(f"{scenario} has no lanes to find. Lanes found there all the same: {counts}.")
+        style.note(f"{scenario} has no {things} to find. {things.capitalize()} found there all the same: {counts}.")
 
 
 def problems(found: Comparison) -> None:
@@ -389,4 +395,4 @@ for each in choice.runs:
 style.in_full_precision({name: why for model in models for name, why in model.full_precision.items()})
 problems(found)
 look(view, models, found)
-bars(models, found)
+bars(view.words.plural, models, found)

@@ -139,7 +139,7 @@ STEPS: dict[str, tuple[str, Callable[[Tour], Words]]] = {
     "Pixels": ("A few pixels carry it", pixels),
     "Curves": ("How much is too much", measured),
     "Tuned": ("Tuned where it hurts", tuned),
-    "Repaired": ("Lanes in place again", repaired),
+    "Repaired": ("The lanes are in place again", repaired),
 }
 
 

@@ -82,12 +82,12 @@ import torch
 from sfcore.datasets.scenes import render
 from sfcore.detectors.registry import entry
 from sfcore.tasks.lanes.agreement import agreement
-from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes import sampled
 from sfcore.training.objective import objective
 
 detector = entry("unet").build().eval()
 scenes = [render(850_000 + i) for i in range(12)]
-truth = Lanes.from_polylines([s.lanes for s in scenes], detector.rows, detector.frame)
+truth = sampled([s.lanes for s in scenes], detector.rows, detector.frame)
 x = objective("unet", detector).targets([s.lanes for s in scenes])["x"]
 known = ~x.isnan()
 place = -((x[..., None] - detector.columns) / 4).square().nan_to_num()

@@ -13,10 +13,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.comparison import contenders
-from sfcore.colours import CALIBRATED, FULL, LABEL, MOVED, rgb
+from sfcore.colours import CALIBRATED, FULL, MOVED
 from sfcore.datasets.dataset import open_dataset
 from sfcore.evaluation.evaluate import Evaluation, evaluate, predict
-from sfcore.present.figures import clips, labels, scores
+from sfcore.present.figures import clips, scores
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder
 from sfcore.runs.results import compare, load_model
@@ -142,24 +142,6 @@ def test_bars_of_a_second_run_are_hatched_and_what_means_nothing_has_no_bar() ->
     )
     assert [bar.marker.pattern.shape for bar in figure.data] == [None, "/"]
     assert list(figure.data[0].y) == [0.5, None] and list(figure.data[0].text) == ["0.50", ""]
-
-
-def test_dashes_cover_their_share_of_a_lane_that_turns() -> None:
-    line = np.array([[0.0, 0.0], [30.0, 0.0], [30.0, 50.0]])
-    pieces = list(labels.dashes(line, 10, 6))
-    lengths = [np.linalg.norm(np.diff(piece, axis=0), axis=1).sum() for piece in pieces]
-    assert lengths == pytest.approx([10.0] * 5)
-    assert pieces[1][0].tolist() == [16, 0] and pieces[1][-1].tolist() == [26, 0]
-    assert pieces[2].tolist() == [[30, 2], [30, 12]]
-
-
-def test_labels_are_drawn_dashed_where_they_are() -> None:
-    image = np.full((720, 1280, 3), 90, np.uint8)
-    picture = labels.draw_labels(image, [np.array([[250.0, 0.0], [250.0, 359.0]])], (360, 640))
-    yellow = np.abs(picture[:, 500].astype(int) - rgb(LABEL)).max(-1) < 30
-    share = labels.DASH / (labels.DASH + labels.GAP)
-    assert yellow.mean() == pytest.approx(share, abs=0.1) and (image == 90).all()
-    assert not (picture[:, 520] != 90).any()
 
 
 def test_a_film_has_all_frames_and_both_pictures() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from sfcore.quant.methods import methods
 from sfcore.resources import sample_data
+from sfcore.tasks.base import TASKS
 from tests.app.conftest import Visit, errors, metric
 
 PAGES = ("overview", "heads", "pixels", "curves", "tune", "compare", "runs")
@@ -21,8 +22,8 @@ def test_every_page_opens_on_a_first_visit(visit: Visit, page: str) -> None:
 
 
 def test_overview_finds_lanes_on_the_sample_road(visit: Visit) -> None:
-    app = visit()
-    assert int(metric(app, "Lanes found")) >= 2
+    app, things = visit(), TASKS["lanes"].words.plural.capitalize()
+    assert int(metric(app, f"{things} found")) >= 2
     assert any("heads" in title.value for title in app.subheader)
 
 

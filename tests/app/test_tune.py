@@ -13,7 +13,7 @@ from app.run_estimate import about
 from sfcore.quant.methods import methods
 from sfcore.quant.methods.effort import FASTEST, PUBLISHED, efforts, preset, usual
 from sfcore.runs import RunFolder, launch, list_runs, preview
-from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.base import TASKS, Prediction
 from tests.app.conftest import Visit, errors
 
 ROWS = np.linspace(100, 350, 26)
@@ -127,16 +127,17 @@ def test_an_estimate_is_read_off_an_earlier_run(visit: Visit, run: RunFolder) ->
     assert "it may not fit" in " ".join(text.value for text in app.run().markdown)
 
 
-def lanes(shift: float) -> Lanes:
+def lanes(shift: float) -> Prediction:
     """A lane straight up, moved to the right by so many pixels of 640."""
     line = np.stack([np.full(len(ROWS), 320 + shift), ROWS], 1)
-    return Lanes.from_polylines([[line]], torch.from_numpy(ROWS).float(), (360, 640))
+    about = {"size": (360, 640), "rows": (float(ROWS[0]), float(ROWS[-1]), len(ROWS))}
+    return TASKS["lanes"].restored([line], about)
 
 
 def test_lanes_of_one_frame_are_shown_as_they_improved(visit: Visit, run: RunFolder) -> None:
-    preview.begin(run, np.zeros((360, 640, 3), np.uint8), lanes(0))
+    preview.begin(run, TASKS["lanes"], np.zeros((360, 640, 3), np.uint8), lanes(0))
     for iteration, shift in ((0, 5.0), (15, 4.0), (30, 2.0)):
-        preview.add(run, iteration, lanes(shift))
+        preview.add(run, TASKS["lanes"], iteration, lanes(shift))
     app = visit("tune")
     assert errors(app) == [] and "After 30 iterations: distortion 2.00" in notes(app)
     app.select_slider(key="iteration").set_value(0).run()

@@ -141,9 +141,7 @@ def test_agreement_over_no_images_is_undefined() -> None:
     some = lanes(vertical(100))
     found = agreement(some[:0], some[:0])
     assert (found.images, found.tp, found.fp, found.fn) == (0, 0, 0, 0)
-    assert all(
-        math.isnan(value) for value in (found.precision, found.recall, found.f1, found.distortion, found.shift_px)
-    )
+    assert all(math.isnan(value) for value in (found.precision, found.recall, found.f1, found.distortion, found.shift))
     assert found.to_dict()["f1"] is None
 
 

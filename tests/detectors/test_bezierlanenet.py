@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional
 
 from sfcore.datasets.scenes import render
-from sfcore.detectors.base import Outputs, off_image_to_nan
+from sfcore.detectors.base import Outputs
 from sfcore.detectors.bezierlanenet import (
     FeatureFlipFusion,
     Selection,
@@ -29,6 +29,7 @@ from sfcore.detectors.bezierlanenet import (
 from sfcore.detectors.registry import create, entry
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.agreement import agreement
+from sfcore.tasks.lanes.rows import off_image_to_nan
 from sfcore.training.bezierlanenet import BezierLaneNetObjective, visible
 from sfcore.training.objective import Targets
 from sfcore.training.scoring import score

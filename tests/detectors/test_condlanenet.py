@@ -18,12 +18,13 @@ import pytest
 import torch
 
 from sfcore.datasets.scenes import render
-from sfcore.detectors.base import Outputs, off_image_to_nan
+from sfcore.detectors.base import Outputs
 from sfcore.detectors.condlanenet import CondLaneNet, condlanenet_small, condlanenet_tiny
 from sfcore.detectors.condlanenet_decode import Picking, pick
 from sfcore.detectors.registry import create, entry
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.agreement import agreement
+from sfcore.tasks.lanes.rows import off_image_to_nan
 from sfcore.training.condlanenet import CondLaneObjective
 from sfcore.training.objective import Targets
 from sfcore.training.scoring import score

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import torch
 
-from sfcore.detectors.base import Outputs, off_image_to_nan
+from sfcore.detectors.base import Outputs
 from sfcore.detectors.ganet import ganet_small
 from sfcore.detectors.registry import create
 from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.rows import off_image_to_nan
 from tests.detectors.published import rule
 
 BATCH, HEIGHT, WIDTH = 6, 40, 100

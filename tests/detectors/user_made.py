@@ -18,7 +18,7 @@ from sfcore.tasks.lanes import Lanes
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-class TwoLanes(Detector):
+class TwoColumns(Detector):
     """Two vertical lanes at the columns that a head says; subclasses make the features."""
 
     heads = (
@@ -89,7 +89,7 @@ class TorchvisionBlock(nn.Module):
         return self.relu(out)
 
 
-class ResNet18(TwoLanes):
+class ResNet18(TwoColumns):
     """ResNet-18 in a quarter of its width."""
 
     width = 128
@@ -111,7 +111,7 @@ class ResNet18(TwoLanes):
         return self.avgpool(self.stages(x)).flatten(1)
 
 
-class Transformer(TwoLanes):
+class Transformer(TwoColumns):
     """A convolutional stem, an encoder, and two queries that read it through a decoder: as DETR, by torch's layers."""
 
     width = 16
@@ -131,7 +131,7 @@ class Transformer(TwoLanes):
         return self.decoder(queries, tokens.transpose(0, 1), tgt_mask=blind, tgt_is_causal=False).mean(0)
 
 
-class Pyramid(TwoLanes):
+class Pyramid(TwoColumns):
     """A feature pyramid whose levels go through one tower, with a norm of its own for each level in its second half."""
 
     width = 16

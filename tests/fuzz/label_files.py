@@ -116,7 +116,7 @@ def _lanes(label: Any) -> Answer:
     return [lane.tolist() for lane in label.lanes]
 
 
-def _random_lanes(random: Random) -> reference.Lanes:
+def _random_lanes(random: Random) -> reference.LaneList:
     """Up to three lanes of two to four points."""
     xs = [[random.uniform(0, 99) for _ in range(random.randrange(2, 5))] for _ in range(random.randrange(4))]
     return [[[round(x, random.randrange(3)), 100.0 - 10 * place] for place, x in enumerate(lane)] for lane in xs]

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
 from sfcore.detectors.layers import MatMul
-from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.base import Prediction
+from tests.detectors.small import upright
 
 WIDTH = 8  # channels of every feature map
 SIZE = (16, 24)  # of the input
@@ -288,9 +289,8 @@ class Drawn(Detector):
     def confidence(self, outputs: Outputs, head: str) -> Tensor:
         return outputs["logits"].sigmoid()
 
-    def decode(self, outputs: Outputs) -> Lanes:
-        score = outputs["logits"].sigmoid().squeeze(-1)
-        return Lanes(outputs["column"].expand(-1, -1, len(self.rows)).clone(), score, self.rows, self.frame)
+    def decode(self, outputs: Outputs) -> Prediction:
+        return upright(outputs["column"], outputs["logits"].sigmoid(), self.rows, self.frame)
 
     def road_points(self, outputs: Outputs) -> RoadPoints:
         return RoadPoints(outputs["column"].flatten(1), outputs["logits"].detach().sigmoid().flatten(1))

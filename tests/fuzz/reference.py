@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-Lanes = list[list[list[float]]]
+LaneList = list[list[list[float]]]
 MARKS = {b"\xff\xfe\0\0": "utf-32-le", b"\0\0\xfe\xff": "utf-32-be", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
@@ -74,11 +74,11 @@ def names(path: Path, root: Path) -> list[str] | None:
     return [name.lstrip("/") for name in named]
 
 
-def culane(path: Path) -> Lanes | None:
+def culane(path: Path) -> LaneList | None:
     text = text_of(path)
     if text is None:
         return None
-    lanes: Lanes = []
+    lanes: LaneList = []
     for line in lines_of(text):
         values = [number(word) for word in re.split(r"[ \t\v\f]+", line.strip(" \t\v\f\r")) if word]
         if None in values or len(values) % 2:
@@ -87,12 +87,12 @@ def culane(path: Path) -> Lanes | None:
     return lanes
 
 
-def curvelanes(path: Path) -> Lanes | None:
+def curvelanes(path: Path) -> LaneList | None:
     entry = parsed(text_of(path))
     lines = entry.get("Lines") if isinstance(entry, dict) else None
     if not isinstance(lines, list) or not all(isinstance(line, list) for line in lines):
         return None
-    lanes: Lanes = []
+    lanes: LaneList = []
     for line in lines:
         if not all(isinstance(point, dict) for point in line):
             return None
@@ -103,7 +103,7 @@ def curvelanes(path: Path) -> Lanes | None:
     return lanes
 
 
-def scene(entry: Any) -> Lanes | None:
+def scene(entry: Any) -> LaneList | None:
     """The lanes of an entry of labels.json."""
     lanes = entry.get("lanes")
     if not isinstance(lanes, list) or not all(isinstance(lane, list) for lane in lanes):

@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from sfcore.colours import HEADS, PARTS, head_colour
+from sfcore.colours import HEADS, head_colour
 from sfcore.detectors.base import Detector, Head, Preprocessing
 from sfcore.present.figures import charts, curves, heads, maps, runs
 from sfcore.sensitivity.curves import Curve, Curves
+from sfcore.tasks.base import TASKS
+
+PARTS = TASKS["lanes"].parts
 
 
 def test_split_bars_stack_the_parts_of_each_lane() -> None:
     figure = charts.split_bars(
-        ["Lane 1", "Lane 2"], {"bend": [1.0, 0.5], "spike": [2.0, 0.0], "misalignment": [0.0, 4.0]}
+        ["Lane 1", "Lane 2"], PARTS, {"bend": [1.0, 0.5], "spike": [2.0, 0.0], "misalignment": [0.0, 4.0]}
     )
-    assert [bar.name for bar in figure.data] == list(PARTS)
+    assert [bar.name for bar in figure.data] == [part.name for part in PARTS]
     assert [a.text for a in figure.layout.annotations] == ["3.00", "4.50"]
 
 
@@ -28,7 +31,7 @@ def test_ranking_puts_the_most_sensitive_head_first_and_keeps_colours() -> None:
 
 
 def test_no_head_colour_means_something_else() -> None:
-    assert not set(HEADS) & set(PARTS.values())
+    assert not set(HEADS) & {part.colour for part in PARTS}
 
 
 def test_curves_have_a_band_a_line_and_the_measured_points() -> None:

@@ -20,7 +20,7 @@ from sfcore.quant.layers import QuantLayer
 from sfcore.quant.methods import METHODS
 from sfcore.quant.quantizers.uniform import quantizers
 from sfcore.quant.reconstruct.engine import Tuner
-from tests.detectors.user_made import USER_MADE, TwoLanes
+from tests.detectors.user_made import USER_MADE, TwoColumns
 
 W8A8 = Scheme.parse("W8A8")
 
@@ -30,7 +30,7 @@ def user_made(request: pytest.FixtureRequest) -> Detector:
     return USER_MADE[request.param]().eval().requires_grad_(False)
 
 
-class Written(TwoLanes):
+class Written(TwoColumns):
     """Made of two layers and a norm, put together by ``flow``."""
 
     width = 8

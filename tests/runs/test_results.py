@@ -121,7 +121,7 @@ def test_models_are_compared_with_full_precision_by_source(folder: RunFolder, re
     assert found.images == 5 and seen[-1] == (15, 15)
     known = found.sources[sources[1]].tuned
     assert known and (known.f1, known.images) == (1.0, 2)
-    assert known.shift_px < 0.1 and known.distortion < 0.5
+    assert known.shift < 0.1 and known.distortion < 0.5
     assert {name: part.images for name, part in found.sources.items()} == {sources[0]: 3, sources[1]: 2}
     content = found.to_dict()
     assert {"f1", "distortion", "shift_px"} <= set(content["calibrated"]) & set(content["tuned"])

@@ -27,13 +27,13 @@ def test_equal_lanes_agree_completely() -> None:
     some = lanes(vertical(100, 300), vertical(200))
     found = agreement(some, some)
     assert (found.images, found.tp, found.fp, found.fn) == (2, 3, 0, 0)
-    assert (found.f1, found.distortion, found.shift_px) == (1.0, 0.0, 0.0)
+    assert (found.f1, found.distortion, found.shift) == (1.0, 0.0, 0.0)
 
 
 def test_a_small_shift_is_found_and_measured() -> None:
     found = agreement(lanes(vertical(100, 300)), lanes(vertical(102, 300)))
     assert found.f1 == 1.0
-    assert found.shift_px == pytest.approx(1.0)  # one of two equally long lanes by 2 px
+    assert found.shift == pytest.approx(1.0)  # one of two equally long lanes by 2 px
     assert found.distortion == pytest.approx(2.0)  # a lane shifted by 2 px scores 2
 
 
@@ -47,12 +47,12 @@ def test_the_iou_decides_what_is_found() -> None:
 def test_large_shifts_count_with_their_whole_distance() -> None:
     found = agreement(lanes(vertical(100, 300)), lanes(vertical(160, 360)))
     assert found.tp == 0
-    assert found.shift_px == pytest.approx(60)
+    assert found.shift == pytest.approx(60)
 
 
 def test_pixels_are_counted_at_640_px_width() -> None:
     small, other = lanes(vertical(100)), lanes(vertical(110))
-    assert agreement(small.resized((720, 1280)), other.resized((720, 1280))).shift_px == pytest.approx(10)
+    assert agreement(small.resized((720, 1280)), other.resized((720, 1280))).shift == pytest.approx(10)
 
 
 def test_as_many_lanes_as_possible_are_paired() -> None:
@@ -64,20 +64,20 @@ def test_as_many_lanes_as_possible_are_paired() -> None:
 def test_lanes_without_shared_rows_do_not_pair() -> None:
     far, near = vertical(100, top=100, bottom=180), vertical(100, top=240, bottom=356)
     found = agreement(lanes(far), lanes(near))
-    assert math.isnan(found.shift_px)
+    assert math.isnan(found.shift)
     assert found.to_dict()["shift_px"] is None
 
 
 def test_images_without_lanes_agree() -> None:
     found = agreement(lanes([], []), lanes([], []))
-    assert (found.images, found.precision, found.recall, found.f1, found.shift_px) == (2, 1, 1, 1, 0)
+    assert (found.images, found.precision, found.recall, found.f1, found.shift) == (2, 1, 1, 1, 0)
 
 
 def test_lost_and_invented_lanes() -> None:
     found = agreement(lanes(vertical(100, 300), []), lanes(vertical(100), vertical(500)))
     assert (found.tp, found.fp, found.fn) == (1, 1, 1)
     assert found.precision == found.recall == found.f1 == 0.5
-    assert found.shift_px == 0  # what has no partner is counted by F1 and distortion
+    assert found.shift == 0  # what has no partner is counted by F1 and distortion
 
 
 def test_the_order_of_lanes_does_not_matter() -> None:
