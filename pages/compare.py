@@ -123,9 +123,7 @@ def table(task: Task[Any], found: Comparison) -> None:
         for figure in sorted(figures, key=lambda figure: (figure != "f1", figure in ("tp", "fp", "fn"))):
             row[title(figure)] = figures[figure]
             form = "%d" if isinstance(figures[figure], int) else "%.3f"
-            columns[title(figure)] = st.column_config.NumberColumn(
-                format=form, help=explanations(task.words).get(figure)
-            )
+            columns[title(figure)] = st.column_config.NumberColumn(format=form, help=texts.get(figure))
         agreed = verdict.agreement
         row |= {"Agreement": agreed.f1, "Distortion": agreed.distortion, f"Shift ({agreed.unit})": agreed.shift}
         rows.append(row)

@@ -131,9 +131,9 @@ def fixed(line: Line) -> np.ndarray:
 
 def draw_lines(picture: Image, lines: Sequence[Line], colour: Colour, thickness: float) -> None:
     """Anti-aliased lines with a dark rim, drawn into ``picture``."""
-    fixed = [fixed(line) for line in lines]
+    points = [fixed(line) for line in lines]
     for tone, width in ((DARK, thickness + 3), (colour, thickness)):
-        cv2.polylines(picture, fixed, False, tone, max(1, round(width)), cv2.LINE_AA, SHIFT)
+        cv2.polylines(picture, points, False, tone, max(1, round(width)), cv2.LINE_AA, SHIFT)
 
 
 def banded(image: Image, lines: Sequence[Line], colour: Colour, thickness: float) -> Image:

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     reads_images = isinstance(detector.preprocessing, Preprocessing)
     scenes = [scene.image for scene in sample_scenes()[:IMAGES]] if reads_images else None
     on = contract.subject(detector, scenes)
-    checks = {**contract.CHECKS, **detector.task.promises, **quantization.CHECKS}
+    checks = contract.checks_of(detector) | quantization.CHECKS
     found = {text: contract.broken(check, on) for text, check in checks.items()}
     left = quantization.in_full_precision(detector)
     count = int(detector.decode(on.outputs).counts().sum()) if not any(found.values()) else None

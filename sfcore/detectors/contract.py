@@ -47,6 +47,11 @@ def promise(text: str) -> Callable[[Check], Check]:
     return add
 
 
+def checks_of(detector: Detector) -> dict[str, Check]:
+    """All that a detector promises: what every one does, and what its task asks beside that."""
+    return {**CHECKS, **detector.task.promises}
+
+
 @torch.no_grad()
 def subject(detector: Detector, frames: Sequence[Frame] | None, seed: int = 0) -> Subject:
     """``detector`` looking at ``frames``, at least two (images: RGB uint8); at random inputs where there are none."""

@@ -230,7 +230,7 @@ def test_targets_survive_the_decode() -> None:
     targets = BezierLaneNetObjective(detector).targets([scene.lanes for scene in scenes])
     truth = Lanes.from_polylines([scene.lanes for scene in scenes], detector.rows, detector.frame)
     found = agreement(truth, detector.decode(as_outputs(targets)))
-    assert found.f1 > 0.97 and found.shift_px < 1.5
+    assert found.f1 > 0.97 and found.shift < 1.5
 
 
 def two_lanes() -> list[list[np.ndarray]]:

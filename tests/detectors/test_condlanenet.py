@@ -251,7 +251,7 @@ def test_targets_survive_the_decode() -> None:
     targets = CondLaneObjective(detector).targets([scene.lanes for scene in scenes])
     truth = Lanes.from_polylines([scene.lanes for scene in scenes], detector.rows, detector.frame)
     found = agreement(truth, detector.decode(perfect(detector, targets)))
-    assert found.f1 > 0.95 and found.shift_px < 0.5
+    assert found.f1 > 0.95 and found.shift < 0.5
 
 
 def test_the_loss_is_small_for_the_targets_and_grows_with_errors() -> None:

@@ -11,6 +11,7 @@ from sfcore.detectors.base import Detector, Outputs, RoadPoints
 from sfcore.detectors.contract import CHECKS, Check, Subject, broken, subject
 from sfcore.detectors.registry import create, entries, entry
 from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.promises import PROMISES
 from tests.detectors.user_made import USER_MADE
 
 IMAGES = [render(seed).image for seed in (0, 1)]
@@ -26,7 +27,10 @@ def detector(request: pytest.FixtureRequest) -> Subject:
     return subject(create(request.param) if found.weights else found.build().eval(), IMAGES)
 
 
-@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+ALL = CHECKS | PROMISES
+
+
+@pytest.mark.parametrize("check", ALL.values(), ids=ALL)
 def test_promise(check: Check, detector: Subject):
     assert broken(check, detector) is None
 
@@ -98,9 +102,9 @@ class Writing(Liar):
         (RawConfidence, "every head has a confidence: a probability that fits its output", "runs from"),
         (OtherFrame, "decoded lanes lie in the frame, on its rows", "the frame is (360, 640)"),
         (FirstImageOnly, "decoding a batch is decoding its images", "image 1"),
-        (Detached, "road points pass finite gradients to semantics", "KeyError"),
+        (Detached, "points pass finite gradients to semantics", "KeyError"),
         (Writing, "reading outputs does not change them", "kpts"),
     ],
 )
 def test_a_broken_promise_is_named(liar: type[Liar], promise: str, said: str):
-    assert said in (broken(CHECKS[promise], subject(liar(create("ganet-tiny")), IMAGES)) or "")
+    assert said in (broken(ALL[promise], subject(liar(create("ganet-tiny")), IMAGES)) or "")

@@ -285,7 +285,7 @@ def test_targets_survive_the_decode() -> None:
     outputs["kpts"] = torch.where(targets["kpts"] == 1, 8.0, -8.0)
     truth = Lanes.from_polylines([scene.lanes for scene in scenes], detector.rows, detector.frame)
     found = agreement(truth, detector.decode(outputs))
-    assert found.f1 > 0.95 and found.shift_px < 0.5
+    assert found.f1 > 0.95 and found.shift < 0.5
 
 
 # -------------------------------------------------------------------------------------------------- shipped weights

@@ -317,7 +317,7 @@ def test_targets_survive_the_decode() -> None:
     outputs = {"logits": torch.stack([1 - lane, lane], -1), "length": targets["length"].unsqueeze(-1).float()}
     truth = Lanes.from_polylines([scene.lanes for scene in scenes], detector.rows, detector.frame)
     found = agreement(truth, detector.decode(outputs | {"offset": targets["offset"]}))
-    assert found.f1 > 0.98 and found.shift_px < 0.1
+    assert found.f1 > 0.98 and found.shift < 0.1
 
 
 def test_the_loss_is_least_where_the_targets_are() -> None:

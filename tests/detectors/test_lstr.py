@@ -200,7 +200,7 @@ def test_the_curves_can_follow_the_lanes_of_rendered_scenes():
         shared, own = fitted(truth.x[image, there].numpy() / 640, detector.rows.numpy() / 360)
         outputs["shared"][image], outputs["own"][image, there] = torch.tensor(shared).float(), torch.tensor(own).float()
     found = agreement(truth, detector.decode(outputs))
-    assert found.f1 > 0.97 and found.shift_px < 1.0
+    assert found.f1 > 0.97 and found.shift < 1.0
 
 
 def test_a_lane_ends_where_it_ends_or_leaves_the_image():

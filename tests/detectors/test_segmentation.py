@@ -275,7 +275,7 @@ def test_targets_survive_the_decode(build) -> None:
     truth = Lanes.from_polylines([scene.lanes for scene in scenes], detector.rows, detector.frame)
     found = agreement(truth, detector.decode(outputs))
     # Columns are whole pixels of an input 256 wide, cut down as published: 2.5 px of 640, so 1.25 on average, and blur.
-    assert found.f1 > 0.98 and found.shift_px < 2.5
+    assert found.f1 > 0.98 and found.shift < 2.5
 
 
 def test_the_loss_is_least_where_the_outputs_say_what_the_targets_say() -> None:

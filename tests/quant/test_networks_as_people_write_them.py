@@ -278,7 +278,7 @@ def test_a_layer_that_no_calibration_image_leads_through_rounds_nothing():
 
 @pytest.mark.parametrize("method", ["best", "qdrop", "adaround"])
 def test_user_made_detectors_are_tuned(user_made: Detector, method: str):
-    pixels = user_made.preprocessing.resize([render(seed).image for seed in range(4)])
+    pixels = user_made.preprocessing.stack([render(seed).image for seed in range(4)])
     batches = list(user_made.preprocessing.normalize(pixels).split(2))
     model = quantize(user_made, Scheme.parse("W4A4"), batches, bias_correction=False)
     known = {field.name for field in fields(METHODS[method])}
