@@ -80,7 +80,7 @@ def begin(pattern: RunFolder, specs: Sequence[RunSpec]) -> str:
     when = time.strftime("%m%d-%H%M%S")
     for spec in specs:
         values = [f"{name}{spec.options[name]:g}" for name in ("k", "lam") if name in spec.options]
-        name = "-".join([spec.detector, spec.scheme.lower(), spec.method, *values, when])
+        name = "-".join([spec.detector, spec.full_scheme().slug, spec.method, *values, when])
         path = unused(pattern.path.with_name(name))
         run = RunFolder.create(path, _owned(spec, pattern, path))
         write_labels(run, Labels((PREFIX + when,)))

@@ -127,7 +127,7 @@ def warn_if_alike(view: Studio) -> None:
 
 def begin(view: Studio, spec: RunSpec) -> None:
     """Create the run and start its process; uploads move into its folder, for they end with the session."""
-    name = f"{spec.detector}-{spec.scheme.lower()}-{spec.method}-{time.strftime('%m%d-%H%M%S')}"
+    name = f"{spec.detector}-{spec.full_scheme().slug}-{spec.method}-{time.strftime('%m%d-%H%M%S')}"
     path = unused(default_root() / name)
     if view.uploaded:
         kept = path / "images"

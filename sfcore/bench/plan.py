@@ -37,7 +37,7 @@ class Variant:
 
     @classmethod
     def parse(cls, text: str) -> Variant:
-        """Read ``[LABEL=]METHOD[:OPTION=VALUE[,OPTION=VALUE...]]``, such as ``ACIQ=calibrate:wide_heads=false``.
+        """Read ``[LABEL=]METHOD[:OPTION=VALUE[,OPTION=VALUE...]]``, such as ``Few=qdrop:iterations=100``.
 
         Raises:
             InputError: it is not of that form.

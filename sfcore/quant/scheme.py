@@ -1,18 +1,24 @@
-"""How many bits weights and activations get, and on what grids."""
+"""How many bits weights and activations get, and on what grids: a default, and rules for layers that get others."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
-from typing import NamedTuple
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from sfcore.errors import InputError
+from sfcore.files import parse_json, read_text, write_json
 
 BITS = range(2, 17)
 EDGE_BITS = 8  # the first and last layers, as all compared methods do
-WIDE_BITS = 16  # layers that are kept out of harm, few and small ones
 WORDS = ("tensor", "affine")  # after the bits: step sizes of weights per tensor, activations with zero points
+HEADS = "heads"  # the pattern of the branches of the heads: each last layer and those beside it
+FORMAT = 1  # of a scheme file
+LONGEST_NAME = 48  # characters
 
 
 class Bits(NamedTuple):
@@ -30,19 +36,68 @@ class Bits(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Scheme:
-    """Bits and grids of a quantized model; printed as ``W4A4``, ``W4A4-tensor``, ``W4A4-affine`` or with both words.
+class Rule:
+    """Bits of the layers that a pattern names; printed as ``heads=16`` or ``*.mix=W8A16``.
 
-    Weights are symmetric (zero point 0), for with a zero point of theirs every product would need the sum of its
-    inputs; that of activations is a constant that goes into the bias (Nagel et al. 2021, section 2.3).
+    Attributes:
+        pattern: as in file names, of layers or parts of attention; or "heads".
+        weights, activations: 2 to 16; None where the scheme's own stay.
+
+    Raises:
+        InputError: bits outside 2 to 16, none at all, or no pattern.
+    """
+
+    pattern: str
+    weights: int | None = None
+    activations: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.pattern or set(self.pattern) & set(",="):
+            raise InputError(f"{self.pattern!r} is no pattern of layers: write a name, a name with *, or {HEADS}")
+        if self.weights is None and self.activations is None:
+            raise InputError(f"the layers {self.pattern} get no bits: write 8, W8, A8 or W8A8")
+        for what, bits in (("weight", self.weights), ("activation", self.activations)):
+            if bits is not None:
+                check_bits(what, bits)
+
+    @classmethod
+    def parse(cls, pattern: str, text: str) -> Rule:
+        """Read the bits ``"8"``, ``"W8"``, ``"A8"`` or ``"W8A4"`` of a pattern.
+
+        Raises:
+            InputError: the text is not of that form, or the bits are out of range.
+        """
+        match = re.fullmatch(r"(?P<both>\d+)|(?:w(?P<weights>\d+))?(?:a(?P<activations>\d+))?", text.strip().lower())
+        if not match or not text.strip():
+            raise InputError(f"{pattern}={text}: {text!r} are no bits; write 8, W8, A8 or W8A8")
+        both, weights, activations = (int(n) if n else None for n in match.group("both", "weights", "activations"))
+        return cls(pattern.strip(), both or weights, both or activations)
+
+    def __str__(self) -> str:
+        if self.weights == self.activations:
+            return f"{self.pattern}={self.weights}"
+        said = "".join(f"{sign}{bits}" for sign, bits in (("W", self.weights), ("A", self.activations)) if bits)
+        return f"{self.pattern}={said}"
+
+    def names(self, layer: str, head: bool) -> bool:
+        """Whether a layer, or a part of one, is meant; ``head``: it is in the branch of a head."""
+        return head if self.pattern == HEADS else fnmatchcase(layer, self.pattern)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Bits and grids of a quantized model; printed as ``W4A4``, ``W4A4-tensor-affine``, ``W4A4,heads=16``.
+
+    The first and last layers keep at least 8 bits unless a rule names them. Of several rules that name a layer, the
+    last one counts. Weights are symmetric (zero point 0), for with a zero point of theirs every product would need the
+    sum of its inputs; that of activations is a constant that goes into the bias (Nagel et al. 2021, section 2.3).
 
     Attributes:
         weight_bits, activation_bits: 2 to 16.
         per_tensor: whether a weight has one step size for all of it ("tensor"), not one an output channel.
             Activations always have one.
         affine: whether activations have zero points ("affine"), or are symmetric like weights.
-        wide: patterns (as in file names) of layers, or parts of attention such as ``*.mix``, that get 16 bits.
-        wide_heads: whether the branches of the heads get 16 bits: each last layer and those beside it.
+        rules: for layers with other bits.
 
     Raises:
         InputError: bits outside 2 to 16.
@@ -52,34 +107,85 @@ class Scheme:
     activation_bits: int
     per_tensor: bool = False
     affine: bool = False
-    wide: tuple[str, ...] = ()
-    wide_heads: bool = False
+    rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, bits in (("weight", self.weight_bits), ("activation", self.activation_bits)):
-            if bits not in BITS:
-                raise InputError(f"{bits} {name} bits are not possible: choose {BITS.start} to {BITS.stop - 1}")
+        check_bits("weight", self.weight_bits)
+        check_bits("activation", self.activation_bits)
 
     @classmethod
-    def parse(cls, text: str, wide: tuple[str, ...] = (), wide_heads: bool = False) -> Scheme:
-        """Read ``"W4A4"``, ``"W4A4-tensor-affine"`` and the like.
+    def parse(cls, text: str) -> Scheme:
+        """Read ``"W4A4"``, ``"W4A4-tensor-affine"``, ``"W4A4,heads=16,*.mix=W8"``, or the scheme file of that path.
 
         Raises:
-            InputError: the text is not of that form, or the bits are out of range.
+            InputError: the text is not of that form, the bits are out of range, or the file is no scheme.
         """
-        match = re.fullmatch(r"w(\d+)a(\d+)((?:-[a-z]+)*)", text.strip().lower())
+        if text.strip().lower().endswith(".json"):
+            return cls.load(Path(text.strip()))
+        base, *rest = text.split(",")
+        match = re.fullmatch(r"w(\d+)a(\d+)((?:-[a-z]+)*)", base.strip().lower())
         words = match[3].split("-")[1:] if match else []
         if not match or not set(words) <= set(WORDS):
             raise InputError(
-                f"{text!r} is no scheme: write bits of weights and activations like W4A4, "
-                f"and what differs from the default after it ({', '.join(WORDS)}), like W4A4-{WORDS[-1]}"
+                f"{base!r} is no scheme: write bits of weights and activations like W4A4, what differs from the "
+                f"default after it ({', '.join(WORDS)}) like W4A4-{WORDS[-1]}, and layers with other bits like "
+                f"W4A4,{HEADS}=16; or give a scheme file (.json)"
             )
+        pairs = [part.partition("=") for part in rest]
+        if odd := next((part for part, (_, equals, _) in zip(rest, pairs, strict=True) if not equals), None):
+            raise InputError(f"{odd!r} gives no layer its bits: write PATTERN=BITS, such as {HEADS}=16 or *.mix=W8A16")
+        rules = tuple(Rule.parse(pattern, bits) for pattern, _, bits in pairs)
         per_tensor, affine = (word in words for word in WORDS)
-        return cls(int(match[1]), int(match[2]), per_tensor, affine, wide, wide_heads)
+        return cls(int(match[1]), int(match[2]), per_tensor, affine, rules)
 
-    def __str__(self) -> str:
+    @classmethod
+    def load(cls, path: Path) -> Scheme:
+        """Read a scheme file: ``{"format": 1, "scheme": "W4A4", "layers": {"conv1": "W8A8", "heads": 16}}``.
+
+        The bits of a layer may also be written ``{"weights": 8, "activations": 4}``.
+
+        Raises:
+            InputError: the file cannot be read, or a field of it is wrong; the message names it.
+        """
+        try:
+            content = parse_json(read_text(path, "scheme file"))
+        except ValueError as error:
+            raise InputError(f"{path} is no scheme file ({error}): it must be JSON") from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise InputError(f'{path} is no scheme file: it must be {{"format": {FORMAT}, "scheme": …, "layers": …}}')
+        base, layers = content.get("scheme"), content.get("layers", {})
+        if not isinstance(base, str) or base.lower().endswith(".json"):
+            raise InputError(f"{path}: scheme is {base!r}; it must be text such as 'W4A4'")
+        if not isinstance(layers, dict):
+            raise InputError(f"{path}: layers is {layers!r}; it must give each pattern its bits")
+        scheme = cls.parse(base)
+        rules = tuple(_rule(path, pattern, bits) for pattern, bits in layers.items())
+        return cls(scheme.weight_bits, scheme.activation_bits, scheme.per_tensor, scheme.affine, scheme.rules + rules)
+
+    def save(self, path: Path) -> None:
+        """Write what :meth:`load` reads. Raises InputError: it cannot be written."""
+        layers = {rule.pattern: str(rule).rpartition("=")[2] for rule in self.rules}
+        write_json(path, {"format": FORMAT, "scheme": self.base, "layers": layers})
+
+    @property
+    def base(self) -> str:
+        """The scheme without its rules, as text."""
         said = [word for word, chosen in zip(WORDS, (self.per_tensor, self.affine), strict=True) if chosen]
         return "-".join([f"W{self.weight_bits}A{self.activation_bits}", *said])
+
+    def __str__(self) -> str:
+        return ",".join([self.base, *map(str, self.rules)])
+
+    @property
+    def name(self) -> str:
+        """The scheme as tables have room for it: many rules are only counted."""
+        whole = str(self)
+        return whole if len(whole) <= LONGEST_NAME else f"{self.base} with {len(self.rules)} rules"
+
+    @property
+    def slug(self) -> str:
+        """The name as part of a file's."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
     def bits_of(self, layer: str, edge: bool, head: bool = False) -> Bits:
         """What a layer gets.
@@ -89,7 +195,29 @@ class Scheme:
             head: whether it is in the branch of a head.
         """
         least = EDGE_BITS if edge else 0
-        if (head and self.wide_heads) or any(fnmatch(layer, pattern) for pattern in self.wide):
-            least = WIDE_BITS
         weights, activations = max(self.weight_bits, least), max(self.activation_bits, least)
+        for rule in self.rules:
+            if rule.names(layer, head):
+                weights, activations = rule.weights or weights, rule.activations or activations
         return Bits(weights, activations, self.per_tensor, self.affine)
+
+
+def check_bits(what: str, bits: int) -> None:
+    """Raise InputError unless ``bits`` are possible."""
+    if bits not in BITS:
+        raise InputError(f"{bits} {what} bits are not possible: choose {BITS.start} to {BITS.stop - 1}")
+
+
+def _rule(path: Path, pattern: str, bits: Any) -> Rule:
+    """The rule of a field of a scheme file."""
+    try:
+        if isinstance(bits, Mapping) and set(bits) <= {"weights", "activations"}:
+            given = [bits.get(name) for name in ("weights", "activations")]
+            if all(value is None or (isinstance(value, int) and not isinstance(value, bool)) for value in given):
+                return Rule(pattern, *given)
+        if isinstance(bits, str) or (isinstance(bits, int) and not isinstance(bits, bool)):
+            return Rule.parse(pattern, str(bits))
+    except InputError as error:
+        raise InputError(f"{path}: layers: {error}") from error
+    said = json.dumps(bits)
+    raise InputError(f'{path}: layers: {pattern} is {said}; write 8, "W8A4" or {{"weights": 8, "activations": 4}}')

@@ -39,10 +39,11 @@ from sfcore.errors import InputError
 from sfcore.files import Stamp, explained, stamp, write_atomic, write_json
 from sfcore.runs import queue
 from sfcore.runs.json_lines import JsonLines
+from sfcore.runs.migration import migrated
 from sfcore.runs.spec import RunSpec
 from sfcore.tensors import read_about, read_tensors
 
-FORMAT = 1  # of the run folder; raise it when older code could not read what newer code writes
+FORMAT = 2  # of the run folder; raise it when older code could not read what newer code writes
 Status = Literal["queued", "running", "stopped", "done", "failed"]
 _LOCK_TRIES = 10  # a glance by is_alive holds the lock for microseconds
 
@@ -116,7 +117,7 @@ class RunFolder:
             raise InputError(f"{self._run_json} cannot be read ({error}): restore it or delete the run") from error
         if not isinstance(content, dict):
             raise InputError(f"{self._run_json} holds no run: restore it or delete the run")
-        return content
+        return migrated(content) if content.get("format") == 1 else content
 
     def update(self, **changes: Any) -> None:
         """Replace fields of run.json; only the process that holds the lock does this while a run goes on."""

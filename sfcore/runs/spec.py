@@ -25,7 +25,7 @@ class RunSpec:
     Attributes:
         detector: its name in the registry.
         images: calibration images: folders, parts of folders (``frames[:140]``) or files.
-        scheme: bits and grids of weights and activations, such as "W4A4" or "W4A4-affine".
+        scheme: bits and grids of weights and activations, such as "W4A4", "W4A4-affine" or "W4A4,heads=16".
         method: its name among the methods.
         weights: checkpoint file; None for the shipped weights.
         options: fields of the method that differ from its defaults.
@@ -70,9 +70,10 @@ class RunSpec:
         return cls(**{**content, "images": tuple(content["images"])})
 
     def absolute(self) -> RunSpec:
-        """The same with absolute paths, so that a run can be resumed from any folder."""
+        """The same with absolute paths and a scheme file's content, so that a run can be resumed from any folder."""
         images = tuple(os.path.abspath(source) for source in self.images)
-        return replace(self, images=images, weights=os.path.abspath(self.weights) if self.weights else None)
+        weights = os.path.abspath(self.weights) if self.weights else None
+        return replace(self, images=images, weights=weights, scheme=str(self.full_scheme()))
 
     def settings(self) -> Recipe:
         """The method's frozen configuration with this run's options.
@@ -83,14 +84,18 @@ class RunSpec:
         config = METHODS[self.method]
         names = [f.name for f in fields(config) if f.init]
         for option in self.options:
+            if option == "wide_heads":
+                raise InputError(
+                    "bits belong to the scheme: leave wide_heads out, and write bits such as W4A4,heads=16"
+                )
             if option not in names:
                 allowed = ", ".join(names) or "none"
                 raise InputError(f"the method {self.method} has no option {option!r}: its options are {allowed}")
         return config(**self.options)
 
     def full_scheme(self) -> Scheme:
-        """The scheme with what the method says of it. Raises InputError: see :meth:`settings`."""
-        return Scheme.parse(self.scheme, wide_heads=self.settings().wide_heads)
+        """The scheme. Raises InputError: its text is none, or its file is gone."""
+        return Scheme.parse(self.scheme)
 
     def image_set(self) -> ImageSet:
         """The calibration images. Raises InputError: see :func:`sfcore.datasets.images.image_set`."""

@@ -18,8 +18,10 @@ def options(cells: list[Cell]) -> dict[str, dict[str, object]]:
 def test_methods_are_read_with_labels_and_options() -> None:
     assert Variant.parse("qdrop") == Variant("qdrop", "qdrop")
     assert Variant.parse("qdrop:drop=0.3") == Variant("qdrop:drop=0.3", "qdrop", {"drop": 0.3})
-    text = "ACIQ=calibrate:activation_calibrator=aciq,wide_heads=false"
-    assert Variant.parse(text) == Variant("ACIQ", "calibrate", {"activation_calibrator": "aciq", "wide_heads": False})
+    text = "ACIQ=calibrate:activation_calibrator=aciq,bias_correction=false"
+    assert Variant.parse(text) == Variant(
+        "ACIQ", "calibrate", {"activation_calibrator": "aciq", "bias_correction": False}
+    )
     for wrong in ("", "=qdrop", "qdrop:drop", "qdrop:=1"):
         with pytest.raises(InputError, match="is no method"):
             Variant.parse(wrong)

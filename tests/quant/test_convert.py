@@ -48,7 +48,7 @@ def test_every_layer_is_wrapped_and_edges_stay_at_8_bits(small: Detector):
 
 def test_the_branches_of_the_heads_can_get_16_bits():
     detector = lstr_r18s().eval()
-    narrow, wide = (convert(detector, Scheme.parse("W4A4", wide_heads=wanted)) for wanted in (False, True))
+    narrow, wide = (convert(detector, Scheme.parse(bits)) for bits in ("W4A4", "W4A4,heads=16"))
     differ = {
         name: b.bits for (name, a), (_, b) in zip(quantizers(narrow), quantizers(wide), strict=True) if a.bits != b.bits
     }

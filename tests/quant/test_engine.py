@@ -135,7 +135,7 @@ def test_k_beyond_the_heads_is_refused(small: Detector, pixels: Tensor):
      ("learning_rate", -1.0, "learning_rate"), ("learning_rate", "fast", "'fast': it must be a number"),
      ("lam", True, "λ = True"), ("iterations", 2.5, "2.5: it must be a whole number"),
      ("k", "all", "'all': it must be a whole number or null"),
-     ("wide_heads", 1, "1: it must be true or false"), ("objective", 3, "a name"), ("heads", [1], "names with commas")],
+     ("relative", 1, "1: it must be true or false"), ("objective", 3, "a name"), ("heads", [1], "names with commas")],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(field: str, value: object, said: str):
     with pytest.raises(InputError, match=said):

@@ -93,8 +93,8 @@ def test_scheme_reads_and_prints():
     assert (scheme.weight_bits, scheme.activation_bits, str(scheme)) == (4, 8, "W4A8")
     assert scheme.bits_of("backbone.conv", edge=False) == Bits(4, 8)
     assert scheme.bits_of("backbone.conv", edge=True) == Bits(8, 8)
-    assert Scheme.parse("W4A4", ("head*",)).bits_of("head.0", edge=False) == Bits(16, 16)
-    assert Scheme.parse("W4A4", wide_heads=True).bits_of("x", edge=True, head=True) == Bits(16, 16)
+    assert Scheme.parse("W4A4,head*=16").bits_of("head.0", edge=False) == Bits(16, 16)
+    assert Scheme.parse("W4A4,heads=16").bits_of("x", edge=True, head=True) == Bits(16, 16)
     assert Scheme.parse("W4A4").bits_of("x", edge=True, head=True) == Bits(8, 8)
     assert Scheme.parse("W16A16").bits_of("conv", edge=True) == Bits(16, 16)
 

@@ -33,4 +33,3 @@ class LaneFocus(Recipe):
     augmentation: float = 0.5
     features: float = 50.0
     rendered: int = 600
-    wide_heads: bool = True

@@ -58,7 +58,6 @@ class Recipe:
         features: weight of the term that keeps each block's features near the full-precision ones.
         rendered: rendered scenes mixed among the calibration images, as another source.
         check_every: iterations between checks of the distortion on the held-back images; units are checked at the end.
-        wide_heads: whether each head's own branch gets 16 bits, rather than its last layer 8.
 
     Raises:
         InputError: a value is out of range, or two do not go together.
@@ -92,7 +91,6 @@ class Recipe:
     features: float = 0.0
     rendered: int = 0
     check_every: int = 100
-    wide_heads: bool = False
 
     def __post_init__(self) -> None:
         self._check_types()

@@ -1,0 +1,167 @@
+"""What a scheme costs on an integer machine: average bits, and bit operations per image.
+
+A product of a w-bit and an a-bit number takes w·a bit operations, so a layer takes MACs · w · a (van Baalen et al.
+2020, Bayesian Bits, section 3.2 and appendix B.2.1); a product of two activations takes MACs · a · a. What stays in
+full precision counts 32 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from sfcore.detectors.base import Detector
+from sfcore.quant.capture import watching
+from sfcore.quant.convert import convert, example
+from sfcore.quant.layers import QuantLayer
+from sfcore.quant.quantizers.uniform import FakeQuantizer, full_precision
+from sfcore.quant.scheme import Bits, Scheme
+
+FULL = 32  # bits of what is not quantized
+BitsOf = Callable[[str], Bits]  # of a layer, or a part of attention, by its name
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one image costs.
+
+    Attributes:
+        average_weight_bits: over all weights of more than one dimension, those in full precision included.
+        average_activation_bits: over all values that quantized layers read.
+        bops: bit operations, of all products.
+    """
+
+    average_weight_bits: float
+    average_activation_bits: float
+    bops: int
+
+    def to_dict(self, scheme: Scheme) -> dict[str, Any]:
+        """For JSON, with the scheme's name."""
+        return {"name": scheme.name, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A quantized layer, or a product of two activations, at work on one image.
+
+    Attributes:
+        weights: how many it has; 0 for a product of activations.
+        values: how many activations it reads, over all its calls.
+        macs: multiplications, each with an addition.
+        edge, head: as of :meth:`Scheme.bits_of`.
+    """
+
+    name: str
+    weights: int
+    values: int
+    macs: int
+    edge: bool
+    head: bool
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a detector computes for one image, layer by layer.
+
+    Attributes:
+        layers: those that are quantized.
+        weights, macs: of all else.
+    """
+
+    layers: tuple[Layer, ...]
+    weights: int
+    macs: int
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, detector: Detector) -> Profile:
+        """The profile of a detector, in a second or a few.
+
+        Raises:
+            InputError: the detector cannot be quantized.
+        """
+        places = _Places()
+        model = convert(detector, places)
+        layers = {m: name for name, m in model.named_modules() if any(_quantizers(m))}
+        counted = _count(model, list(layers), example(detector))
+        found = tuple(
+            Layer(name, _weights(module), *counted[module], *places.seen[name]) for module, name in layers.items()
+        )
+        every = sum(p.numel() for p in model.parameters() if p.ndim > 1 and not _is_step(model, p))
+        rest = counted[model][1] - sum(layer.macs for layer in found)
+        return cls(found, every - sum(layer.weights for layer in found), rest)
+
+    def cost(self, scheme: Scheme) -> Cost:
+        """What the detector costs in a scheme."""
+        bits = [scheme.bits_of(layer.name, layer.edge, layer.head) for layer in self.layers]
+        pairs = list(zip(self.layers, bits, strict=True))
+        weights = sum(layer.weights * each.weights for layer, each in pairs) + FULL * self.weights
+        values = sum(layer.values * each.activations for layer, each in pairs)
+        bops = sum(
+            layer.macs * (each.weights if layer.weights else each.activations) * each.activations
+            for layer, each in pairs
+        )
+        return Cost(
+            weights / max(sum(layer.weights for layer in self.layers) + self.weights, 1),
+            values / max(sum(layer.values for layer in self.layers), 1),
+            bops + FULL * FULL * self.macs,
+        )
+
+
+class _Places(Scheme):
+    """A scheme that only looks where layers stand."""
+
+    def __init__(self) -> None:
+        super().__init__(8, 8)
+        object.__setattr__(self, "seen", {})
+
+    seen: dict[str, tuple[bool, bool]]
+
+    def bits_of(self, layer: str, edge: bool, head: bool = False) -> Bits:
+        self.seen[layer] = edge, head
+        return super().bits_of(layer, edge, head)
+
+
+def _quantizers(module: nn.Module) -> list[FakeQuantizer]:
+    """Those of a module's own."""
+    return [child for child in module.children() if isinstance(child, FakeQuantizer)]
+
+
+def _weights(module: nn.Module) -> int:
+    return module.weight.numel() if isinstance(module, QuantLayer) else 0
+
+
+def _is_step(model: nn.Module, parameter: nn.Parameter) -> bool:
+    """Whether a parameter is of a quantizer."""
+    return any(parameter is own for m in model.modules() if isinstance(m, FakeQuantizer) for own in m.parameters())
+
+
+def _count(model: Detector, layers: Sequence[nn.Module], inputs: Tensor) -> dict[nn.Module, tuple[int, int]]:
+    """(activations read, multiplications) of each layer, and of the model, in a forward pass."""
+    values, macs = dict.fromkeys([model, *layers], 0), dict.fromkeys([model, *layers], 0)
+    readers = {q: layer for layer in layers for q in _quantizers(layer) if q is not _of_weight(layer)}
+    counter = FlopCounterMode(display=False)
+    begun: list[int] = []
+
+    def before(module: nn.Module, args: Any, _: Any) -> None:
+        if module in readers:
+            values[readers[module]] += args[0].numel()
+        begun.append(counter.get_total_flops())
+
+    def after(module: nn.Module, _: Any, __: Any) -> None:
+        start = begun.pop()
+        if module in macs:
+            macs[module] += (counter.get_total_flops() - start) // 2
+
+    with full_precision(model), counter, watching([model, *layers, *readers], before, after):
+        model(inputs)
+    return {module: (values[module], macs[module]) for module in macs}
+
+
+def _of_weight(layer: nn.Module) -> nn.Module | None:
+    return layer.weight_quantizer if isinstance(layer, QuantLayer) else None

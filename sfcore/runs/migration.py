@@ -1,0 +1,20 @@
+"""Run records as earlier versions wrote them, brought to the present form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sfcore.quant.scheme import HEADS
+
+WIDE = 16  # bits that methods of format 1 gave the heads' own branches
+WIDE_METHODS = ("calibrate", "lane-focus", "best")  # those that did so unless told otherwise
+
+
+def migrated(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of format 1 in format 2, in which bits belong to the scheme and no method decides any."""
+    spec = dict(record["spec"])
+    options = dict(spec.get("options", {}))
+    if options.pop("wide_heads", spec["method"] in WIDE_METHODS):
+        spec["scheme"] = f"{spec['scheme']},{HEADS}={WIDE}"
+    return {**record, "format": 2, "spec": {**spec, "options": options}}

@@ -1,0 +1,71 @@
+"""Average bits and bit operations, worked out by hand and held against the published definition."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sfcore.detectors.base import Detector, Outputs, Preprocessing
+from sfcore.detectors.registry import create
+from sfcore.quant import Scheme
+from sfcore.quant.convert import convert
+from sfcore.quant.cost import Profile
+from sfcore.quant.layers import QuantLayer
+from sfcore.quant.quantizers.uniform import quantizers
+from tests.detectors.small import Small
+
+
+class Three(Small):
+    """Three layers and a convolution whose hooks keep it in full precision."""
+
+    def __init__(self) -> None:
+        Detector.__init__(self)
+        self.preprocessing = Preprocessing((8, 8), (0.5,) * 3, (0.25,) * 3)
+        self.frame, self.rows = (8, 8), torch.arange(0.0, 8.0, 2.0)
+        self.first = nn.Conv2d(3, 4, 3, 2, 1)
+        self.middle = nn.Conv2d(4, 4, 1, groups=2)
+        self.hooked = nn.Conv2d(4, 4, 1)
+        self.hooked.register_forward_hook(lambda *_: None)
+        self.last = nn.Linear(4, 4)
+
+    def forward(self, images: Tensor) -> Outputs:
+        x = self.hooked(torch.relu(self.middle(torch.relu(self.first(images)))))
+        logits, column = self.last(torch.relu(x).mean((2, 3))).split(2, 1)
+        return {"logits": logits.unsqueeze(-1), "column": column.unsqueeze(-1)}
+
+
+@pytest.fixture(scope="module")
+def three() -> Profile:
+    torch.manual_seed(0)
+    return Profile.of(Three().eval())
+
+
+def test_a_network_worked_out_by_hand(three: Profile) -> None:
+    found = three.cost(Scheme.parse("W4A6"))
+    # first: 16 places × 4 × 27; middle: 16 × 4 × 2; hooked: 16 × 4 × 4; last: 4 × 4. First and last keep 8 bits.
+    assert found.bops == 1728 * 8 * 8 + 128 * 4 * 6 + 256 * 32 * 32 + 16 * 8 * 8
+    assert found.average_weight_bits == pytest.approx((108 * 8 + 8 * 4 + 16 * 32 + 16 * 8) / (108 + 8 + 16 + 16))
+    assert found.average_activation_bits == pytest.approx((192 * 8 + 64 * 6 + 4 * 8) / (192 + 64 + 4))
+
+
+def test_rules_change_what_they_name(three: Profile) -> None:
+    plain, wide = (three.cost(Scheme.parse(text)) for text in ("W4A6", "W4A6,middle=W16"))
+    assert wide.bops - plain.bops == 128 * (16 - 4) * 6
+    assert wide.average_activation_bits == plain.average_activation_bits
+
+
+@pytest.mark.parametrize("name", ["lstr-tiny", "scnn-tiny"])
+def test_bits_are_those_of_the_converted_model(name: str) -> None:
+    detector, scheme = create(name), Scheme.parse("W4A4,heads=16")
+    profile, model = Profile.of(detector), convert(detector, scheme)
+    own = {n.removesuffix("_quantizer"): q.bits for n, q in quantizers(model)}
+    for layer in profile.layers:
+        bits = scheme.bits_of(layer.name, layer.edge, layer.head)
+        module = model.get_submodule(layer.name)
+        side = "input" if isinstance(module, QuantLayer) else "left"
+        assert own[f"{layer.name}.{side}"] == bits.activations
+        assert not layer.weights or own[f"{layer.name}.weight"] == bits.weights
+    assert profile.macs == 0  # all that multiplies is quantized
+    share = 100 * profile.cost(Scheme.parse("W8A8")).bops / profile.cost(Scheme.parse("W16A16")).bops
+    assert share == pytest.approx(25)
