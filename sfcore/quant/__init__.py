@@ -1,7 +1,7 @@
 """Quantization: schemes, calibrators, conversion, reconstruction, methods."""
 
-from sfcore.quant.calibrate import quantize
-from sfcore.quant.quantizers.uniform import full_precision
+from sfcore.quant.pipeline import quantize
+from sfcore.quant.quantizers import full_precision
 from sfcore.quant.scheme import Scheme
 
 __all__ = ["Scheme", "full_precision", "quantize"]

@@ -1,4 +1,4 @@
-"""Finding ranges from a few images, and correcting the mean error that quantization leaves."""
+"""Finding the ranges of weights and activations from a few frames."""
 
 from __future__ import annotations
 
@@ -10,92 +10,16 @@ from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
-from sfcore.quant.calibrators import CALIBRATORS, Calibrator, Grid
-from sfcore.quant.convert import convert
-from sfcore.quant.copies import copied
-from sfcore.quant.fidelity import require_same, said_of
+from sfcore.quant.calibrators import Calibrator
 from sfcore.quant.hooks import hooks
-from sfcore.quant.inference import in_batches
 from sfcore.quant.layers import QuantLayer
-from sfcore.quant.quantizers.uniform import FakeQuantizer, full_precision, limits, quantizers
-from sfcore.quant.scheme import Scheme
-from sfcore.sensitivity.noise import relative_noise
+from sfcore.quant.quantizers import Quantizer, full_precision, quantizers
 
 WEIGHTS, ACTIVATIONS = "omse", "moving-average-omse"  # the calibrators of the published run
-BIAS_IMAGES = 128  # whose means bias correction matches, at most; one forward pass holds them all,
-BIAS_BYTES = 512 * 2**20  # and no layer's output of them takes more than this
-CHECKED = 4  # images on which the copy, not yet quantized, must compute what the detector does
-JUDGED = 32  # images on which it must help
 SAMPLES = 4096  # values of an activation that its range is searched on, per batch
 ROOM = 2**22  # values that are made room for at once
 
 Progress = Callable[[int, int], None]
-
-
-def quantize(
-    detector: Detector,
-    scheme: Scheme,
-    batches: Sequence[Tensor],
-    weights: str = WEIGHTS,
-    activations: str = ACTIVATIONS,
-    bias_correction: bool = True,
-    progress: Progress | None = None,
-) -> Detector:
-    """A quantized, calibrated copy of a detector.
-
-    Args:
-        batches: preprocessed frames, each (B, ...); all are used for the ranges of activations.
-        weights, activations: names of their calibrators.
-        bias_correction: remove the mean error of each layer's output, layer after layer, if that leaves the
-            predictions about these frames less distorted. On sparse heat maps it may not: few large values fall
-            short, and all others are raised for them.
-        progress: called with (batches done, batches in all).
-
-    What stays in full precision is said by the copy's ``full_precision``.
-
-    Raises:
-        InputError: no such calibrator, nothing to quantize, a value that is not finite, or a copy that would not
-            compute the same with quantization off (the message names the module).
-    """
-    of_weights, of_activations = CALIBRATORS[weights], CALIBRATORS[activations]
-    with said_of(detector):
-        model = convert(detector, scheme)
-        with full_precision(model):
-            require_same(detector, model, batches[0][:CHECKED])
-        calibrate_weights(model, of_weights)
-        calibrate_activations(model, batches, of_activations, progress)
-        if not bias_correction:
-            return model
-        corrected = copied(model)
-        most = BIAS_BYTES // _largest_output(model, batches[0][:1])
-        correct_biases(corrected, _first_images(batches, min(BIAS_IMAGES, max(most, 1))))
-        return _least_harmed(detector, (corrected, model), _first_images(batches, JUDGED))
-
-
-@torch.no_grad()
-def _least_harmed(detector: Detector, models: Sequence[Detector], images: Tensor) -> Detector:
-    """The first of the models whose predictions have the least mean distortion, and, to choose where all objects are
-    lost, whose heads have the least mean noise level."""
-    batches = images.split(JUDGED // 4)
-    full = in_batches(detector, batches)
-    reference = detector.decode(full)
-
-    def harm(model: Detector) -> tuple[float, float]:
-        outputs = in_batches(model, batches)
-        score = detector.task.distortion(reference, detector.decode(outputs)).score.double().mean()
-        return float(score), sum(relative_noise(outputs[name], full[name]) for name in full) / len(full)
-
-    return min(models, key=harm)
-
-
-def _first_images(batches: Sequence[Tensor], most: int) -> Tensor:
-    """At most ``most`` images from the front of the batches, without making the others."""
-    taken: list[Tensor] = []
-    for index in range(len(batches)):
-        taken.append(batches[index])
-        if sum(map(len, taken)) >= most:
-            break
-    return torch.cat(taken)[:most]
 
 
 @torch.no_grad()
@@ -116,11 +40,11 @@ def calibrate_activations(
     A tensor that is nowhere negative gets the unsigned integers.
     """
     watched = {q: name for name, q in quantizers(model) if not name.endswith("weight_quantizer")}
-    samples: dict[FakeQuantizer, list[Tensor]] = {q: [] for q in watched}
-    least: dict[FakeQuantizer, float] = {}
+    samples: dict[Quantizer, list[Tensor]] = {q: [] for q in watched}
+    least: dict[Quantizer, float] = {}
     room = _Room()
 
-    def before(quantizer: FakeQuantizer, inputs: Any) -> None:
+    def before(quantizer: Quantizer, inputs: Any) -> None:
         x = inputs[0]
         least[quantizer] = min(least.get(quantizer, 0.0), float(x.min()))
         samples[quantizer].append(room.kept(_subsample(x.flatten(), SAMPLES, both_ends=quantizer.zero is not None)))
@@ -156,9 +80,7 @@ class _Room:
         return kept.copy_(values)
 
 
-def _calibrate(
-    name: str, quantizer: FakeQuantizer, batches: Sequence[Tensor], negative: bool, search: Calibrator
-) -> None:
+def _calibrate(name: str, quantizer: Quantizer, batches: Sequence[Tensor], negative: bool, search: Calibrator) -> None:
     """Give a quantizer the range that the calibrator finds.
 
     Args:
@@ -170,10 +92,7 @@ def _calibrate(
     """
     if not all(values.isfinite().all() for values in batches):
         raise InputError(f"{name} of the full-precision network holds values that are not finite: mend its weights")
-    affine = quantizer.zero is not None
-    signed = negative and not affine
-    found = search(batches, Grid(*limits(quantizer.bits, signed), affine))
-    quantizer.set_range(found.scale, signed, found.zero)
+    quantizer.calibrate(batches, negative, search)
 
 
 def _subsample(values: Tensor, most: int, both_ends: bool) -> Tensor:
@@ -183,48 +102,3 @@ def _subsample(values: Tensor, most: int, both_ends: bool) -> Tensor:
     step = len(values) // most + 1
     ends = torch.stack(values.aminmax()) if both_ends else values[values.abs().argmax()].reshape(1)
     return torch.cat([values[::step], ends])
-
-
-@torch.no_grad()
-def correct_biases(model: Detector, images: Tensor) -> None:
-    """Shift each layer's bias so that its mean output per channel is the full-precision one.
-
-    Layers are corrected in the order in which they run, each seeing the corrected ones before it, in one
-    forward pass of ``images`` (Nagel et al. 2019, section 4.2, with means measured rather than derived).
-    """
-    layers = _layers(model)
-    means: dict[QuantLayer, list[Tensor]] = {layer: [] for layer in layers}
-    shifts: dict[QuantLayer, list[Tensor]] = {layer: [] for layer in layers}
-
-    def record(layer: QuantLayer, _: Any, output: Tensor) -> None:
-        means[layer].append(_channel_mean(layer, output))
-
-    def correct(layer: QuantLayer, _: Any, output: Tensor) -> Tensor:
-        done = shifts[layer]
-        done.append(means[layer][len(done)] - _channel_mean(layer, output))
-        if len(done) == len(means[layer]):  # a layer that runs several times has one bias for all its calls
-            layer.bias.add_(torch.stack(done).mean(0))
-        return output + done[-1].reshape(-1, *[1] * (layer.weight.ndim - 2))
-
-    with full_precision(model), hooks(layers, after=record):
-        model(images)
-    with hooks(layers, after=correct):
-        model(images)
-
-
-@torch.no_grad()
-def _largest_output(model: Detector, image: Tensor) -> int:
-    """Bytes of the largest output of a layer for one frame, (1, ...)."""
-    sizes: list[int] = []
-    with hooks(_layers(model), after=lambda _, __, output: sizes.append(output.nbytes)):
-        model(image)
-    return max(sizes)
-
-
-def _layers(model: nn.Module) -> list[QuantLayer]:
-    return [module for module in model.modules() if isinstance(module, QuantLayer)]
-
-
-def _channel_mean(layer: QuantLayer, output: Tensor) -> Tensor:
-    """(C,) mean of each output channel: the last dimension of linear layers, before the map's of convolutions."""
-    return output.movedim(1 - layer.weight.ndim, 0).flatten(1).mean(1)

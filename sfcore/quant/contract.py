@@ -7,10 +7,10 @@ import torch
 from sfcore.detectors.base import Detector
 from sfcore.detectors.contract import Check, Subject, expect
 from sfcore.errors import InputError
-from sfcore.quant.calibrate import quantize
 from sfcore.quant.convert import convert
 from sfcore.quant.fidelity import require_same
-from sfcore.quant.quantizers.uniform import full_precision, quantizers
+from sfcore.quant.pipeline import quantize
+from sfcore.quant.quantizers import full_precision, quantizers
 from sfcore.quant.reconstruct.units import find_units
 from sfcore.quant.scheme import Scheme
 

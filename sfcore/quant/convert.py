@@ -19,32 +19,38 @@ from sfcore.quant.coverage import edge_layers, quantizable, quantized
 from sfcore.quant.fidelity import require_same, said_of
 from sfcore.quant.layers.base import Bits
 from sfcore.quant.plain import make_plain
-from sfcore.quant.quantizers.uniform import full_precision
+from sfcore.quant.quantizers import full_precision
 from sfcore.quant.scheme import Scheme
+from sfcore.quant.transforms import TRANSFORMS, USUAL, Transform
 from sfcore.quant.transforms.batch_norm import fold_batch_norm
 
 __all__ = ["convert", "edge_layers", "example", "fold_batch_norm"]
 EXAMPLE_SEED = 0
 
 
-def convert(detector: Detector, scheme: Scheme) -> Detector:
-    """A copy of ``detector`` with batch norm folded and every layer quantized that can be; not yet calibrated.
+def convert(detector: Detector, scheme: Scheme, transforms: Sequence[str] = USUAL) -> Detector:
+    """A copy of ``detector``, restructured, with every layer quantized that can be; not yet calibrated.
 
     The copy's ``full_precision`` says what is left, and why.
+
+    Args:
+        transforms: names of those that restructure it, in this order; batch norms are folded where nothing is said.
 
     Raises:
         InputError: nothing of the detector can be quantized, it writes into its input, or its copy would not compute
             the same with quantization off (the message names the module), or not run at all.
     """
     with said_of(detector):
-        return _converted(detector, scheme)
+        return _converted(detector, scheme, [TRANSFORMS[name]() for name in transforms])
 
 
-def _converted(detector: Detector, scheme: Scheme) -> Detector:
+def _converted(detector: Detector, scheme: Scheme, transforms: Sequence[Transform]) -> Detector:
     model = copied(detector).eval().requires_grad_(False)
     make_plain(model)
     images = example(detector)
-    left = {name: f"batch norm is not folded: {why}" for name, why in fold_batch_norm(model, images).items()}
+    left: dict[str, str] = {}
+    for transform in transforms:
+        left |= transform.restructure(model, images)
     layers, first, last = quantizable(model, images, left)
     if not layers:
         said = "".join(f"; {name}: {why}" for name, why in list(left.items())[:3])

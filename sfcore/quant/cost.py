@@ -19,7 +19,7 @@ from sfcore.detectors.base import Detector
 from sfcore.quant.capture import watching
 from sfcore.quant.convert import convert, example
 from sfcore.quant.layers import QuantLayer
-from sfcore.quant.quantizers.uniform import FakeQuantizer, full_precision
+from sfcore.quant.quantizers import Quantizer, full_precision
 from sfcore.quant.scheme import Bits, Scheme
 
 FULL = 32  # bits of what is not quantized
@@ -127,9 +127,9 @@ class _Places(Scheme):
         return super().bits_of(layer, edge, head)
 
 
-def _quantizers(module: nn.Module) -> list[FakeQuantizer]:
+def _quantizers(module: nn.Module) -> list[Quantizer]:
     """Those of a module's own."""
-    return [child for child in module.children() if isinstance(child, FakeQuantizer)]
+    return [child for child in module.children() if isinstance(child, Quantizer)]
 
 
 def _weights(module: nn.Module) -> int:
@@ -138,7 +138,7 @@ def _weights(module: nn.Module) -> int:
 
 def _is_step(model: nn.Module, parameter: nn.Parameter) -> bool:
     """Whether a parameter is of a quantizer."""
-    return any(parameter is own for m in model.modules() if isinstance(m, FakeQuantizer) for own in m.parameters())
+    return any(parameter is own for m in model.modules() if isinstance(m, Quantizer) for own in m.parameters())
 
 
 def _count(model: Detector, layers: Sequence[nn.Module], inputs: Tensor) -> dict[nn.Module, tuple[int, int]]:

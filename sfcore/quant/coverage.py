@@ -17,7 +17,7 @@ from sfcore.errors import InputError
 from sfcore.quant.capture import outputs_of, watching
 from sfcore.quant.flow import Memory, Observer, Operation, Visit, memories, observe
 from sfcore.quant.layers.base import Bits, BitsOf, departure, kind_of, replacement
-from sfcore.quant.quantizers.uniform import full_precision
+from sfcore.quant.quantizers import full_precision
 from sfcore.quant.same import all_same
 
 FORWARD = "forward"  # stands for the detector's own forward among the names of its modules

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sfcore.detectors.base import Detector
 from sfcore.quant.inference import run
-from sfcore.quant.quantizers.uniform import full_precision, quantizers
+from sfcore.quant.quantizers import full_precision, quantizers
 from sfcore.tasks.base import Agreement
 
 

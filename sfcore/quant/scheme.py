@@ -18,6 +18,7 @@ EDGE_BITS = 8  # the first and last layers, as all compared methods do
 WORDS = ("tensor", "affine")  # after the bits: step sizes of weights per tensor, activations with zero points
 HEADS = "heads"  # the pattern of the branches of the heads: each last layer and those beside it
 FORMAT = 1  # of a scheme file
+UNIFORM = "uniform"  # the quantizer of whatever is not said to have another
 LONGEST_NAME = 48  # characters
 
 
@@ -27,12 +28,15 @@ class Bits(NamedTuple):
     Attributes:
         weights, activations: bits.
         per_tensor, affine: as of :class:`Scheme`.
+        weight_quantizer, activation_quantizer: by name.
     """
 
     weights: int
     activations: int
     per_tensor: bool = False
     affine: bool = False
+    weight_quantizer: str = UNIFORM
+    activation_quantizer: str = UNIFORM
 
 
 @dataclass(frozen=True)

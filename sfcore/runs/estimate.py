@@ -22,7 +22,7 @@ from sfcore.clock import forward
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.memory import free_memory
-from sfcore.quant.calibrate import BIAS_IMAGES
+from sfcore.quant.corrections.bias import BIAS_IMAGES
 from sfcore.quant.reconstruct.cache import memory_budget
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.results import FILES

@@ -71,7 +71,7 @@ def quantized_model(folder: RunFolder, which: ModelName, detector: Detector) -> 
         InputError: see :func:`load_model`.
     """
     spec, (state, _) = folder.spec, folder.load_tensors(FILES[which])
-    model = convert(detector, spec.full_scheme())
+    model = convert(detector, spec.full_scheme(), spec.transforms)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -108,7 +108,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     if not folder.has_tensors("calibrated"):
         batches = _Batches(detector, pixels[tuned_on[:CALIBRATION_IMAGES]])
         how = (spec.weight_calibrator, spec.activation_calibrator, spec.bias_correction)
-        model = quantize(detector, spec.full_scheme(), batches, *how, _phase(report, "calibrating"))
+        model = quantize(detector, spec.full_scheme(), batches, *how, _phase(report, "calibrating"), spec.transforms)
         folder.save_tensors("calibrated", model.state_dict())
         report("calibrating", len(batches), len(batches))  # only now: biases are corrected after the last batch
     quantized = quantized_model(folder, "calibrated", detector)

@@ -16,6 +16,7 @@ from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.quant.calibrators import CALIBRATORS
 from sfcore.quant.methods.recipe import METHODS, Recipe
 from sfcore.quant.scheme import Scheme
+from sfcore.quant.transforms import TRANSFORMS, USUAL
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class RunSpec:
         bias_correction: whether calibration removes the mean error of each layer's output, where lanes are the better
             for it.
         weights_key: which weights in the checkpoint, where several fit; None where one does.
+        transforms: names of what is done to the detector before it is quantized, in this order.
     """
 
     detector: str
@@ -51,10 +53,12 @@ class RunSpec:
     activation_calibrator: str = ACTIVATIONS
     bias_correction: bool = True
     weights_key: str | None = None
+    transforms: tuple[str, ...] = USUAL
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self) | {"images": list(self.images), "options": dict(self.options)}
+        lists = {"images": list(self.images), "transforms": list(self.transforms)}
+        return asdict(self) | lists | {"options": dict(self.options)}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> RunSpec:
@@ -67,7 +71,8 @@ class RunSpec:
         odd = sorted(set(content) - known) + sorted({"detector", "images", "scheme", "method"} - set(content))
         if odd:
             raise InputError(f"the run specification has unknown or missing fields: {', '.join(odd)}")
-        return cls(**{**content, "images": tuple(content["images"])})
+        names = tuple(content.get("transforms", USUAL))
+        return cls(**{**content, "images": tuple(content["images"]), "transforms": names})
 
     def absolute(self) -> RunSpec:
         """The same with absolute paths and a scheme file's content, so that a run can be resumed from any folder."""
@@ -125,6 +130,8 @@ class RunSpec:
         Scheme.parse(self.scheme)
         for name in (self.weight_calibrator, self.activation_calibrator):
             CALIBRATORS[name]  # refuses an unknown name
+        for name in self.transforms:
+            TRANSFORMS[name]
         recipe, heads = self.settings(), registry.create(self.detector, self.weights, key=self.weights_key).heads
         recipe.heads_to_select(len(heads))
         recipe.fixed_heads([head.name for head in heads])

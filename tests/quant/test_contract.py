@@ -12,7 +12,7 @@ from sfcore.detectors.registry import create, entries
 from sfcore.quant.contract import CHECKS
 from sfcore.quant.convert import fold_batch_norm
 from sfcore.quant.layers import replacement
-from sfcore.quant.quantizers.uniform import full_precision
+from sfcore.quant.quantizers import full_precision
 from sfcore.quant.scheme import Bits
 from tests.detectors.user_made import USER_MADE
 

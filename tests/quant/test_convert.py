@@ -10,11 +10,12 @@ from sfcore.detectors.base import Detector
 from sfcore.detectors.lstr import lstr_r18s
 from sfcore.errors import InputError
 from sfcore.quant import Scheme, calibrate, full_precision, quantize
-from sfcore.quant.calibrate import correct_biases
 from sfcore.quant.calibrators import CALIBRATORS, Grid
 from sfcore.quant.convert import convert, edge_layers, fold_batch_norm
+from sfcore.quant.corrections import bias
+from sfcore.quant.corrections.bias import correct_biases
 from sfcore.quant.layers import QuantLayer, replacement
-from sfcore.quant.quantizers.uniform import quantizers
+from sfcore.quant.quantizers import quantizers
 from sfcore.quant.scheme import Bits
 
 
@@ -100,9 +101,9 @@ def test_biases_are_corrected_on_as_many_images_as_the_memory_of_a_pass_allows(
     small: Detector, pixels: Tensor, largest: float, images: int, monkeypatch: pytest.MonkeyPatch
 ):
     seen: list[int] = []
-    monkeypatch.setattr(calibrate, "correct_biases", lambda _, images: seen.append(len(images)))
-    monkeypatch.setattr(calibrate, "BIAS_IMAGES", 20)
-    monkeypatch.setattr(calibrate, "BIAS_BYTES", int(largest * 8 * 16 * 32 * 4))  # the stem's map of an image
+    monkeypatch.setattr(bias, "correct_biases", lambda _, images: seen.append(len(images)))
+    monkeypatch.setattr(bias, "BIAS_IMAGES", 20)
+    monkeypatch.setattr(bias, "BIAS_BYTES", int(largest * 8 * 16 * 32 * 4))  # the stem's map of an image
     quantize(small, Scheme.parse("W8A8"), batches(small, pixels))
     assert seen == [images]
 
@@ -127,7 +128,7 @@ def test_biases_are_corrected_only_where_the_lanes_are_the_better_for_it(
     images = batches(small, pixels)
     plain = quantize(small, Scheme.parse("W3A3"), images, bias_correction=False)
     error = (small(images[0])["column"] - plain(images[0])["column"]).mean().detach()
-    monkeypatch.setattr("sfcore.quant.calibrate.correct_biases", shift_columns)
+    monkeypatch.setattr("sfcore.quant.corrections.bias.correct_biases", shift_columns)
     chosen = quantize(small, Scheme.parse("W3A3"), images)
     assert torch.equal(chosen.state_dict()["place.bias"], plain.state_dict()["place.bias"]) is not helps
 

@@ -12,7 +12,7 @@ from sfcore.quant import Scheme
 from sfcore.quant.convert import convert
 from sfcore.quant.cost import Profile
 from sfcore.quant.layers import QuantLayer
-from sfcore.quant.quantizers.uniform import quantizers
+from sfcore.quant.quantizers import quantizers
 from tests.detectors.small import Small
 
 

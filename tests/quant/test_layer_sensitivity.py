@@ -9,7 +9,7 @@ from sfcore.detectors.base import Detector
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.inference import run
 from sfcore.quant.layer_sensitivity import layer_sensitivities
-from sfcore.quant.quantizers.uniform import quantizers
+from sfcore.quant.quantizers import quantizers
 
 
 def test_the_layer_with_ruined_steps_is_convicted_and_nothing_is_left_switched(small: Detector, pixels: Tensor):

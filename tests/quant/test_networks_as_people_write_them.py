@@ -18,7 +18,7 @@ from sfcore.quant.convert import convert, fold_batch_norm
 from sfcore.quant.fidelity import worst_head
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.methods import METHODS
-from sfcore.quant.quantizers.uniform import quantizers
+from sfcore.quant.quantizers import quantizers
 from sfcore.quant.reconstruct.engine import Tuner
 from tests.detectors.user_made import USER_MADE, TwoColumns
 
@@ -253,7 +253,7 @@ def test_a_copy_that_computes_something_else_is_refused_by_the_module(monkeypatc
     detector = Written(lambda d, x: d.norm(torch.relu(d.conv(x))))
     model = convert(detector, W8A8)
     model.get_submodule("norm").bias.data += 1.0
-    monkeypatch.setattr("sfcore.quant.calibrate.convert", lambda *_: model)
+    monkeypatch.setattr("sfcore.quant.pipeline.convert", lambda *_: model)
     images = detector.preprocess([render(3).image])
     with pytest.raises(InputError, match="beginning at the module norm"):
         quantize(detector, W8A8, [images])

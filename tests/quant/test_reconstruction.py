@@ -23,7 +23,7 @@ from sfcore.quant.capture import captured
 from sfcore.quant.inference import prepared
 from sfcore.quant.methods import methods
 from sfcore.quant.methods.recipe import Recipe
-from sfcore.quant.quantizers.uniform import quantizers
+from sfcore.quant.quantizers import quantizers
 from sfcore.quant.reconstruct import cache
 from sfcore.quant.reconstruct import unit as unit_reconstruction
 from sfcore.quant.reconstruct.cache import Cache, InMemory, memory_budget, pack, plan, unpack

@@ -9,7 +9,7 @@ from torch import nn
 from sfcore.errors import InputError
 from sfcore.quant.layers.linear import QuantLinear
 from sfcore.quant.methods.recipe import Recipe
-from sfcore.quant.quantizers.uniform import full_precision
+from sfcore.quant.quantizers import full_precision
 from sfcore.quant.reconstruct.drop import dropping, mixed
 from sfcore.quant.reconstruct.learned import Learned
 from sfcore.quant.reconstruct.rounding import Rounding, soft_rounding

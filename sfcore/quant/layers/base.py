@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import sfcore.quant.layers as package
-from sfcore.quant.quantizers.uniform import FakeQuantizer
+from sfcore.quant.quantizers import QUANTIZERS
 from sfcore.quant.scheme import Bits
 
 BitsOf = Callable[[str], Bits]  # of a part of a layer by its name; "" for the layer itself
@@ -91,8 +91,8 @@ class QuantLayer(nn.Module):
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = nn.Parameter(torch.zeros(len(weight)) if bias is None else bias.detach().clone())
         channels = 1 if bits.per_tensor else len(weight)
-        self.weight_quantizer = FakeQuantizer(bits.weights, (channels, *[1] * (weight.ndim - 1)))
-        self.input_quantizer = FakeQuantizer(bits.activations, affine=bits.affine)
+        self.weight_quantizer = QUANTIZERS[bits.weight_quantizer](bits.weights, (channels, *[1] * (weight.ndim - 1)))
+        self.input_quantizer = QUANTIZERS[bits.activation_quantizer](bits.activations, affine=bits.affine)
 
     def compute(self, x: Tensor, weight: Tensor) -> Tensor:
         """The layer's operation."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sfcore.detectors.layers import MatMul
 from sfcore.quant.layers.base import BitsOf, wraps
-from sfcore.quant.quantizers.uniform import FakeQuantizer
+from sfcore.quant.quantizers import QUANTIZERS
 
 
 @wraps(MatMul)
@@ -16,8 +16,8 @@ class QuantMatMul(nn.Module):
     def __init__(self, layer: nn.Module, bits_of: BitsOf) -> None:
         super().__init__()
         bits = bits_of("")
-        self.left_quantizer = FakeQuantizer(bits.activations, affine=bits.affine)
-        self.right_quantizer = FakeQuantizer(bits.activations, affine=bits.affine)
+        self.left_quantizer = QUANTIZERS[bits.activation_quantizer](bits.activations, affine=bits.affine)
+        self.right_quantizer = QUANTIZERS[bits.activation_quantizer](bits.activations, affine=bits.affine)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return self.left_quantizer(a) @ self.right_quantizer(b)

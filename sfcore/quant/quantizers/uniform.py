@@ -1,13 +1,15 @@
-"""The fake quantizer: rounds to the values that an integer of some bits times a step size can take."""
+"""The uniform quantizer: rounds to the values that an integer of some bits times a step size can take."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from sfcore.quant.calibrators import Calibrator, Grid
+from sfcore.quant.quantizers.base import QUANTIZERS, Quantizer
 
 
 class _FakeQuantize(torch.autograd.Function):
@@ -65,68 +67,29 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum()
 
 
-class FakeQuantizer(nn.Module):
-    """Fake quantization: symmetric, or affine with a zero point.
+@QUANTIZERS.register("uniform")
+class FakeQuantizer(Quantizer):
+    """Integers at equal distances: symmetric, or affine with a zero point.
 
     Symmetric integers run from -2^(b-1) to 2^(b-1) - 1; a tensor that is never negative (after a ReLU or softmax)
-    uses 0 to 2^b - 1 instead, which :meth:`set_range` decides. Affine ones run from 0 to 2^b - 1, and one of them,
+    uses 0 to 2^b - 1 instead, which calibration decides. Affine ones run from 0 to 2^b - 1, and one of them,
     the zero point, stands for 0.
-
-    Args:
-        bits: of the integers.
-        scale_shape: of the step sizes; broadcasts over what is quantized.
-        affine: whether there is a zero point.
-
-    Attributes:
-        scale: the step size; a parameter, so that a method may learn it.
-        zero: the zero point, of the same shape; None where symmetric. A whole number as calibrated; learned, it may
-            be any number, is rounded when used, and takes the gradient of the rounded one. The offset β of LSQ+
-            is -zero · scale.
-        signed: buffer, whether negative integers are used.
-        known: whether there is a range to round to; where not, which its state says by a step size of NaN, values
-            pass as they are.
     """
 
-    scale: nn.Parameter
-    zero: nn.Parameter | None
-    signed: Tensor
-
-    def __init__(self, bits: int, scale_shape: tuple[int, ...] = (), affine: bool = False) -> None:
-        super().__init__()
-        self.bits = bits
-        self.active = self.known = True
-        self.scale = nn.Parameter(torch.ones(scale_shape), requires_grad=False)
-        zero = nn.Parameter(torch.zeros(scale_shape), requires_grad=False) if affine else None
-        self.register_parameter("zero", zero)
-        self.register_buffer("signed", torch.tensor(not affine))
+    learnable = frozenset({"steps", "offsets", "rounding"})
 
     @property
     def limits(self) -> tuple[int, int]:
         """The smallest and largest integer."""
-        return limits(self.bits, bool(self.signed))
+        return limits(self.bits, self.signed)
 
-    def set_range(self, scale: Tensor, signed: bool, zero: Tensor | None = None) -> None:
-        """Adopt a calibrated step size and, where affine, zero point."""
-        with torch.no_grad():
-            self.scale.copy_(scale.reshape(self.scale.shape))
-            self.signed.fill_(signed)
-            if self.zero is not None and zero is not None:
-                self.zero.copy_(zero.reshape(self.zero.shape))
-        self.known = True
+    def calibrate(self, batches: Sequence[Tensor], negative: bool, search: Calibrator) -> None:
+        affine = self.zero is not None
+        signed = negative and not affine
+        found = search(batches, Grid(*limits(self.bits, signed), affine))
+        self.set_range(found.scale, signed, found.zero)
 
-    def set_unknown(self) -> None:
-        """Round nothing until a range is set: no calibration image led here."""
-        with torch.no_grad():
-            self.scale.fill_(float("nan"))
-        self.known = False
-
-    def _load_from_state_dict(self, *arguments: Any) -> None:
-        super()._load_from_state_dict(*arguments)
-        self.known = not bool(self.scale.isnan().any())
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not (self.active and self.known):
-            return x
+    def rounded(self, x: Tensor) -> Tensor:
         scale, zero, (low, high) = self.scale, self.zero, self.limits
         learned = x.requires_grad or scale.requires_grad or (zero is not None and zero.requires_grad)
         if learned and torch.is_grad_enabled():
@@ -134,38 +97,7 @@ class FakeQuantizer(nn.Module):
         whole = None if zero is None else zero.round()
         return _values(_integers(x, scale, whole).clamp_(low, high), scale, whole)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FakeQuantizer:
-        """As of every module, but ``signed`` stays on the CPU: each call reads it, and would wait for a GPU."""
-        signed = self.signed
-        super()._apply(fn, recurse)
-        self.signed = signed
-        return self
-
-    def extra_repr(self) -> str:
-        return f"bits={self.bits}, signed={bool(self.signed)}, affine={self.zero is not None}"
-
 
 def limits(bits: int, signed: bool) -> tuple[int, int]:
     """The smallest and largest integer of ``bits`` bits."""
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-
-
-def quantizers(model: nn.Module) -> Iterator[tuple[str, FakeQuantizer]]:
-    """All fake quantizers of a model with their names."""
-    for name, module in model.named_modules():
-        if isinstance(module, FakeQuantizer):
-            yield name, module
-
-
-@contextmanager
-def full_precision(model: nn.Module, only: str | None = None) -> Iterator[None]:
-    """Within the block quantization is off, everywhere or in quantizers whose name ends in ``only``."""
-    chosen = [q for name, q in quantizers(model) if only is None or name.endswith(only)]
-    before = [q.active for q in chosen]
-    try:
-        for quantizer in chosen:
-            quantizer.active = False
-        yield
-    finally:
-        for quantizer, active in zip(chosen, before, strict=True):
-            quantizer.active = active

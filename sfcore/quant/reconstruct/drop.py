@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from sfcore.quant.hooks import hooks
-from sfcore.quant.quantizers.uniform import FakeQuantizer, quantizers
+from sfcore.quant.quantizers import Quantizer, quantizers
 
 
-def activation_quantizers(module: nn.Module) -> list[FakeQuantizer]:
+def activation_quantizers(module: nn.Module) -> list[Quantizer]:
     """The quantizers inside a module that see activations."""
     return [quantizer for name, quantizer in quantizers(module) if not name.endswith("weight_quantizer")]
 

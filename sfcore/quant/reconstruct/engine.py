@@ -18,7 +18,7 @@ from sfcore.quant.convert import convert
 from sfcore.quant.copies import copied
 from sfcore.quant.inference import channels_last, run
 from sfcore.quant.methods.recipe import Recipe
-from sfcore.quant.quantizers.uniform import quantizers
+from sfcore.quant.quantizers import quantizers
 from sfcore.quant.reconstruct.cache import Plan, memory_budget, plan
 from sfcore.quant.reconstruct.drop import dropping
 from sfcore.quant.reconstruct.learned import Learned, learns, under

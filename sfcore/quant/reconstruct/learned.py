@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.methods.recipe import Recipe
-from sfcore.quant.quantizers.uniform import quantizers
+from sfcore.quant.quantizers import quantizers
 from sfcore.quant.reconstruct.rounding import Rounding, soft_rounding
 
 # Weights may move by several of their steps; step sizes and the factors of norms only by a part of themselves.
@@ -28,7 +28,7 @@ class Learned:
     def __init__(self, module: nn.Module, recipe: Recipe) -> None:
         self.recipe = recipe
         wanted = "rounding" in recipe.learn
-        self.roundings = {name: Rounding(layer) for name, layer in layers(module)} if wanted else {}
+        self.roundings = {name: Rounding(layer) for name, layer in rounded(module)} if wanted else {}
         groups = [([parameter], rate) for parameter, rate in parameters(module, recipe)]
         for group, _ in groups:
             group[0].requires_grad_()
@@ -102,9 +102,14 @@ def layers(module: nn.Module) -> Iterator[tuple[str, QuantLayer]]:
     return ((name, each) for name, each in module.named_modules() if isinstance(each, QuantLayer))
 
 
+def rounded(module: nn.Module) -> Iterator[tuple[str, QuantLayer]]:
+    """Those of :func:`layers` whose weights go up or down to the next step."""
+    return ((name, each) for name, each in layers(module) if "rounding" in each.weight_quantizer.learnable)
+
+
 def learns(module: nn.Module, recipe: Recipe) -> bool:
     """Whether there is anything in a module that the recipe learns."""
-    rounds = "rounding" in recipe.learn and any(True for _ in layers(module))
+    rounds = "rounding" in recipe.learn and any(True for _ in rounded(module))
     return rounds or any(True for _ in parameters(module, recipe))
 
 
@@ -125,9 +130,10 @@ def parameters(module: nn.Module, recipe: Recipe) -> Iterator[tuple[nn.Parameter
             for parameter in each.parameters():
                 yield parameter, rate(each.weight * NORM_RATE)
     for name, quantizer in quantizers(module):
-        if "steps" in recipe.learn and not ("rounding" in recipe.learn and name.endswith("weight_quantizer")):
+        wanted = quantizer.learnable & set(recipe.learn)
+        if "steps" in wanted and not ("rounding" in recipe.learn and name.endswith("weight_quantizer")):
             yield quantizer.scale, recipe.step_rate or rate(quantizer.scale * STEP_RATE)
-        if "offsets" in recipe.learn and quantizer.zero is not None:
+        if "offsets" in wanted and quantizer.zero is not None:
             yield quantizer.zero, recipe.step_rate or rate(torch.ones(()))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sfcore.quant.hooks import hooks
 from sfcore.quant.layers import QuantLayer
-from sfcore.quant.quantizers.uniform import FakeQuantizer, full_precision
+from sfcore.quant.quantizers import Quantizer, full_precision
 
 ZETA, GAMMA = 1.1, -0.1  # the sigmoid is stretched so that it reaches 0 and 1, as published
 
@@ -58,7 +58,7 @@ def soft_rounding(roundings: Iterable[Rounding]) -> Iterator[None]:
     """Within the block the layers compute with their softly rounded weights, which are made once."""
     weights = {each.layer.weight_quantizer: each.soft() for each in roundings}
 
-    def replace(quantizer: FakeQuantizer, _: Any) -> tuple[Tensor]:
+    def replace(quantizer: Quantizer, _: Any) -> tuple[Tensor]:
         return (weights[quantizer],)
 
     with ExitStack() as stack:

@@ -9,13 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sfcore.detectors.base import Detector
 from sfcore.quant.copies import become
 from sfcore.quant.flow import Memory, Observer, Operation, Visit, memories, memory_of, observe
 from sfcore.quant.layers.base import HOOKED, departure, has_hooks
 from sfcore.quant.same import same
+from sfcore.quant.transforms import TRANSFORMS, Transform
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED, nn.Linear)
+
+
+@TRANSFORMS.register("fold-batch-norm")
+class FoldBatchNorm(Transform):
+    """Merges each batch norm into the layer before it: see :func:`fold_batch_norm`."""
+
+    def restructure(self, model: Detector, example: Tensor) -> dict[str, str]:
+        found = fold_batch_norm(model, example)
+        return {name: f"batch norm is not folded: {why}" for name, why in found.items()}
 
 
 def fold_batch_norm(model: nn.Module, example: Tensor) -> dict[str, str]:

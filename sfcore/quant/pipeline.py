@@ -1,0 +1,113 @@
+"""From a detector to its quantized, calibrated copy: a list of steps, each by name and with one face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
+
+from sfcore.detectors.base import Detector
+from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS, Progress, calibrate_activations, calibrate_weights
+from sfcore.quant.calibrators import CALIBRATORS, Calibrator
+from sfcore.quant.convert import convert
+from sfcore.quant.corrections import CORRECTIONS, Correction
+from sfcore.quant.fidelity import require_same, said_of
+from sfcore.quant.quantizers import full_precision
+from sfcore.quant.scheme import Scheme
+from sfcore.quant.transforms import TRANSFORMS, USUAL, Transform
+
+CHECKED = 4  # frames on which the copy, not yet quantized, must compute what the detector does
+BIAS = "bias"  # the correction of the published run
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the steps are given.
+
+    Attributes:
+        detector: the full-precision detector; never changed.
+        scheme: bits and grids.
+        batches: preprocessed frames, each (B, ...).
+        progress: called with (batches done, batches in all) while ranges of activations are found.
+    """
+
+    detector: Detector
+    scheme: Scheme
+    batches: Sequence[Tensor]
+    progress: Progress | None = None
+
+
+Step = Callable[[Work, Detector], Detector]  # the model so far to the model to go on with
+
+
+def steps(transforms: Sequence[str], weights: str, activations: str, corrections: Sequence[str]) -> list[Step]:
+    """Transforms, conversion, calibrators, corrections, in this order.
+
+    Raises:
+        InputError: there is none of a name.
+    """
+    fits = [partial(_fit, TRANSFORMS[name]()) for name in transforms]
+    ranges = partial(_weights, CALIBRATORS[weights]), partial(_activations, CALIBRATORS[activations])
+    mends = [partial(_correct, CORRECTIONS[name]) for name in corrections]
+    return [partial(_convert, tuple(transforms)), *fits, *ranges, *mends]
+
+
+def quantize(
+    detector: Detector,
+    scheme: Scheme,
+    batches: Sequence[Tensor],
+    weights: str = WEIGHTS,
+    activations: str = ACTIVATIONS,
+    bias_correction: bool = True,
+    progress: Progress | None = None,
+    transforms: Sequence[str] = USUAL,
+) -> Detector:
+    """A quantized, calibrated copy of a detector.
+
+    What stays in full precision is said by the copy's ``full_precision``.
+
+    Args:
+        batches: preprocessed frames, each (B, ...), such as (B, 3, H, W); all are used for the ranges of activations.
+        weights, activations: names of their calibrators.
+        bias_correction: remove the mean error of each layer's output where predictions are less distorted for it.
+        progress: called with (batches done, batches in all).
+        transforms: names of what is done to the full-precision copy before, in this order.
+
+    Raises:
+        InputError: there is none of a name, nothing to quantize, a value that is not finite, or a copy that would not
+            compute the same with quantization off (the message names the module).
+    """
+    work, model = Work(detector, scheme, batches, progress), detector
+    chosen = steps(transforms, weights, activations, (BIAS,) if bias_correction else ())
+    with said_of(detector):
+        for step in chosen:
+            model = step(work, model)
+    return model
+
+
+def _convert(transforms: tuple[str, ...], work: Work, model: Detector) -> Detector:
+    made = convert(model, work.scheme, transforms)
+    with full_precision(made):
+        require_same(work.detector, made, work.batches[0][:CHECKED])
+    return made
+
+
+def _fit(transform: Transform, work: Work, model: Detector) -> Detector:
+    transform.fit(model, work.batches, work.scheme)
+    return model
+
+
+def _weights(search: Calibrator, _: Work, model: Detector) -> Detector:
+    calibrate_weights(model, search)
+    return model
+
+
+def _activations(search: Calibrator, work: Work, model: Detector) -> Detector:
+    calibrate_activations(model, work.batches, search, work.progress)
+    return model
+
+
+def _correct(correction: Correction, work: Work, model: Detector) -> Detector:
+    return correction(work.detector, model, work.batches)
