@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 from sfcore.bench.grid import carry_out_all
 from sfcore.bench.plan import Plan, Setting, Variant
@@ -24,7 +24,7 @@ from sfcore.quant.methods import METHODS
 EVERY = "all"
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Carry out what is left of a bench, then write its tables; so it does when it is interrupted."""
     out, progress = Path(arguments.out), Progress()
     plan = _plan(arguments, out, progress)
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     return Answer(content, _text(rows, sources, out), 1 if failed else 0)
 
 
-def _plan(arguments: argparse.Namespace, out: Path, progress: Progress) -> Plan:
+def _plan(arguments: SimpleNamespace, out: Path, progress: Progress) -> Plan:
     options = [name for name in METHOD_OPTIONS if name != "k" and getattr(arguments, name) is not None]
     settings = [f"{name}={getattr(arguments, name)}" for name in options]
     named = [_named_file(text) for text in arguments.weights or ()]
@@ -66,7 +66,7 @@ def _plan(arguments: argparse.Namespace, out: Path, progress: Progress) -> Plan:
         limit=arguments.limit,
         weights=weights,
         weights_keys={name: key for name, _, key in named if key},
-        settings=tuple(map(Setting.parse, [*settings, *(arguments.set or ())])),
+        settings=tuple(map(Setting.parse, [*settings, *(arguments.settings or ())])),
         ks=tuple(arguments.k or ()),
         device=arguments.device,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from types import SimpleNamespace
 
 from sfcore.cli.console import Answer
 from sfcore.datasets.scenes import sample_scenes
@@ -14,7 +14,7 @@ from sfcore.quant import contract as quantization
 IMAGES = 2
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Check every promise on two of the sample scenes; exit code 1 where one is broken."""
     entry, device = registry.entry(arguments.detector), resolve_device(arguments.device)
     trained = bool(arguments.weights or entry.weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from types import SimpleNamespace
 
 from sfcore.cli.console import Answer, Progress, table
 from sfcore.cli.runs import find_run
@@ -10,7 +10,7 @@ from sfcore.devices import resolve_device
 from sfcore.runs.results import Comparison, compare
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Compare a run's calibrated and tuned models with full precision."""
     folder, progress = find_run(arguments.run), Progress()
     result = compare(

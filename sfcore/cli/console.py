@@ -10,6 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+import rich.progress
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
 from sfcore.files import plain
 from sfcore.names import printable
 
@@ -71,7 +75,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 class Progress:
-    """How far the work is: one line that is rewritten on a terminal, a line every now and then elsewhere."""
+    """How far the work is: a bar that is redrawn on a terminal, a line every now and then elsewhere."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
@@ -80,6 +84,7 @@ class Progress:
         self.phase = ""
         self.first = 0
         self.begun = self.shown = 0.0
+        self.bar: rich.progress.Progress | None = None
 
     def __call__(self, phase: str, done: int, total: int, left: float | None = None) -> None:
         """Report ``done`` of ``total`` steps of a phase.
@@ -96,21 +101,35 @@ class Progress:
         self.shown = now
         rate = (done - self.first) / max(now - self.begun, 1e-9)
         left = (total - done) / max(rate, 1e-9) if left is None else left
-        self._write(f"{phase}: {done} of {total}, {duration(left)} left")
+        (self._draw if self.terminal else self._write)(done, total, duration(left))
 
     def phase_of(self, phase: str) -> Callable[[int, int], None]:
         """What reports steps of one phase."""
         return lambda done, total: self(phase, done, total)
 
     def close(self) -> None:
-        """Leave the terminal's line, so that what follows starts on its own."""
-        if self.terminal and self.phase and self.shown >= self.begun:
-            self.stream.write("\r\033[K")
-            self.stream.flush()
+        """Take the bar away, so that what follows starts on a line of its own."""
+        if self.bar:
+            self.bar.stop()
+            self.bar = None
 
-    def _write(self, text: str) -> None:
-        self.stream.write(f"\r\033[K{text}" if self.terminal else f"{text}\n")
+    def _write(self, done: int, total: int, left: str) -> None:
+        self.stream.write(f"{self.phase}: {done} of {total}, {left} left\n")
         self.stream.flush()
+
+    def _draw(self, done: int, total: int, left: str) -> None:
+        if self.bar is None:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[left]} left"),
+            )
+            console = Console(file=self.stream, force_terminal=True)
+            self.bar = rich.progress.Progress(*columns, console=console, transient=True, redirect_stdout=False)
+            self.bar.add_task(self.phase, total=total, left=left)
+            self.bar.start()
+        self.bar.update(self.bar.task_ids[0], completed=done, total=total, left=left)
 
 
 def duration(seconds: float) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from sfcore.cli.console import Answer, Progress, table
@@ -19,7 +19,7 @@ from sfcore.present.pictures import save_curves_picture
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Measure the noise-score curve of every head; of several detectors, one after the other."""
     begun = time.perf_counter()
     settings = CurveSettings(arguments.limit, arguments.levels, arguments.reruns, arguments.seed, kind=arguments.kind)
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     return Answer({**answer, "seconds": seconds}, text)
 
 
-def _measure(name: str, arguments: argparse.Namespace, files: list[Path], settings: CurveSettings) -> Curves:
+def _measure(name: str, arguments: SimpleNamespace, files: list[Path], settings: CurveSettings) -> Curves:
     detector = registry.create(name, arguments.weights, resolve_device(arguments.device), arguments.weights_key)
     progress = Progress()
     outputs = head_outputs(detector, files, lambda d, n: progress(f"{name}: images", d, n))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from sfcore.cli.console import Answer, Progress
@@ -20,7 +20,7 @@ from sfcore.tasks.base import Prediction, Task
 BATCH = 8  # frames in memory at a time
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Find the objects of images, such as lanes, in the pixels of each."""
     files = find_images(arguments.images)
     device = resolve_device(arguments.device)

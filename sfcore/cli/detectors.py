@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from sfcore.cli.console import Answer, table
 from sfcore.detectors import registry
 
 
-def run(_: argparse.Namespace) -> Answer:
+def run(_: SimpleNamespace) -> Answer:
     """List the detectors, their heads and the weights that ship."""
     content: list[dict[str, Any]] = []
     for entry in registry.entries():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from sfcore.cli.console import Answer, Progress, table, with_problems
@@ -25,24 +25,24 @@ WORST = 20  # frames that are named
 FULL = "full"
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Carry out one of the kinds of evaluation."""
     return _ACTIONS[arguments.what](arguments)
 
 
-def _detector(arguments: argparse.Namespace) -> Answer:
+def _detector(arguments: SimpleNamespace) -> Answer:
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     return _over_dataset(arguments, {FULL: detector})
 
 
-def _run(arguments: argparse.Namespace) -> Answer:
+def _run(arguments: SimpleNamespace) -> Answer:
     folder, device = find_run(arguments.run), resolve_device(arguments.device)
     names: list[ModelName] = ["full", *models_of(folder)]
     return _over_dataset(arguments, {name: load_model(folder, name, device) for name in names})
 
 
-def _over_dataset(arguments: argparse.Namespace, models: Mapping[str, Detector]) -> Answer:
+def _over_dataset(arguments: SimpleNamespace, models: Mapping[str, Detector]) -> Answer:
     """Predict and score with each model; the quantized ones also against the full-precision predictions."""
     dataset = _chosen(arguments)
     out, progress = Path(arguments.out), Progress()
@@ -69,7 +69,7 @@ def _over_dataset(arguments: argparse.Namespace, models: Mapping[str, Detector])
     return with_problems(content, text, arguments.allow_missing, scored)
 
 
-def _chosen(arguments: argparse.Namespace) -> Dataset:
+def _chosen(arguments: SimpleNamespace) -> Dataset:
     """The dataset, or as many of its frames as were asked for."""
     dataset = open_dataset(Path(arguments.dataset), arguments.split, arguments.layout)
     if arguments.limit is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 from sfcore.cli.console import Answer, Progress, table, with_problems
 from sfcore.datasets.layouts.culane import read_list, repeated, unplaced
@@ -13,13 +13,13 @@ from sfcore.evaluation.metric import Score
 from sfcore.evaluation.metrics import culane, curvelanes, tusimple
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Score as the benchmark's official tool does."""
     return _ACTIONS[arguments.what](arguments)
 
 
-def _culane(arguments: argparse.Namespace) -> Answer:
-    progress, names = Progress(), read_list(Path(arguments.list), Path(arguments.annotations))
+def _culane(arguments: SimpleNamespace) -> Answer:
+    progress, names = Progress(), read_list(Path(arguments.list_file), Path(arguments.annotations))
     found = culane.evaluate_files(
         Path(arguments.predictions),
         Path(arguments.annotations),
@@ -32,12 +32,12 @@ def _culane(arguments: argparse.Namespace) -> Answer:
     )
     progress.close()
     scenarios, placed = {}, set[str]()
-    for scenario, members in scenario_lists(Path(arguments.list), Path(arguments.annotations)).items():
+    for scenario, members in scenario_lists(Path(arguments.list_file), Path(arguments.annotations)).items():
         if any(chosen := [name in members for name in names]):
             scenarios[scenario] = found.figures(chosen)
             placed |= members
     lost = unplaced(names, placed) if scenarios else []
-    return _counted(found, scenarios, repeated(Path(arguments.list), names) + lost, arguments)
+    return _counted(found, scenarios, repeated(Path(arguments.list_file), names) + lost, arguments)
 
 
 def scenario_lists(chosen: Path, root: Path) -> dict[str, set[str]]:
@@ -47,10 +47,10 @@ def scenario_lists(chosen: Path, root: Path) -> dict[str, set[str]]:
     return {path.stem.partition("_")[2]: set(read_list(path, root)) for path in lists}
 
 
-def _curvelanes(arguments: argparse.Namespace) -> Answer:
+def _curvelanes(arguments: SimpleNamespace) -> Answer:
     progress, names = Progress(), None
-    if arguments.list:
-        names = read_list(Path(arguments.list), Path(arguments.annotations).parent)
+    if arguments.list_file:
+        names = read_list(Path(arguments.list_file), Path(arguments.annotations).parent)
     found = curvelanes.evaluate_files(
         Path(arguments.predictions),
         Path(arguments.annotations),
@@ -60,11 +60,11 @@ def _curvelanes(arguments: argparse.Namespace) -> Answer:
         progress=progress.phase_of("scoring"),
     )
     progress.close()
-    return _counted(found, {}, repeated(Path(arguments.list), names) if names else [], arguments)
+    return _counted(found, {}, repeated(Path(arguments.list_file), names) if names else [], arguments)
 
 
 def _counted(
-    found: FileCounts, scenarios: dict[str, Score], problems: Sequence[str], arguments: argparse.Namespace
+    found: FileCounts, scenarios: dict[str, Score], problems: Sequence[str], arguments: SimpleNamespace
 ) -> Answer:
     """Counts of files, in total and by scenario.
 
@@ -78,7 +78,7 @@ def _counted(
     return with_problems(content, table(rows), arguments.allow_missing, bool(found.scored.any()))
 
 
-def _tusimple(arguments: argparse.Namespace) -> Answer:
+def _tusimple(arguments: SimpleNamespace) -> Answer:
     found = tusimple.evaluate_files(Path(arguments.predictions), Path(arguments.labels))
     content = {**found.summary(), "images": len(found.names), "late": found.late, "problems": found.problems}
     rows = [{"images": len(found.names), **found.summary()}]

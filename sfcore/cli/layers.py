@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
@@ -23,7 +23,7 @@ from sfcore.quant.layer_sensitivity import LayerSensitivity, layer_sensitivities
 SHOWN = 12
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Quantize each layer alone and score what it does to the prediction."""
     scheme = Scheme.parse(arguments.bits)
     files = find_images(arguments.images, arguments.limit)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from sfcore.cli.console import Answer, Progress
 from sfcore.cli.runs import find_run
@@ -14,7 +14,7 @@ from sfcore.names import printable
 from sfcore.resources import home
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Write the report of a run, or of two compared."""
     if arguments.frames < 1:
         raise InputError(f"the number of frames is {arguments.frames}: it must be at least 1")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from sfcore.cli.console import Answer, table
 from sfcore.cli.tune import carry_out, summary
 from sfcore.runs import RunFolder, default_root, list_runs, stop
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Carry out one of the actions."""
     if arguments.action == "list":
         return _list(Path(arguments.root) if arguments.root else default_root())

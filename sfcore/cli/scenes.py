@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 from sfcore.cli.console import Answer, Progress
 from sfcore.datasets.scenes import SCENARIOS, Scene, render
@@ -13,7 +13,7 @@ from sfcore.errors import InputError
 from sfcore.names import printable
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Render road scenes with their lane labels into a folder."""
     if arguments.count < 1:
         raise InputError(f"{arguments.count} scenes cannot be rendered: choose 1 or more")
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     return Answer({"out": str(out), "scenes": scenes}, f"{len(scenes)} scenes and their labels are in {printable(out)}")
 
 
-def _render(arguments: argparse.Namespace, size: tuple[int, int]) -> Iterator[Scene]:
+def _render(arguments: SimpleNamespace, size: tuple[int, int]) -> Iterator[Scene]:
     progress = Progress()
     for done in range(arguments.count):
         yield render(arguments.seed + done, size, arguments.scenario)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from sfcore.bench.plan import Setting
@@ -19,7 +19,7 @@ CALIBRATORS = ("weight_calibrator", "activation_calibrator")
 INTERRUPTED = 130
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: SimpleNamespace) -> Answer:
     """Start a run, or go on with it, here or in a process of its own."""
     spec = RunSpec(
         detector=arguments.detector,
@@ -74,14 +74,14 @@ def summary(folder: RunFolder) -> Answer:
     return Answer(content, "\n".join(lines))
 
 
-def _method_options(arguments: argparse.Namespace) -> dict[str, Any]:
+def _method_options(arguments: SimpleNamespace) -> dict[str, Any]:
     """The method options that were given; those that the method does not have are named and left out.
 
     Raises:
         InputError: what --set gives is no OPTION=VALUE.
     """
     given = {name: getattr(arguments, name) for name in METHOD_OPTIONS if getattr(arguments, name) is not None}
-    settings = [Setting.parse(text) for text in arguments.set or ()]
+    settings = [Setting.parse(text) for text in arguments.settings or ()]
     given |= {one.option: one.value for one in settings if one.where <= {arguments.method}}
     config = methods().get(arguments.method)
     known = {f.name for f in fields(config)} if config else set(given)

@@ -1,0 +1,57 @@
+"""Progress: a bar on terminals, lines in logs."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from sfcore.cli import console
+from sfcore.cli.console import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What time it is; the last entry counts."""
+    times = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: times[-1])
+    return times
+
+
+def test_a_log_gets_a_line_now_and_then_with_the_time_left(clock: list[float]) -> None:
+    stream = io.StringIO()
+    progress = Progress(stream)
+    for done in range(1, 41):
+        clock.append(clock[-1] + 1.0)
+        progress("tuning", done, 40)
+    progress.close()
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "tuning: 2 of 40, 19 s left" and len(lines) == 4  # after a second, then every ten
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_quick_work_shows_nothing(clock: list[float]) -> None:
+    stream = io.StringIO()
+    progress = Progress(stream)
+    for done in range(1, 5):
+        clock.append(clock[-1] + 0.1)
+        progress("reading", done, 4)
+    progress.close()
+    assert stream.getvalue() == ""
+
+
+def test_a_terminal_gets_a_bar_that_is_taken_away(clock: list[float]) -> None:
+    stream = Terminal()
+    progress = Progress(stream)
+    for done in range(1, 9):
+        clock.append(clock[-1] + 1.0)
+        progress("curves", done, 40, left=125.0)
+    progress.close()
+    said = stream.getvalue()
+    assert "curves" in said and "/40" in said and "2 min left" in said
+    assert said.endswith(("\x1b[2K", "\x1b[?25h")) or "\x1b[1A\x1b[2K" in said
