@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import streamlit as st
 
 from app import style
 from app.session import forget_unknown, weights_of
-from sfcore.datasets.images import find_images
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.names import printable
@@ -138,7 +137,7 @@ def _fill_images(run: RunFolder) -> None:
     st.session_state.pop(ELSEWHERE, None)
     if images == (str(sample_data() / "scenes"),):
         st.session_state["images"] = "Samples"
-    elif ships(run) or not _there(images):
+    elif ships(run) or not _there(run):
         st.session_state[ELSEWHERE] = (
             f"The images that the run {run.name} took ({printable(Path(images[0]).name)}) are not on this machine. "
             "Those of the sidebar are taken instead."
@@ -152,10 +151,10 @@ def _fill_images(run: RunFolder) -> None:
         )
 
 
-def _there(images: Sequence[str]) -> bool:
-    """Whether sources of images can still be read."""
+def _there(run: RunFolder) -> bool:
+    """Whether a run's sources of images can still be read."""
     try:
-        return bool(find_images(images))
+        return bool(run.spec.image_set())
     except (InputError, OSError):
         return False
 

@@ -23,6 +23,7 @@ from app.uploads import Uploads
 from sfcore import drawing
 from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import content_hash
+from sfcore.datasets.source import source_of
 from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import create, entries, entry, weights_keys
 from sfcore.errors import InputError
@@ -183,14 +184,14 @@ def weights_of(spec: RunSpec) -> dict[str, str]:
 
 
 def written(image: Path) -> float:
-    """When an image was written, as part of a cache's key; for the frame of a video, when the video was.
+    """When an image was written, as part of a cache's key: of a video's frame, the video; 0 for one that is made.
 
     Raises:
         InputError: there is no such image.
     """
-    file = image.parent if image.parent.is_file() else image
+    file = source_of(image).file(image)
     try:
-        return file.stat().st_mtime
+        return file.stat().st_mtime if file else 0.0
     except OSError as error:
         raise InputError(f"there is no image {image}: copy it there, or choose other images in the sidebar") from error
 

@@ -44,7 +44,7 @@ def draw() -> None:
     with st.sidebar, st.container(key="sf-controls"):
         try:
             choice = _detector()
-            found = _images()
+            found = _images(choice)
             image = _shown(choice, found.frames)
             st.session_state[KEY] = Studio(choice, found.dataset, found.frames, image, found.source, found.uploaded)
         except InputError as error:
@@ -142,7 +142,7 @@ class _Images:
     uploaded: bool = False
 
 
-def _images() -> _Images:
+def _images(choice: DetectorChoice) -> _Images:
     st.subheader("Images", anchor=False)
     source = st.segmented_control(
         "Images",
@@ -159,7 +159,7 @@ def _images() -> _Images:
         return _Images(dataset, tuple(dataset.frames), uploaded=True)
     uploads().images([])
     if source == "Folder":
-        return _folder()
+        return _folder(load_detector(choice).preprocessing.formats)
     folder = str(sample_data() / "scenes")
     dataset = sources.opened(folder, None, sources.changed(folder))
     return _Images(dataset, tuple(dataset.frames), folder)
@@ -185,14 +185,16 @@ def _uploads() -> list[Path]:
     return kept
 
 
-def _folder() -> _Images:
+def _folder(formats: tuple[str, ...]) -> _Images:
+    """What a path holds, of what the detector reads."""
     given = st.text_input(
         "Folder, dataset or video",
         key="folder",
         bind="query-params",
         placeholder="/path/to/frames",
         help="A path on the machine that runs this app: a folder of images, a video, or the folder of a dataset, whose "
-        "layout is recognised. frames[:140] takes the first 140 images, drive.mp4[::10] every tenth frame.",
+        "layout is recognised. frames[:140] takes the first 140 images, drive.mp4[::10] every tenth frame, scenes:200 "
+        "renders 200 roads.",
     ).strip()
     if not given:
         raise InputError("no folder yet: give the path of images, of a dataset or of a video, or choose Samples")
@@ -201,7 +203,7 @@ def _folder() -> _Images:
     try:
         stamp = sources.changed(path)
         split = _split(sources.splits(path, stamp))
-        dataset = sources.opened(path, split, stamp)
+        dataset = sources.opened(path, split, stamp, formats)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path and who may read it") from error
     st.caption(sources.title(dataset))

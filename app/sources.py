@@ -1,4 +1,4 @@
-"""What the path in the sidebar holds: an image folder, a video, a dataset in one of the known layouts, or a part of it.
+"""What the path in the sidebar holds: an image folder, a video, a dataset in a known layout, scenes, or a part of it.
 
 Lists of tens of thousands of frames are read once, not at every rerun, and again when their folder has changed.
 """
@@ -13,7 +13,9 @@ from pathlib import Path
 import streamlit as st
 
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, layout_of, open_dataset
-from sfcore.datasets.images import FORMATS, find_images, source_parts
+from sfcore.datasets.images import FORMATS, find_images
+from sfcore.datasets.source import source_parts
+from sfcore.datasets.videos import is_video
 
 LISTS = (".txt", ".json")  # files in which layouts keep their lists
 
@@ -37,18 +39,21 @@ def splits(source: str, stamp: float) -> tuple[str, ...]:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Looking for images")
-def opened(source: str, split: str | None, stamp: float) -> Dataset:
+def opened(source: str, split: str | None, stamp: float, formats: tuple[str, ...] = tuple(FORMATS)) -> Dataset:
     """The dataset that a source is; shared by all visitors, never to be changed.
+
+    Args:
+        formats: suffixes of the files that the detector reads.
 
     Raises:
         InputError: nothing is there that can be read.
     """
     root, named, _ = source_parts(source)
-    if not root.is_dir() and (not root.exists() or root.suffix.lower() in FORMATS):
-        return loose(root, find_images([source]))
+    if not (layout_of(root) or is_video(root)):
+        return loose(root, find_images([source], formats=formats))
     dataset = copy.copy(open_dataset(root, split or named))
     if source != str(root):
-        part = set(find_images([source]))
+        part = set(find_images([source], formats=formats))
         dataset.frames = [frame for frame in dataset.frames if frame.image in part]
     return dataset
 

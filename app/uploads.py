@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from sfcore.datasets.images import read_image
+from sfcore.datasets.images import read_file
 from sfcore.errors import InputError
 from sfcore.names import printable
 
@@ -87,7 +87,7 @@ class Uploads:
         path = self._written("images", file)
         try:
             if not known:
-                read_image(path, MEGAPIXELS * 10**6)
+                read_file(path, MEGAPIXELS * 10**6)
         except InputError as error:
             shutil.rmtree(path.parent)
             raise InputError(str(error).replace(printable(path), file.name)) from error

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
 from sfcore.datasets.dataset import Dataset, Frame, layout_of, open_dataset
-from sfcore.datasets.images import content_hash, evenly, find_images, source_parts
+from sfcore.datasets.images import FORMATS, content_hash, evenly, find_images
 from sfcore.datasets.scenes import Scene, render
 from sfcore.datasets.scenes.folders import SIZES, write_scenes
+from sfcore.datasets.source import absolute, source_of, source_parts
 from sfcore.errors import InputError
 from sfcore.names import printable
 from sfcore.runs.protocol import Report
@@ -26,13 +28,15 @@ class Source:
 
     Attributes:
         name: of the column.
-        paths: folders, image files or datasets, or their splits and parts such as ``culane[val]``.
+        paths: folders, image files or datasets, or their splits and parts such as ``culane[val]``, or ``scenes:100``.
         limit: at most so many images of each path, evenly spread; None for all.
+        formats: suffixes of the files that the detectors read.
     """
 
     name: str
     paths: tuple[str, ...]
     limit: int | None = None
+    formats: tuple[str, ...] = tuple(FORMATS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,7 @@ def unseen(source: Source) -> Unseen:
     for path in source.paths:
         found = _labelled(path)
         if found is None:
-            files += find_images([path], source.limit)
+            files += find_images([path], source.limit, source.formats)
         else:
             frames = evenly(found, min(source.limit or len(found), len(found)))
             files += [frame.image for _, frame in frames]
@@ -79,25 +83,38 @@ def unseen(source: Source) -> Unseen:
 def _labelled(source: str) -> list[tuple[Dataset, Frame]] | None:
     """The frames that a source names, when they are a dataset's that has labels."""
     path, split, part = source_parts(source)
-    dataset = open_dataset(path, split) if path.exists() and layout_of(path) else None
+    dataset = open_dataset(path, split) if layout_of(path) else None
     return [(dataset, frame) for frame in dataset.frames[part]] if dataset and dataset.metric else None
 
 
-def sources_of(texts: Sequence[str], limit: int | None) -> tuple[Source, ...]:
+def sources_of(texts: Sequence[str], limit: int | None, formats: Collection[str] = FORMATS) -> tuple[Source, ...]:
     """Read ``[NAME=]PATH``, such as ``other cameras=road-mix``; paths of the same name become one source.
+
+    Args:
+        limit, formats: of each.
 
     Raises:
         InputError: a path holds no images, or does not exist, or a label is missing or damaged.
     """
     paths: dict[str, list[str]] = {}
     for text in texts:
-        name, _, path = ("", "", text) if Path(text).exists() else text.rpartition("=")
-        paths.setdefault(printable(name or Path(path).name), []).append(str(Path(path).absolute()))
-    sources = tuple(Source(name, tuple(found), limit) for name, found in paths.items())
+        name, path = _named(text)
+        paths.setdefault(printable(name or Path(path).name), []).append(absolute(path))
+    sources = tuple(Source(name, tuple(found), limit, tuple(formats)) for name, found in paths.items())
     for source in sources:
         for dataset, frame in unseen(source).labelled or ():
             dataset.label(frame)  # better refused now than after hours of tuning
     return sources
+
+
+def _named(text: str) -> tuple[str, str]:
+    """The name, which may be empty, and the path: from the first place on where there is one, else the shortest."""
+    for start in (0, *(equals.end() for equals in re.finditer("=", text))):
+        path = text[start:]
+        if Path(path).exists() or not source_of(source_parts(path)[0]).plain:
+            return text[:start].removesuffix("="), path
+    name, _, path = text.rpartition("=")
+    return name, path
 
 
 def rendered_calibration(out: Path, limit: int | None, report: Report) -> str:

@@ -30,7 +30,8 @@ def run(arguments: SimpleNamespace) -> Answer:
     plan = _plan(arguments, out, progress)
     cells = plan.cells(out / "runs")
     texts = arguments.test or [f"rendered scenes={rendered_test(out / 'scenes', arguments.test_limit, progress)}"]
-    sources = sources_of(texts, arguments.test_limit)
+    formats = dict.fromkeys(suffix for name in plan.detectors for suffix in registry.entry(name).input.formats)
+    sources = sources_of(texts, arguments.test_limit, formats)
     command = shlex.join(["sfcore", *sys.argv[1:]])
     note(f"{len(cells)} cells, each a run in {out / 'runs'}; those that are done are skipped")
 

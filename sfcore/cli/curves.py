@@ -23,7 +23,9 @@ def run(arguments: SimpleNamespace) -> Answer:
     """Measure the noise-score curve of every head; of several detectors, one after the other."""
     begun = time.perf_counter()
     settings = CurveSettings(arguments.limit, arguments.levels, arguments.reruns, arguments.seed, kind=arguments.kind)
-    files, names, out = find_images(arguments.images, arguments.limit), arguments.detector, Path(arguments.out)
+    names, out = arguments.detector, Path(arguments.out)
+    formats = {name: registry.entry(name).input.formats for name in names}
+    files = {name: find_images(arguments.images, arguments.limit, formats[name]) for name in names}
     if len(names) > 1 and arguments.weights:
         raise InputError(f"--weights with {len(names)} detectors: a checkpoint belongs to one, name that one alone")
     found: dict[str, Curves] = {}
@@ -31,7 +33,7 @@ def run(arguments: SimpleNamespace) -> Answer:
         folder = out / name if len(names) > 1 else out
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        found[name] = _measure(name, arguments, files, settings)
+        found[name] = _measure(name, arguments, files[name], settings)
         with explained(folder):
             found[name].save(folder)
         save_curves_picture(out / "curves.png", found)  # again after each: a long run shows what it has

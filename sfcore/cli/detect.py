@@ -22,7 +22,7 @@ BATCH = 8  # frames in memory at a time
 
 def run(arguments: SimpleNamespace) -> Answer:
     """Find the objects of images, such as lanes, in the pixels of each."""
-    files = find_images(arguments.images)
+    files = find_images(arguments.images, formats=registry.entry(arguments.detector).input.formats)
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     out = Path(arguments.out) if arguments.out else None

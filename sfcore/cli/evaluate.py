@@ -11,6 +11,7 @@ from typing import Any
 from sfcore.cli.console import Answer, Progress, table, with_problems
 from sfcore.cli.runs import find_run
 from sfcore.datasets.dataset import Dataset, open_dataset, spread
+from sfcore.datasets.source import source_of
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
@@ -88,7 +89,8 @@ def _claim(out: Path, dataset: Dataset, models: Mapping[str, Detector]) -> None:
         InputError: it holds predictions of another model or for another dataset.
     """
     hashes = {name: weights_hash(model) for name, model in models.items()}
-    claim = {"dataset": str(dataset.root.resolve()), "split": dataset.split, "weights": hashes}
+    root = dataset.root.resolve() if source_of(dataset.root).plain else dataset.root
+    claim = {"dataset": str(root), "split": dataset.split, "weights": hashes}
     note_file = out / "of.json"
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ SHOWN = 12
 def run(arguments: SimpleNamespace) -> Answer:
     """Quantize each layer alone and score what it does to the prediction."""
     scheme = Scheme.parse(arguments.bits)
-    files = find_images(arguments.images, arguments.limit)
+    files = find_images(arguments.images, arguments.limit, registry.entry(arguments.detector).input.formats)
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     progress = Progress()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from sfcore.cli.console import Answer, Progress
 from sfcore.cli.runs import find_run
+from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
 from sfcore.names import printable
@@ -23,7 +24,8 @@ def run(arguments: SimpleNamespace) -> Answer:
     from sfcore.present.report import gather, source_of, write
 
     runs = [find_run(name) for name in (arguments.run, arguments.run2) if name]
-    dataset = source_of(arguments.images) if arguments.images else None
+    read = entry(runs[0].spec.detector).input
+    dataset = source_of(arguments.images, read.formats) if arguments.images else None
     progress = Progress()
     found = gather(runs, dataset, most=arguments.frames, progress=progress)
     progress.close()

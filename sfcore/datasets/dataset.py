@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from sfcore.datasets.images import evenly, image_size
+from sfcore.datasets.source import source_of
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic
 from sfcore.registries import Registry
@@ -209,12 +210,13 @@ def open_dataset(root: Path, split: str | None = None, layout: str | None = None
     """The dataset at ``root``, whatever its layout; a plain folder or a video where it has none.
 
     Args:
+        root: its folder or file, or another place of a source whose frames have labels, such as ``scenes:600``.
         layout: its layout's name, where it cannot be told from the files.
 
     Raises:
         InputError: nothing is there, or no layout fits.
     """
-    if not root.exists():
+    if source_of(root).plain and not root.exists():
         raise InputError(f"there is no dataset {root}: check the path")
     name = layout or layout_of(root) or next((name for name in LAYOUTS if LAYOUTS[name].fits(root)), None)
     if name is None:

@@ -1,18 +1,14 @@
-"""Images from folders and files: finding, checking and reading them.
+"""Images: those of sources in order, and reading, checking and telling them apart.
 
-A source is one folder (its own images, sorted by name; folders inside it are not entered), the root of a dataset (the
-images of its usual split, or of another: ``culane[train]``), a video, one of its frames (``drive.mp4/000120``) or an
-image file. A part of the first three is named like a Python slice: ``frames[:140]`` is the first 140 images,
-``frames[140:]`` the rest, ``drive.mp4[::4]`` every fourth, ``culane[train][:256]`` the first of a split.
+What a source is, and what its frames are called, is in :mod:`sfcore.datasets.source`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +18,8 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from sfcore.datasets import videos
 from sfcore.datasets.orientation import SIDEWAYS, orientation, upright
+from sfcore.datasets.source import frames_of, source_of
 from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.files import explained, read_bytes
@@ -31,11 +27,6 @@ from sfcore.names import left_behind
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".webp": "WEBP"}
 MAX_PIXELS = 64_000_000  # larger images are refused before they are decoded
-_SOURCE = re.compile(
-    r"(?P<path>.+?)(?:\[(?P<split>[A-Za-z]\w*)\])?"
-    r"(?:\[(?P<start>-?\d*):(?P<stop>-?\d*)(?::(?P<step>[1-9]\d*)?)?\])?",
-    re.DOTALL,  # a name may hold a line end
-)
 _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # the last bytes of a complete file
 
 T = TypeVar("T")
@@ -46,7 +37,7 @@ class ImageSet:
     """Images of one or several sources, in order.
 
     Attributes:
-        files: the image files and frames of videos, source after source.
+        files: the paths of image files and of other frames, source after source.
         source_index: which of the sources each file comes from.
     """
 
@@ -57,12 +48,13 @@ class ImageSet:
         return len(self.files)
 
 
-def image_set(sources: Sequence[Path | str], limit: int | None = None) -> ImageSet:
+def image_set(sources: Sequence[Path | str], limit: int | None = None, formats: Collection[str] = FORMATS) -> ImageSet:
     """The images of all ``sources``.
 
     Args:
-        sources: folders, datasets, videos, parts of them (``frames[:140]``) or files.
+        sources: folders, datasets, videos, files, rendered scenes, or parts of them (``frames[:140]``).
         limit: at most so many images in all: an equal share of each source, evenly spaced over its files.
+        formats: suffixes of the files that are taken: those that a detector's input is read from.
 
     Raises:
         InputError: no source, a source that does not exist or holds no image, a limit under 1.
@@ -71,7 +63,7 @@ def image_set(sources: Sequence[Path | str], limit: int | None = None) -> ImageS
         raise InputError("no images were given: name a folder, a video or an image file")
     if limit is not None and limit < 1:
         raise InputError(f"the limit is {limit}: it must be at least 1 image")
-    found = [_files_of(str(source)) for source in sources]
+    found = [frames_of(str(source), formats) for source in sources]
     if limit is not None:
         shares = _shares([len(files) for files in found], limit)
         found = [evenly(files, share) for files, share in zip(found, shares, strict=True)]
@@ -79,16 +71,29 @@ def image_set(sources: Sequence[Path | str], limit: int | None = None) -> ImageS
     return ImageSet(tuple(f for files in found for f in files), tuple(index))
 
 
-def find_images(sources: Sequence[Path | str], limit: int | None = None) -> list[Path]:
+def find_images(
+    sources: Sequence[Path | str], limit: int | None = None, formats: Collection[str] = FORMATS
+) -> list[Path]:
     """The files of :func:`image_set`, for those who need not know which source each comes from."""
-    return list(image_set(sources, limit).files)
+    return list(image_set(sources, limit, formats).files)
 
 
-def read_image(path: Path, most_pixels: int = MAX_PIXELS) -> Image:
+def read_image(path: Path) -> Image:
+    """An image of any source as (height, width, 3) uint8 RGB: a file, the frame of a video, a rendered scene.
+
+    Frames of a video are read fastest in rising order.
+
+    Raises:
+        InputError: it cannot be read; see :func:`read_file`.
+    """
+    return source_of(path).read(path)
+
+
+def read_file(path: Path, most_pixels: int = MAX_PIXELS) -> Image:
     """An image file as (height, width, 3) uint8 RGB; grey, transparent and 16-bit images are converted.
 
     It is upright, as its EXIF orientation says. The header is checked before anything is decoded, so an oversized
-    image costs no memory. Frames of a video are read fastest in rising order.
+    image costs no memory.
 
     Args:
         most_pixels: a larger image file is refused.
@@ -96,9 +101,6 @@ def read_image(path: Path, most_pixels: int = MAX_PIXELS) -> Image:
     Raises:
         InputError: the file is missing, empty, truncated, no image, of another format, or too large.
     """
-    frame = videos.frame_of(path)
-    if frame:
-        return videos.read_frame(*frame)
     header = _check_header(path, most_pixels)
     data = read_bytes(path, "image")
     if not _complete(data, header.form, path):
@@ -110,12 +112,12 @@ def read_image(path: Path, most_pixels: int = MAX_PIXELS) -> Image:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) that :func:`read_image` gives an image file, of which only the header is read, or a video frame.
+    """(height, width) that :func:`read_image` gives an image; of a file only the header is read.
 
     Raises:
         InputError: it is missing, no image, or too large.
     """
-    if videos.frame_of(path):
+    if source_of(path).file(path) != path:
         height, width = read_image(path).shape[:2]
         return height, width
     if not os.path.isfile(path):
@@ -123,14 +125,17 @@ def image_size(path: Path) -> tuple[int, int]:
     return _check_header(path, MAX_PIXELS).size
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, formats: Collection[str] = FORMATS) -> list[Path]:
     """What lies in a folder under the name of an image, sorted; not its folders, nor what other systems leave behind.
+
+    Args:
+        formats: the suffixes that make a file one.
 
     Raises:
         InputError: the folder cannot be read.
     """
     with explained(folder, "read"):
-        named = [file for file in folder.iterdir() if file.suffix.lower() in FORMATS and not left_behind(file.name)]
+        named = [file for file in folder.iterdir() if file.suffix.lower() in formats and not left_behind(file.name)]
         return sorted(file for file in named if not file.is_dir())
 
 
@@ -147,53 +152,12 @@ def image_batches(files: Sequence[Path], size: int = 8) -> Iterator[tuple[int, l
 
 
 def content_hash(paths: Sequence[Path]) -> str:
-    """SHA-256 (hex) over the contents of the files in order, whatever they are called; of video frames, the pixels."""
+    """SHA-256 (hex) over the contents of files and other frames in order, whatever they are called."""
     digest = hashlib.sha256()
     for path in paths:
-        data = read_image(path).tobytes() if videos.frame_of(path) else read_bytes(path, "image")
+        data = source_of(path).content(path)
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
-
-
-def source_parts(source: str) -> tuple[Path, str | None, slice]:
-    """The path, split and part that a source names; an existing path that looks like more is only that path."""
-    path, match = Path(source), _SOURCE.fullmatch(source)
-    if match is None or path.exists():
-        return path, None, slice(None)
-    numbers = (int(match[name]) if match[name] else None for name in ("start", "stop", "step"))
-    return Path(match["path"]), match["split"], slice(*numbers)
-
-
-def _files_of(source: str) -> list[Path]:
-    path, split, part = source_parts(source)
-    if path.is_dir():
-        files = _images_in(path, split)[part]
-    elif split and path.exists():
-        raise InputError(f"{path} is no dataset, so it has no split {split!r}: leave the split out")
-    elif videos.is_video(path):
-        files = videos.frames(path, part)
-    elif (path.is_file() and path.suffix.lower() in FORMATS) or videos.frame_of(path):
-        files = [path]
-    elif path.is_file():
-        known = ", ".join([*FORMATS, *videos.SUFFIXES])
-        raise InputError(f"{path} is no image file that can be read: convert it to one of {known}")
-    else:
-        raise InputError(f"there are no images at {path}: it must be a folder, a video or an image; check the path")
-    if not files:
-        raise InputError(f"{source} selects none of the images of {path}: choose another part")
-    return files
-
-
-def _images_in(folder: Path, split: str | None) -> list[Path]:
-    """The images that lie in a folder, or, where none do or a split is named, those of the dataset whose root it is."""
-    from sfcore.datasets.dataset import layout_of, open_dataset  # layouts read images, so they come after this module
-
-    files = image_files(folder)
-    if split or (not files and layout_of(folder)):
-        files = [frame.image for frame in open_dataset(folder, split).frames]
-    if not files:
-        raise InputError(f"the folder {folder} holds no images: it must hold {', '.join(FORMATS)} files or a dataset")
-    return files
 
 
 def _shares(counts: list[int], limit: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from sfcore.detectors.base import Detector
 from sfcore.detectors.checkpoints import Misfit, dictionaries, fitting, load_weights
 from sfcore.detectors.serialization import read_metadata
 from sfcore.errors import InputError
+from sfcore.inputs.base import InputSpec
 from sfcore.registries import Registry
 from sfcore.resources import sample_data
 
@@ -32,6 +34,11 @@ class Entry:
     build: Callable[[], Detector]
     weights: str | None
     source: str
+
+    @cached_property
+    def input(self) -> InputSpec:
+        """What it reads; a network is built once to tell."""
+        return self.build().preprocessing
 
     @property
     def shipped(self) -> Path | None:

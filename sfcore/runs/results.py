@@ -94,7 +94,7 @@ def compare(
     Raises:
         InputError: the run has no calibrated model yet, or an image cannot be read.
     """
-    chosen = image_set(sources, limit)
+    chosen = image_set(sources, limit, registry.entry(folder.spec.detector).input.formats)
     names: list[ModelName] = ["full", "calibrated"]
     if folder.has_tensors("model"):
         names.append("tuned")

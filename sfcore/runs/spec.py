@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sfcore.datasets.images import ImageSet, image_set
+from sfcore.datasets.source import absolute
 from sfcore.detectors import registry
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
@@ -25,7 +26,7 @@ class RunSpec:
 
     Attributes:
         detector: its name in the registry.
-        images: calibration images: folders, parts of folders (``frames[:140]``) or files.
+        images: calibration images: sources such as ``frames``, ``frames[:140]`` or ``scenes:600``.
         scheme: bits and grids of weights and activations, such as "W4A4", "W4A4-affine" or "W4A4,heads=16".
         method: its name among the methods.
         weights: checkpoint file; None for the shipped weights.
@@ -76,7 +77,7 @@ class RunSpec:
 
     def absolute(self) -> RunSpec:
         """The same with absolute paths and a scheme file's content, so that a run can be resumed from any folder."""
-        images = tuple(os.path.abspath(source) for source in self.images)
+        images = tuple(map(absolute, self.images))
         weights = os.path.abspath(self.weights) if self.weights else None
         return replace(self, images=images, weights=weights, scheme=str(self.full_scheme()))
 
@@ -104,7 +105,7 @@ class RunSpec:
 
     def image_set(self) -> ImageSet:
         """The calibration images. Raises InputError: see :func:`sfcore.datasets.images.image_set`."""
-        return image_set(self.images, self.limit)
+        return image_set(self.images, self.limit, registry.entry(self.detector).input.formats)
 
     def weights_file(self) -> Path:
         """The checkpoint that will be loaded.

@@ -126,3 +126,12 @@ def test_runs_take_a_whole_source_by_its_name_and_a_part_by_its_images(visit: Vi
     part = visit(images="Folder", folder=str(culane), scenarios="night").session_state["studio"]
     assert whole.sources(5) == (str(culane),)
     assert part.sources(5) == tuple(str(path) for path in part.images) and len(part.images) == 1
+
+
+def test_rendered_scenes_are_typed_like_a_folder(visit: Visit) -> None:
+    app = visit(images="Folder", folder="scenes:30,seed=3", limit="4")
+    assert errors(app) == [] and len(app.selectbox(key="image").options) == 4
+    assert any(caption.value.startswith("Rendered: 30 images") for caption in app.sidebar.caption)
+    assert app.session_state["studio"].sources(5) == ("scenes:30,seed=3",)
+    app.text_input(key="folder").set_value("scenes:99999").run()
+    assert "1 to 10,000 scenes" in errors(app)[0] and not app.exception

@@ -71,6 +71,13 @@ def test_paths_of_one_name_are_one_source(tmp_path: Path) -> None:
         sources_of(["others=nowhere"], None)
 
 
+def test_scenes_are_sources_by_their_own_name_or_another() -> None:
+    own, far, part = sources_of(["scenes:3,seed=4", "far=scenes:2,seed=5", "a=b=scenes:9[7:]"], None)
+    assert [source.name for source in (own, far, part)] == ["scenes:3,seed=4", "far", "a=b"]
+    assert (own.paths, far.paths, part.paths) == (("scenes:3,seed=4",), ("scenes:2,seed=5",), ("scenes:9[7:]",))
+    assert [frame.name for _, frame in unseen(part).labelled or ()] == ["000007", "000008"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -17,6 +17,7 @@ from sfcore.tasks.lanes import Polyline
 #: Changes whenever the same seed gives another picture or other labels.
 VERSION = 1
 
+SIZE = (360, 640)  # (height, width) of a picture in pixels, unless said otherwise
 NARROWEST = 20 / 640  # a lane narrower than this share of the image's width is too far to label
 SHORTEST = 0.08  # of the image's height: shorter labels are left out
 MOST_METRES = 140.0
@@ -40,7 +41,7 @@ class Scene:
     seed: int
 
 
-def render(seed: int, size: tuple[int, int] = (360, 640), scenario: str | None = None) -> Scene:
+def render(seed: int, size: tuple[int, int] = SIZE, scenario: str | None = None) -> Scene:
     """Render the scene of a seed; the same arguments give the same bytes on the same machine.
 
     Args:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, open_dataset, spread
-from sfcore.datasets.images import FORMATS, find_images, source_parts
+from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, layout_of, open_dataset, spread
+from sfcore.datasets.images import FORMATS, find_images
+from sfcore.datasets.source import is_there, source_parts
+from sfcore.datasets.videos import is_video
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
@@ -98,18 +100,21 @@ def gather(
     return Evidence(tuple(runs), tuple(models), source, verdicts, task, reader, predictions, levels, heads, own)
 
 
-def source_of(text: str) -> Dataset:
+def source_of(text: str, formats: Collection[str] = FORMATS) -> Dataset:
     """The dataset that a source names, with its labels: a folder, dataset, video, image, or a part of one.
+
+    Args:
+        formats: suffixes of the files that the detector reads.
 
     Raises:
         InputError: nothing is there that can be read.
     """
     root, split, part = source_parts(text)
-    if root.is_dir() or (root.is_file() and root.suffix.lower() not in FORMATS):
+    if layout_of(root) or is_video(root):
         dataset = open_dataset(root, split)
         dataset.frames = list(dataset.frames)[part]
     else:
-        dataset = _loose(root, find_images([text]))
+        dataset = _loose(root, find_images([text], formats=formats))
     if not dataset.frames:
         raise InputError(f"{text} selects no images: choose another part")
     return dataset
@@ -126,7 +131,7 @@ def held_back(run: RunFolder, task: Task[Any]) -> Dataset:
         files = [Path(image["file"]) for image in content["images"]]
     except (OSError, ValueError, KeyError, TypeError):
         files = []
-    there = [file for file in files if file.is_file() or file.parent.is_file()]  # or the frame of a video
+    there = [file for file in files if is_there(file)]
     there = [] if ships(run) else there  # what is called like its images is not what it took
     if not there:
         raise InputError(f"the images that {run.name} held back are not where they were: choose images for the report")

@@ -1,0 +1,1 @@
+"""Kinds of sources, one file each: see :mod:`sfcore.datasets.source`."""
