@@ -10,15 +10,13 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from sfcore.datasets.images import ImageSet, content_hash, evenly
-from sfcore.datasets.scenes import render
+from sfcore.datasets.images import ImageSet, content_hash, evenly, find_images
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.files import write_json
-from sfcore.inputs.base import Frame, InputSpec
-from sfcore.inputs.images import Preprocessing
+from sfcore.inputs.base import InputSpec
 from sfcore.quant import quantize
 from sfcore.quant.inference import run
 from sfcore.quant.methods.recipe import Recipe
@@ -37,7 +35,6 @@ MOST_HELD_BACK = 48  # more make the checks slow and decide nothing
 CALIBRATION_IMAGES = 512  # at most, as published
 ALIKE = 32  # random images whose likeness is measured
 SHOWN = 16  # held-back images whose predictions are kept
-FIRST_SCENE = 40_000_000  # seeds of rendered calibration scenes start here, far from those of other uses
 
 
 @dataclass(frozen=True)
@@ -47,12 +44,12 @@ class TuningSession:
     Attributes:
         detector: as it was loaded; the file may be another when the run ends.
         tuner: with the calibrated model in it, ready for its first step.
-        held_back: files of the held-back images, in the tuner's order; the number of a rendered scene.
+        held_back: the held-back frames, in the tuner's order.
     """
 
     detector: Detector
     tuner: Tuner
-    held_back: tuple[Path | int, ...]
+    held_back: tuple[Path, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -67,7 +64,7 @@ class TuningSession:
         chosen = int(reference.counts().argmax())
         if not folder.preview.size:
             spec = detector.preprocessing
-            picture = spec.canvas(_frame(spec, self.held_back[chosen]))
+            picture = spec.canvas(spec.read(self.held_back[chosen]))
             preview.begin(folder, detector.task, picture, reference[chosen])
         found = detector.decode(run(tuner.quantized, tuner.held_back[chosen : chosen + 1]))
         preview.add(folder, detector.task, tuner.iteration, found)
@@ -103,7 +100,8 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     detector = registry.create(spec.detector, spec.weights, resolve_device(spec.device), spec.weights_key)
     chosen = spec.image_set()
     _check_unchanged(folder, chosen.files)
-    pixels, sources = _read(detector.preprocessing, chosen, recipe.rendered, spec.seed, report)
+    rendered = _rendered(recipe.rendered, spec.seed, detector.preprocessing)
+    pixels, sources = _read(detector.preprocessing, chosen, rendered, report)
     tuned_on, held_back = split(sources, spec.seed)
     if not folder.has_tensors("calibrated"):
         batches = _Batches(detector, pixels[tuned_on[:CALIBRATION_IMAGES]])
@@ -115,7 +113,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     curves = None
     if recipe.needs_curves:
         curves = _curves(folder, detector, pixels[tuned_on], spec.seed, report)
-    files = (*chosen.files, *scenes(recipe.rendered, spec.seed))
+    files = (*chosen.files, *rendered)
     tuner = Tuner(detector, quantized, pixels[tuned_on], pixels[held_back], recipe, curves, spec.seed)
     folder.update(
         full_precision=dict(quantized.full_precision),
@@ -177,32 +175,22 @@ def _check_unchanged(folder: RunFolder, files: Sequence[Path]) -> None:
     folder.update(images=len(files), image_hash=found, weights_hash=content_hash([folder.spec.weights_file()]))
 
 
-def _read(spec: InputSpec, chosen: ImageSet, rendered: int, seed: int, report: Report) -> tuple[Tensor, list[int]]:
+def _rendered(count: int, seed: int, spec: InputSpec) -> list[Path]:
+    """The scenes that a run with this seed is calibrated on beside its images."""
+    return find_images([f"scenes:{count},seed={seed}"], formats=spec.formats) if count else []
+
+
+def _read(spec: InputSpec, chosen: ImageSet, rendered: Sequence[Path], report: Report) -> tuple[Tensor, list[int]]:
     """(N, ...) stacked frames as the network sees them, rendered scenes last, and the source of each."""
     parts = []
     for done, file in enumerate(chosen.files, 1):
         parts.append(spec.stack([spec.read(file)]))
         report("reading images", done, len(chosen))
-    sources = list(chosen.source_index)
-    for done, number in enumerate(scenes(rendered, seed), 1):
-        parts.append(spec.stack([_frame(spec, number)]))
-        report("rendering scenes", done, rendered)
-    return torch.cat(parts), sources + [max(sources) + 1] * rendered
-
-
-def scenes(count: int, seed: int) -> range:
-    """The numbers of the rendered scenes that a run with this seed is calibrated on."""
-    first = FIRST_SCENE + seed * 10_000
-    return range(first, first + count)
-
-
-def _frame(spec: InputSpec, source: Path | int) -> Frame:
-    """A frame: of a file, or the rendered scene of a number."""
-    if isinstance(source, Path):
-        return spec.read(source)
-    if not isinstance(spec, Preprocessing):
-        raise InputError(f"rendered scenes are images, and this detector reads {spec.kind}: set rendered=0")
-    return render(source).image
+    for done, scene in enumerate(rendered, 1):
+        parts.append(spec.stack([spec.read(scene)]))
+        report("rendering scenes", done, len(rendered))
+    sources = [*chosen.source_index, *[max(chosen.source_index) + 1] * len(rendered)]
+    return torch.cat(parts), sources
 
 
 def _curves(folder: RunFolder, detector: Detector, pixels: Tensor, seed: int, report: Report) -> Curves:
@@ -217,11 +205,10 @@ def _curves(folder: RunFolder, detector: Detector, pixels: Tensor, seed: int, re
     return curves
 
 
-def _recorded(task: Task[Any], files: Sequence[Path | int], found: Mapping[str, Any]) -> dict[str, Any]:
-    """What each model predicts about each held-back file, in the detector's frame."""
+def _recorded(task: Task[Any], files: Sequence[Path], found: Mapping[str, Any]) -> dict[str, Any]:
+    """What each model predicts about each held-back frame, in the detector's frame."""
     images = [
         {"file": str(file)} | {name: task.record(each, index) for name, each in found.items()}
         for index, file in enumerate(files)
-        if isinstance(file, Path)
     ]
     return {**task.about(found["full"]), "images": images}
