@@ -10,7 +10,7 @@ from app.widgets.links import open_page
 from sfcore import drawing
 from sfcore.errors import InputError
 from sfcore.present import run_history, tuning_charts
-from sfcore.runs import RunFolder, ahead, launch, stop
+from sfcore.runs import RunFolder, ahead, launch, log, stop
 from sfcore.runs.preview import Preview, read
 from sfcore.runs.shipped import ships
 
@@ -84,6 +84,9 @@ def header(run: RunFolder) -> bool:
     record = run.record()
     if record.get("error"):
         st.error(record["error"])
+    if status in ("failed", "stopped") and (printed := log(run)):
+        with st.expander("What its process printed"):
+            st.code(printed, language=None)
     style.in_full_precision(record.get("full_precision", {}))
     return alive
 

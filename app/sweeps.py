@@ -85,7 +85,7 @@ def begin(pattern: RunFolder, specs: Sequence[RunSpec]) -> str:
         run = RunFolder.create(path, _owned(spec, pattern, path))
         write_labels(run, Labels((PREFIX + when,)))
         results.claim(run)
-        launch(run)
+        launch(run, pattern.launcher)
     return PREFIX + when
 
 

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
         is_alive,
         launch,
         list_runs,
+        log,
         stop,
         unused,
     )
 
 __all__ = [
-    "RunFolder", "RunSpec", "ahead", "create_or_resume", "default_root", "is_alive", "launch", "list_runs", "stop",
-    "unused",
+    "RunFolder", "RunSpec", "ahead", "create_or_resume", "default_root", "is_alive", "launch", "list_runs", "log",
+    "stop", "unused",
 ]  # fmt: skip
 _ELSEWHERE = {"RunFolder": "folder", "RunSpec": "spec"}
 

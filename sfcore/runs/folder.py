@@ -16,7 +16,6 @@ lock, stop, worker.log    held while a worker runs or waits; asks it to stop; wh
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
@@ -37,8 +36,10 @@ from sfcore import clock
 from sfcore.datasets.images import content_hash
 from sfcore.errors import InputError
 from sfcore.files import Stamp, explained, stamp, write_atomic, write_json
+from sfcore.locks import take
 from sfcore.runs import queue
 from sfcore.runs.json_lines import JsonLines
+from sfcore.runs.launcher import launcher_of
 from sfcore.runs.migration import migrated
 from sfcore.runs.spec import RunSpec
 from sfcore.tensors import read_about, read_tensors
@@ -100,6 +101,11 @@ class RunFolder:
         return self.path.resolve() in Path(source).resolve().parents
 
     @property
+    def launcher(self) -> str:
+        """The name of the launcher that it was launched by, or will be unless told otherwise."""
+        return queue.launcher_name(queue.read_record(self.path))
+
+    @property
     def _run_json(self) -> Path:
         return self.path / queue.RECORD
 
@@ -150,7 +156,7 @@ class RunFolder:
         alive = self.is_alive()  # asked before the record is read: a worker writes down how it ended, then lets go
         record = self.record()
         status: Status = record["status"]
-        launched = status == "running" or (status == "queued" and "turn" in record)
+        launched = status == "running" or (status == "queued" and not record.keys().isdisjoint(("launcher", "turn")))
         return "stopped" if launched and not alive else status
 
     # -- one worker at a time --------------------------------------------------------------------
@@ -171,7 +177,7 @@ class RunFolder:
             descriptor = os.open(self.path / queue.LOCK, os.O_RDWR | os.O_CREAT) if inherited is None else inherited
         try:
             for _ in range(_LOCK_TRIES):
-                if queue.take(descriptor, fcntl.LOCK_EX):
+                if take(descriptor):
                     break
                 time.sleep(0.02)
             else:
@@ -181,8 +187,23 @@ class RunFolder:
             os.close(descriptor)
 
     def is_alive(self) -> bool:
-        """Whether a process works on this run or waits for its turn."""
-        return queue.is_alive(self.path)
+        """Whether a process works on this run or waits for its turn, wherever it was launched."""
+        return launcher_of(self).is_alive(self)
+
+    def enqueue(self, launcher: str, **noted: Any) -> None:
+        """Write down that the run is launched; for a launcher that holds the lock.
+
+        Args:
+            launcher: its name.
+            noted: fields of run.json that it needs later.
+
+        Raises:
+            InputError: the run is done.
+        """
+        if self.record()["status"] == "done":
+            raise InputError(f"the run {self.path} is done: there is nothing to go on with")
+        self.clear_stop()
+        self.update(status="queued", launcher=launcher, pid=None, ended=None, error=None, **noted)
 
     def request_stop(self) -> None:
         """Ask the worker to stop after its present step; it keeps a checkpoint to resume from."""

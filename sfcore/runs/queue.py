@@ -1,4 +1,4 @@
-"""Runs take turns on a device: ``python -m sfcore.runs.queue FOLDER --lock N`` waits for the turn, then is the worker.
+"""Local runs take turns on a device: ``python -m sfcore.runs.queue FOLDER --lock N`` waits, then is the worker.
 
 Many runs may wait at once, so what waits here is light: nothing but the standard library is imported before the turn
 has come. A run is alive as long as a process holds its lock, and the operating system lets go of the lock however the
@@ -8,57 +8,35 @@ process ends; so whatever dies leaves the queue.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sfcore.locks import take
+
 LOCK, STOP, RECORD = "lock", "stop", "run.json"  # files of a run folder
+LOCAL = "local"  # the launcher of what waits here
 GLANCE = 0.5  # seconds between two looks at the runs before
 
 
-def take(descriptor: int, kind: int) -> bool:
-    """Whether an open file could be locked now; ``kind`` is ``fcntl.LOCK_EX`` or ``fcntl.LOCK_SH``."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def is_alive(run: Path) -> bool:
-    """Whether a process works on a run or waits for its turn."""
+    """Whether a process of this machine works on a run or waits for its turn."""
     try:
         descriptor = os.open(run / LOCK, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
-        return not take(descriptor, fcntl.LOCK_SH)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def next_turn(root: Path) -> Iterator[int]:
-    """The number after all that the runs of a folder have; nobody else is given one until the block is left.
-
-    Write it down inside the block: whoever has a higher number then sees it.
-    """
-    descriptor = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield 1 + max((_turn(_record(run)) for run in root.iterdir()), default=0)
+        return not take(descriptor, shared=True)
     finally:
         os.close(descriptor)
 
 
 def ahead(run: Path) -> list[Path]:
-    """The live runs of the same folder and device that were launched before a run, the first one first.
+    """The live runs of the same folder, launcher and device that were launched before a run, the first one first.
 
     One that was started without waiting, on the command line, was there before all that wait.
     """
@@ -68,15 +46,16 @@ def ahead(run: Path) -> list[Path]:
 
 def still_ahead(run: Path, others: Iterable[Path]) -> list[Path]:
     """Which of some runs are :func:`ahead` of a run: nobody joins them, for later launches have later turns."""
-    own, found = _record(run), []
+    own, found = read_record(run), []
     for other in filter(is_alive, others):
-        record = _record(other)
-        if _turn(record) < _turn(own) and _device(record) in (_device(own), "auto"):
-            found.append((_turn(record), other))
+        record = read_record(other)
+        here = launcher_name(record) == launcher_name(own) and _device(record) in (_device(own), "auto")
+        if here and turn_of(record) < turn_of(own):
+            found.append((turn_of(record), other))
     return [other for _, other in sorted(found)]
 
 
-def _record(run: Path) -> dict[str, Any]:
+def read_record(run: Path) -> dict[str, Any]:
     """What run.json says; nothing where there is none that can be read."""
     try:
         content = json.loads((run / RECORD).read_bytes())
@@ -85,8 +64,14 @@ def _record(run: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _turn(record: dict[str, Any]) -> int:
+def turn_of(record: dict[str, Any]) -> int:
+    """When a run was launched among those beside it; 0 for one that was started without waiting."""
     return int(record.get("turn") or 0)
+
+
+def launcher_name(record: dict[str, Any]) -> str:
+    """The name of the launcher that a run was launched by."""
+    return record.get("launcher") or LOCAL
 
 
 def _device(record: dict[str, Any]) -> str | None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-from sfcore.devices import resolve_device
 from sfcore.errors import InputError
-from sfcore.files import explained
 from sfcore.runs import queue
 from sfcore.runs.folder import RunFolder
+from sfcore.runs.launcher import LAUNCHERS, launcher_of
 from sfcore.runs.spec import RunSpec
 
 
@@ -39,29 +36,17 @@ def create_or_resume(path: Path, spec: RunSpec) -> RunFolder:
     return folder
 
 
-def launch(folder: RunFolder) -> int:
-    """Start the process of a run, which outlives this one; returns its id.
+def launch(folder: RunFolder, launcher: str | None = None) -> int | str:
+    """Start a run as a process of its own, which outlives this one; returns the id of its process or job.
 
-    It waits until no live run of the same folder and device that was launched before is left, then is the run's worker.
-    The lock is taken here and handed to the child, so a run is alive from the moment this returns.
+    Args:
+        launcher: by name; None for the one that the run was launched by before, or else a process on this machine.
 
     Raises:
-        InputError: the run is done or being worked on, its folder cannot be written, or its device is not there.
+        InputError: there is no such launcher, the run is done or being worked on, its folder cannot be written, or its
+            device is not there.
     """
-    device = resolve_device(folder.spec.device).type
-    path = folder.path.resolve()
-    with folder.lock() as descriptor, explained(path / "worker.log"):
-        if folder.record()["status"] == "done":
-            raise InputError(f"the run {folder.path} is done: there is nothing to go on with")
-        folder.clear_stop()
-        with queue.next_turn(path.parent) as turn:
-            folder.update(status="queued", turn=turn, device=device, pid=None, ended=None, error=None)
-        command = [sys.executable, "-m", "sfcore.runs.queue", str(path), "--lock", str(descriptor)]
-        with (path / "worker.log").open("ab") as log:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[descriptor], start_new_session=True
-            )
-    return process.pid
+    return (LAUNCHERS[launcher]() if launcher else launcher_of(folder)).launch(folder)
 
 
 def unused(path: Path) -> Path:
@@ -88,15 +73,21 @@ def stop(folder: RunFolder) -> None:
     """
     if not folder.is_alive():
         raise InputError(f"the run {folder.path} is not going on (it is {folder.status}): nothing to stop")
-    folder.request_stop()
+    launcher_of(folder).stop(folder)
+
+
+def log(folder: RunFolder) -> str:
+    """What a launched run's processes printed, or the end of it; "" where there is nothing."""
+    return launcher_of(folder).log(folder)
 
 
 def list_runs(root: Path) -> list[RunFolder]:
-    """The runs in a folder, newest first. What is no run, or one of another version, is left out."""
+    """The runs in a folder, newest first; without what is no run, of another version, or of a launcher unknown here."""
     found = []
     for path in root.iterdir() if root.is_dir() else ():
         try:
             folder = RunFolder.open(path)
+            launcher_of(folder)
             found.append((folder.record()["created"], folder))
         except (InputError, KeyError):
             continue

@@ -12,7 +12,6 @@ A folder holds a few files for each map, under a name made from all that it depe
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -34,6 +33,7 @@ from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.registry import create
 from sfcore.errors import InputError
 from sfcore.files import Stamp, explained, stamp, write_atomic
+from sfcore.locks import take
 from sfcore.sensitivity.elements import Grain, element_map
 from sfcore.tensors import read_about, read_tensors
 
@@ -124,9 +124,7 @@ def _start_worker(folder: Path) -> None:
     The lock is taken here and handed to it: its descriptor stays open there for as long as the process lives.
     """
     with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(lock.fileno()):
             return
         quiet: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         command = [sys.executable, "-m", "sfcore.sensitivity.element_map_worker", str(folder.resolve())]

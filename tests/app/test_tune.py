@@ -148,6 +148,15 @@ def test_lanes_of_one_frame_are_shown_as_they_improved(visit: Visit, run: RunFol
     assert "After 30 iterations" in notes(app) and not [s for s in app.select_slider if s.key == "iteration"]
 
 
+def test_what_the_process_of_a_failed_run_printed_is_shown(visit: Visit, run: RunFolder) -> None:
+    assert not visit("tune").get("code")
+    run.update(status="failed", error="Killed")
+    (run.path / "worker.log").write_text("Segmentation fault\n")
+    app = visit("tune")
+    assert [code.value for code in app.get("code")] == ["Segmentation fault"]
+    assert errors(app) == ["Killed"]
+
+
 def test_a_run_from_before_there_were_previews_is_drawn(visit: Visit, run: RunFolder) -> None:
     app = visit("tune")
     assert errors(app) == [] and not app.select_slider and len(app.get("plotly_chart")) >= 2

@@ -16,6 +16,7 @@ import pytest
 
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, RunSpec, ahead, launch, queue, stop
+from sfcore.runs.launchers.local import next_turn
 
 MOST = 40 * 1024  # kB of memory that a waiting process may take
 
@@ -102,6 +103,19 @@ def test_runs_of_another_device_are_not_waited_for(make: Callable[..., RunFolder
     assert ahead(other) == []
 
 
+def test_runs_of_another_launcher_and_files_beside_the_runs_are_not_waited_for(
+    tmp_path: Path, make: Callable[..., RunFolder], busy: ExitStack
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    second = make("second")
+    launch(second)
+    assert [run.name for run in ahead(second)] == ["first"]
+    first = RunFolder(tmp_path / "first")
+    first.update(launcher="elsewhere")
+    assert ahead(second) == []
+    first.update(launcher="local")
+
+
 def test_a_run_that_is_done_is_not_launched(make: Callable[..., RunFolder]) -> None:
     run = make("run")
     run.update(status="done")
@@ -113,9 +127,11 @@ def test_a_run_that_is_done_is_not_launched(make: Callable[..., RunFolder]) -> N
 def test_no_two_runs_get_the_same_turn(tmp_path: Path, make: Callable[..., RunFolder]) -> None:
     """While a turn is being written down, another process has to wait for the next one."""
     run = make("run")
-    ask = "from pathlib import Path; from sfcore.runs.queue import next_turn\nwith next_turn(Path('.')) as n: print(n)"
-    with queue.next_turn(tmp_path) as turn:
+    ask = "from pathlib import Path; from sfcore.runs.launchers.local import next_turn\n"
+    ask += "print('asks', flush=True)\nwith next_turn(Path('.')) as n: print(n)"
+    with next_turn(tmp_path) as turn:
         other = subprocess.Popen([sys.executable, "-c", ask], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+        assert other.stdout and other.stdout.readline() == "asks\n"
         with pytest.raises(subprocess.TimeoutExpired):
             other.wait(0.5)
         run.update(turn=turn)

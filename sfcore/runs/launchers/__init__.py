@@ -1,0 +1,1 @@
+"""Ways to start runs, one file each: see :mod:`sfcore.runs.launcher`."""
