@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import streamlit as st
 import torch
+from cachetools import Cache, LRUCache
 
 from app.style import Bar
 from app.uploads import Uploads
@@ -243,11 +243,24 @@ def outputs_of_all(view: Studio, images: Sequence[Path], label: str = "Running t
     return {name: torch.cat([outputs[name] for outputs in each]) for name in each[0]}
 
 
+@dataclass(frozen=True)
+class _Result:
+    """A result, and how many bytes it counts for: at most all there are, so that a larger one is kept alone."""
+
+    value: Any
+    size: int
+
+    @classmethod
+    def of(cls, value: Any) -> _Result:
+        size = value.nbytes if isinstance(value, np.ndarray) else len(pickle.dumps(value))
+        return cls(value, min(size, MOST_REMEMBERED))
+
+
 class _Memory:
-    """Results by key, the latest used last, together no larger than MOST_REMEMBERED bytes."""
+    """Results by key, shared by all threads; those not used for longest make room for others within the bytes."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._kept: LRUCache[Hashable, _Result] = LRUCache(MOST_REMEMBERED, lambda result: result.size)
         self._lock = threading.Lock()
 
     def __contains__(self, key: Hashable) -> bool:
@@ -256,32 +269,19 @@ class _Memory:
     def drop(self, size: int) -> None:
         """Forget all results of more than so many bytes."""
         with self._lock:
-            for key in [key for key, (_, kept) in self._kept.items() if kept > size]:
+            # By the base class, for which a look is no use: the order stays.
+            for key in [key for key in self._kept if Cache.__getitem__(self._kept, key).size > size]:
                 del self._kept[key]
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The result of a key, made where it is not there."""
-        found = self._get(key)
+        """The result of a key, made where it is not there; others are not kept from theirs meanwhile."""
+        with self._lock:
+            found = self._kept.get(key)
         if found is None:
-            found = make()
-            self._keep(key, found)
-        return found
-
-    def _get(self, key: Hashable) -> Any:
-        """The result, or None."""
-        with self._lock:
-            if key not in self._kept:
-                return None
-            self._kept.move_to_end(key)
-            return self._kept[key][0]
-
-    def _keep(self, key: Hashable, result: Any) -> None:
-        """Add a result; those not used for longest make room."""
-        size = result.nbytes if isinstance(result, np.ndarray) else len(pickle.dumps(result))
-        with self._lock:
-            self._kept[key] = (result, size)
-            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > MOST_REMEMBERED:
-                self._kept.popitem(last=False)
+            found = _Result.of(make())
+            with self._lock:
+                self._kept[key] = found
+        return found.value
 
 
 @st.cache_resource(show_spinner=False)

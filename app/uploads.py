@@ -7,14 +7,16 @@ system lets go of the lock when the server ends, however it ends; the next one r
 from __future__ import annotations
 
 import atexit
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
+
+from filelock import FileLock
 
 from sfcore.datasets.images import read_file
 from sfcore.errors import InputError
@@ -134,20 +136,16 @@ def server_folder() -> Path:
 def sweep() -> None:
     """Remove what servers have left that ended without a word."""
     for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{_LOCK}"):
-        try:
-            with lock.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(lock.parent, ignore_errors=True)
-        except OSError:  # held by a server that lives, or another person's
-            continue
+        with suppress(OSError), FileLock(lock, blocking=False):  # held by a server that lives, or another person's
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _hold(folder: Path) -> None:
     """Lock the folder until this process ends; the file gets its name only when it is locked."""
-    file = (folder / "new").open("wb")
-    fcntl.flock(file, fcntl.LOCK_EX)
+    lock = FileLock(folder / "new", thread_local=False)
+    lock.acquire()
     os.rename(folder / "new", folder / _LOCK)
-    _held.append(file)
+    _held.append(lock)
 
 
-_held: list[BinaryIO] = []
+_held: list[FileLock] = []

@@ -8,13 +8,13 @@ Reading in rising order decodes each frame once; going back begins anew.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import cv2
+from cachetools import LRUCache
 
 from sfcore.drawing import Image
 from sfcore.errors import InputError
@@ -23,7 +23,7 @@ from sfcore.files import explained
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 MOST_OPEN = 4  # videos that a process keeps open
 
-_readers: OrderedDict[tuple[int, Path, int], _Reader] = OrderedDict()
+_readers: LRUCache[tuple[int, Path, int], _Reader] = LRUCache(MOST_OPEN)
 _lock = Lock()
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read at its first use; errors are told by ours, in one line
 
@@ -70,8 +70,6 @@ def read_frame(video: Path, number: int) -> Image:
             reader = _Reader(video)
         image = reader.image(number)
         _readers[key] = reader
-        while len(_readers) > MOST_OPEN:
-            _readers.popitem(last=False)
     return image
 
 
