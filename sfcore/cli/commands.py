@@ -14,7 +14,10 @@ from sfcore.cli.failures import failures_said
 from sfcore.cli.several import taking_several
 
 RUN_HELP = "run folder, or the name of a run in the folder of runs"
-IMAGES_HELP = "folder, dataset, video, part of one ('frames[:140]', 'drive.mp4[::10]') or image; again for more"
+IMAGES_HELP = (
+    "folder, dataset, video, rendered scenes ('scenes:600'), part of one ('frames[:140]', 'drive.mp4[::10]') or image; "
+    "again for more"
+)
 LIMIT_HELP = "at most N images, evenly spread over the sources"
 SIZE_HELP = "WIDTHxHEIGHT"
 
