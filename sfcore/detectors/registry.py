@@ -36,9 +36,14 @@ class Entry:
     source: str
 
     @cached_property
+    def sample(self) -> Detector:
+        """One without weights, to tell its heads, its task and its input by; never to be changed."""
+        return self.build()
+
+    @property
     def input(self) -> InputSpec:
-        """What it reads; a network is built once to tell."""
-        return self.build().preprocessing
+        """What it reads."""
+        return self.sample.preprocessing
 
     @property
     def shipped(self) -> Path | None:

@@ -22,7 +22,11 @@ def channels_last(model: Detector) -> Detector:
 
 def prepared(model: Detector, stacked: Tensor) -> Tensor:
     """The network's input, on its device and in its memory order, of stacked frames."""
-    inputs = model.preprocessing.normalize(stacked.to(model.device))
+    return in_memory_order(model.preprocessing.normalize(stacked.to(model.device)))
+
+
+def in_memory_order(inputs: Tensor) -> Tensor:
+    """Inputs in the memory order that :func:`channels_last` gives weights; of images, or what else has two sides."""
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 

@@ -57,7 +57,7 @@ def test_an_unknown_calibrator_is_refused_before_anything_is_read() -> None:
 def test_a_folder_of_another_version_is_refused_saying_which(tmp_path: Path, spec: RunSpec) -> None:
     folder = RunFolder.create(tmp_path / "run", spec)
     folder.update(format=99)
-    with pytest.raises(InputError, match=r"format 99.*format 1"):
+    with pytest.raises(InputError, match=r"format 99.*format 2"):
         RunFolder.open(tmp_path / "run")
 
 

@@ -21,7 +21,9 @@ from sfcore.detectors import registry
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, RunSpec, preview, worker
 from sfcore.runs.session import split
+from sfcore.tasks.base import TASKS
 
+LANES = TASKS["lanes"]
 SCRIPT = Path(__file__).with_name("real_worker.py")
 STEPS = 12
 
@@ -72,18 +74,18 @@ def test_a_run_tells_its_steps(undisturbed: RunFolder) -> None:
 
 
 def test_a_run_shows_one_frame_as_it_goes_on(undisturbed: RunFolder) -> None:
-    found = preview.read(undisturbed)
+    found = preview.read(undisturbed, LANES)
     assert found and found.iterations == (0, 4, 8, 12)
     assert found.image.shape == (360, 640, 3)
     content = json.loads((undisturbed.path / "lanes.json").read_text())
     (image,) = content["images"]
-    assert preview.points(found.full) == image["full"] and preview.points(found.lanes[0]) == image["calibrated"]
+    assert LANES.record(found.full) == image["full"] and LANES.record(found.predictions[0]) == image["calibrated"]
     assert found.full.size == (content["height"], content["width"])
 
 
 def test_a_run_from_before_there_were_previews_has_none(undisturbed: RunFolder, tmp_path: Path) -> None:
     shutil.copy(undisturbed.path / "run.json", tmp_path)
-    assert preview.read(RunFolder.open(tmp_path)) is None
+    assert preview.read(RunFolder.open(tmp_path), LANES) is None
 
 
 def test_a_damaged_preview_is_named(undisturbed: RunFolder, tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_a_damaged_preview_is_named(undisturbed: RunFolder, tmp_path: Path) -> N
         shutil.copy(undisturbed.path / name, tmp_path)
     (tmp_path / "preview.jsonl").write_text('{"full": []}\n{"iteration": 0}\n')
     with pytest.raises(InputError, match=r"preview .* is damaged .*delete preview\.jsonl"):
-        preview.read(RunFolder.open(tmp_path))
+        preview.read(RunFolder.open(tmp_path), LANES)
 
 
 def test_a_killed_run_resumes_to_the_same_model_and_events(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.quant.inference import run
+from sfcore.quant.inference import in_memory_order, run
 from sfcore.quant.methods.recipe import Recipe
 from sfcore.quant.objectives import OBJECTIVES
 from sfcore.quant.reconstruct.cache import Cache, Place, pack, unpack
@@ -75,7 +75,7 @@ class NetReconstruction:
         images = self.detector.preprocessing.normalize(self.images[index].to(self.detector.device))
         if self.recipe.augmentation:
             images = self.detector.preprocessing.augment(images, generator, self.recipe.augmentation)
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = in_memory_order(images)
         if self.cache:
             rows = self.cache.batch(index)
             return Batch(images, {name: unpack(row, 0) for name, row in zip(self.names, rows, strict=True)}, {})

@@ -1,0 +1,5 @@
+"""Commands as a script calls them."""
+
+from tests.cli.conftest import sfcore_
+
+__all__ = ["sfcore_"]
