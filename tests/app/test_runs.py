@@ -143,13 +143,14 @@ def test_only_values_that_change_something_can_be_swept() -> None:
 
 def test_a_sweep_is_queued_with_a_tag_of_its_own(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     queued: list[RunFolder] = []
-    monkeypatch.setattr(sweeps, "launch", queued.append)
+    launchers: list[str] = []
+    monkeypatch.setattr(sweeps, "launch", lambda run, launcher: (queued.append(run), launchers.append(launcher)))
     own = run.path / "images"  # as uploads lie
     own.mkdir()
     shutil.copy(run.spec.image_set().files[0], own / "0.jpg")
     spec = RunSpec.from_dict(run.spec.to_dict() | {"images": [str(own)]})
     tag = sweeps.begin(run, sweeps.variants(spec, [1, 2], [5.0]))
-    assert [one.spec.options["k"] for one in queued] == [1, 2]
+    assert [one.spec.options["k"] for one in queued] == [1, 2] and launchers == ["local"] * 2
     assert {labels(one).tags for one in queued} == {(tag,)}
     results.delete(run.name)
     assert all(one.spec.image_set().files[0].is_file() for one in queued)
