@@ -111,7 +111,7 @@ def fill_from(run: RunFolder) -> None:
     scheme, method = Scheme.parse(spec.scheme), methods()[spec.method]
     _fill_sidebar(spec)
     _fill_images(run)
-    heads = len(entry(spec.detector).build().heads)
+    heads = len(entry(spec.detector).sample.heads)
     settings = {name: getattr(spec.settings(), name) for name in start_values(method, PUBLISHED, heads)}
     settings["k"] = spec.settings().heads_to_select(heads)
     fits = (each for each in efforts(method) if preset(method, each).items() <= settings.items())

@@ -194,13 +194,13 @@ def task_of(run: RunFolder) -> Task[Any]:
 
 @st.cache_data(show_spinner=False)
 def _task_name(detector: str) -> str:
-    return entry(detector).build().task_name
+    return entry(detector).sample.task_name
 
 
 @st.cache_data(show_spinner=False)
 def heads_of(detector: str) -> list[str]:
     """The names of a detector's heads in the order of its table."""
-    return [head.name for head in entry(detector).build().heads]
+    return [head.name for head in entry(detector).sample.heads]
 
 
 def settings(run: RunFolder) -> dict[str, Any]:

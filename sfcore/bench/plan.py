@@ -217,7 +217,7 @@ def _value(text: str) -> Any:
 @cache
 def heads_of(detector: str) -> int:
     """How many heads a detector has."""
-    return len(registry.entry(detector).build().heads)
+    return len(registry.entry(detector).sample.heads)
 
 
 def _options_of(method: str) -> list[str]:

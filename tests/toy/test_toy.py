@@ -160,8 +160,8 @@ def visit(
 @pytest.mark.parametrize(
     ("page", "said"),
     [
-        ("overview", "Instruments found"), ("heads", "Loudness Distortion"), ("pixels", "instruments"),
-        ("curves", "curves"), ("tune", "Instruments of one held-back frame"), ("compare", "full-precision instruments"),
+        ("overview", "Instruments found"), ("heads", "Loudness Distortion"), ("pixels", "Louder"),
+        ("curves", "curves"), ("tune", "Instruments of one held-back frame"), ("compare", "12 frames, the worst of tuned first"),
         ("runs", "mix"),
     ],
 )  # fmt: skip
