@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import streamlit as st
@@ -18,37 +17,14 @@ from sfcore.errors import InputError
 from sfcore.names import printable
 from sfcore.quant.methods import methods
 from sfcore.quant.methods.effort import PUBLISHED, described, efforts, preset, usual
-from sfcore.quant.methods.recipe import GRANULARITIES, LEARNABLE, OF_THE_NET, SCHEDULES, SELECTIONS, Recipe
-from sfcore.quant.objectives import OBJECTIVES
+from sfcore.quant.methods.options import MAIN, Option, defaults, in_use, options_of
+from sfcore.quant.methods.recipe import NAMES, Recipe, kinds
 from sfcore.quant.scheme import Scheme
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.shipped import ships
 
-MAIN = ("k", "lam", "iterations", "batch", "learning_rate")  # shown at once; the others behind "More options"
-LABELS = {
-    "k": "Heads, k", "lam": "Confidence, λ", "learn": "What is learned", "reselect_every": "Reselect every",
-    "rounding": "Weight of rounding", "first_exponent": "First β", "last_exponent": "Last β",
-}  # fmt: skip
-OPTIONAL = ("step_rate", "reach")  # may be None, which 0 stands for: as numbers they are greater
 ELSEWHERE = "images elsewhere"  # where the session keeps why a run's images are not chosen
-CHOICES = {"granularity": GRANULARITIES, "selection": SELECTIONS, "schedule": SCHEDULES}
-
-
-def help_texts(method: type[Recipe]) -> dict[str, str]:
-    """What the docstrings of a method and its bases say about each option."""
-    found: dict[str, str] = {}
-    for base in reversed(method.__mro__):
-        text = inspect.cleandoc(base.__doc__ or "")
-        section = text.partition("Attributes:\n")[2].partition("\n\n")[0]
-        for name, said in re.findall(r"^    (\w+): (.+(?:\n        .+)*)", section, re.MULTILINE):
-            found[name] = _sentence(said)
-    return found
-
-
-def _sentence(said: str) -> str:
-    text = " ".join(said.split())
-    return (text[0].upper() + text[1:]).replace("``", "")
 
 
 def draw(method: type[Recipe], heads: int) -> dict[str, Any]:
@@ -97,9 +73,7 @@ def fill(values: Mapping[str, Any]) -> None:
 
 def start_values(method: type[Recipe], effort: str, heads: int) -> dict[str, Any]:
     """All options of a method with an effort; k, which may be left to the number of heads, as a number."""
-    config = method()
-    own = {spec.name: getattr(config, spec.name) for spec in fields(method) if spec.init}
-    return own | {"k": config.heads_to_select(heads)} | preset(method, effort)
+    return defaults(method) | {"k": method().heads_to_select(heads)} | preset(method, effort)
 
 
 def fill_from(run: RunFolder) -> None:
@@ -161,58 +135,38 @@ def _there(run: RunFolder) -> bool:
 
 def offered(method: type[Recipe]) -> list[str]:
     """The options that change something, given what is chosen at present."""
-    names, defaults = [spec.name for spec in fields(method) if spec.init], method()
-    now = {name: st.session_state.get(f"t_{name}", getattr(defaults, name)) for name in names}
-    idle: set[str] = set()
-    if now["granularity"] != "net":
-        idle |= {*OF_THE_NET, "lam", "k", "heads", "reselect_every", "check_every"}
-    if now["objective"] == "plain":
-        idle |= {"lam"}
-    if now["selection"] in ("none", "fixed"):
-        idle |= {"k", "reselect_every"}
-    if now["selection"] != "fixed":
-        idle |= {"heads"}
-    if "rounding" not in now["learn"]:
-        idle |= {"rounding", "warm_up", "first_exponent", "last_exponent"}
-    if "weights" not in now["learn"]:
-        idle |= {"reach"}
-    if not {"steps", "offsets"} & set(now["learn"]):
-        idle |= {"step_rate"}
-    return [name for name in names if name not in idle]
+    chosen = {name: st.session_state[f"t_{name}"] for name in options_of(method) if f"t_{name}" in st.session_state}
+    return in_use(method, chosen)
 
 
 def _grid(method: type[Recipe], names: list[str], shown: Mapping[str, Any], heads: int) -> dict[str, Any]:
     """Controls two by two, each pair a row of its own so that labels and fields line up."""
-    texts, values = help_texts(method), {}
+    known, values = options_of(method), {}
     for first in range(0, len(names), 2):
         columns = st.columns(2, gap="small", vertical_alignment="bottom")
         for name, column in zip(names[first : first + 2], columns, strict=False):
             with column:
-                values[name] = _control(name, shown[name], texts.get(name, ""), heads)
+                values[name] = _control(name, known[name], shown[name], kinds(method)[name], heads)  # type: ignore[arg-type]  # a class is hashable
     return values
 
 
-def _control(name: str, default: Any, text: str, heads: int) -> Any:
-    """One control, by the type of the default."""
-    label = LABELS.get(name, name.replace("_", " ").capitalize())
-    key: dict[str, Any] = {"key": f"t_{name}", "bind": "query-params", "help": text or None}
-    choices = OBJECTIVES.names() if name == "objective" else CHOICES.get(name)
+def _control(name: str, option: Option, default: Any, kinds: tuple[Any, ...], heads: int) -> Any:
+    """One control, by what the option may be; ``kinds`` are the types of its values."""
+    label, choices = option.label, option.choices() if option.choices else None
+    key: dict[str, Any] = {"key": f"t_{name}", "bind": "query-params", "help": option.tooltip}
+    if choices and NAMES in kinds:
+        return tuple(st.multiselect(label, choices, list(default), **key))
     if choices:
-        return st.selectbox(label, choices, index=choices.index(default), **key)
-    if isinstance(default, bool):
+        return st.selectbox(label, choices, index=list(choices).index(default), **key)
+    if bool in kinds:
         return st.checkbox(label, default, **key)
-    if isinstance(default, int):
+    if int in kinds:
         most = heads if name == "k" else 1_000_000
-        return st.number_input(label, 0 if name == "rendered" else 1, most, default, **key)
-    if name in OPTIONAL:
-        key["help"] = f"{text} 0 stands for None."
+        return st.number_input(label, option.least, most, default, **key)
+    if float in kinds and NoneType in kinds:
+        key["help"] = f"{option.tooltip} 0 stands for None."
         return st.number_input(label, 0.0, 1e6, default or 0.0, (default or 0.1) / 5, format="%g", **key) or None
-    if isinstance(default, float):
+    if float in kinds:
         return st.number_input(label, 0.0, 1e6, default, (default or 0.5) / 5, format="%g", **key)
-    if name == "heads":
-        return tuple(
-            part.strip() for part in st.text_input(label, ", ".join(default), **key).split(",") if part.strip()
-        )
-    if name == "learn":
-        return tuple(st.multiselect(label, LEARNABLE, list(default), **key))
-    return st.text_input(label, default, **key)
+    text = st.text_input(label, ", ".join(default) if NAMES in kinds else default, **key)
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if NAMES in kinds else text

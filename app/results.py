@@ -181,10 +181,10 @@ def _thumbnail(choice: DetectorChoice, path: Path, when: float) -> bytes:
     return drawing.jpeg(drawing.canvas(spec.canvas(frame_of(spec, path, when)), 256), 80)
 
 
-def figures(run: RunFolder) -> dict[str, dict[str, float]]:
+def figures(run: RunFolder) -> dict[str, dict[str, float | None]]:
     """The run's own result on its held-back images, by model; empty while it has none."""
-    found = run.record().get("result") or {}
-    return {name: dict(found[name]) for name in ("calibrated", "tuned") if isinstance(found.get(name), dict)}
+    found = run.record().get("result", {})
+    return {name: found[name] for name in ("calibrated", "tuned") if name in found}
 
 
 def task_of(run: RunFolder) -> Task[Any]:

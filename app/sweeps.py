@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app import results
 from sfcore.errors import InputError
+from sfcore.quant.methods.options import in_use
 from sfcore.runs import RunFolder, RunSpec, launch, unused
 from sfcore.runs.tags import Labels, labels, write_labels
 
@@ -33,8 +34,9 @@ def axes(spec: RunSpec) -> Axes:
     if not recipe.iterations or recipe.granularity != "net":
         reason = f"{spec.method} does not tune on heads"
         return Axes(reason, reason)
-    no_k = f"{spec.method} selects no heads" if recipe.selection in ("none", "fixed") else None
-    return Axes(no_k, f"{spec.method} has no confidence term" if recipe.objective == "plain" else None)
+    used = in_use(type(recipe), spec.options)
+    no_k = None if "k" in used else f"{spec.method} selects no heads"
+    return Axes(no_k, None if "lam" in used else f"{spec.method} has no confidence term")
 
 
 def variants(spec: RunSpec, ks: Sequence[int], lams: Sequence[float]) -> list[RunSpec]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sfcore.detectors import registry
 from sfcore.errors import InputError
+from sfcore.quant.methods.options import options_of, value_of
 from sfcore.quant.methods.recipe import METHODS
 from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunSpec
@@ -47,7 +46,7 @@ class Variant:
         pairs = [part.partition("=") for part in rest.split(",")] if rest else []
         if not method or (given and not label) or not all(key and value for key, _, value in pairs):
             raise InputError(f"{text!r} is no method: write [LABEL=]METHOD[:OPTION=VALUE,...], such as qdrop:drop=0.3")
-        return cls(label or text, method, {key: _value(value) for key, _, value in pairs})
+        return cls(label or text, method, {key: value_of(value) for key, _, value in pairs})
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Setting:
             raise InputError(
                 f"{text!r} sets nothing: write OPTION=VALUE or METHOD.OPTION=VALUE, such as iterations=300"
             )
-        return cls(frozenset(where), option.replace("-", "_"), _value(value))
+        return cls(frozenset(where), option.replace("-", "_"), value_of(value))
 
 
 @dataclass(frozen=True)
@@ -205,15 +204,6 @@ def _listed(names: Sequence[str] | set[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _value(text: str) -> Any:
-    """A number, true, false, null or a list as JSON writes it, a number as people do (.05); any other text as it is."""
-    readers: tuple[Callable[[str], Any], ...] = (json.loads, float)
-    for read in readers:
-        with suppress(ValueError):
-            return read(text)
-    return text
-
-
 @cache
 def heads_of(detector: str) -> int:
     """How many heads a detector has."""
@@ -221,4 +211,4 @@ def heads_of(detector: str) -> int:
 
 
 def _options_of(method: str) -> list[str]:
-    return [one.name for one in fields(METHODS[method]) if one.init]
+    return list(options_of(METHODS[method]))

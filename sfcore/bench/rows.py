@@ -120,7 +120,8 @@ def _end(cell: Cell) -> float | None:
 
 
 def _rows(cell: Cell, tests: Sequence[str], **figures: Any) -> list[Row]:
-    spec, versions = cell.spec, RunFolder(cell.path).record()["versions"]
+    spec = cell.spec
+    versions: dict[str, Any] = dict(RunFolder(cell.path).record()["versions"])
     recipe = spec.settings()
     k = None if recipe.selection == "none" else recipe.heads_to_select(heads_of(spec.detector))
     named = {f.name for f in fields(Row)}

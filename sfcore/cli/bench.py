@@ -15,11 +15,11 @@ from sfcore.bench.rows import Row
 from sfcore.bench.sources import Source, rendered_calibration, rendered_test, sources_of
 from sfcore.bench.table import F1, comparison
 from sfcore.cli.console import Answer, Progress, note, table
-from sfcore.cli.tune import METHOD_OPTIONS
 from sfcore.detectors import registry
 from sfcore.errors import InputError
 from sfcore.names import printable
 from sfcore.quant.methods import METHODS
+from sfcore.quant.methods.options import MAIN
 
 EVERY = "all"
 
@@ -54,7 +54,7 @@ def run(arguments: SimpleNamespace) -> Answer:
 
 
 def _plan(arguments: SimpleNamespace, out: Path, progress: Progress) -> Plan:
-    options = [name for name in METHOD_OPTIONS if name != "k" and getattr(arguments, name) is not None]
+    options = [name for name in MAIN if name != "k" and getattr(arguments, name) is not None]
     settings = [f"{name}={getattr(arguments, name)}" for name in options]
     named = [_named_file(text) for text in arguments.weights or ()]
     weights = {name: file for name, file, _ in named}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 from sfcore.bench.plan import Setting
 from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.quant.methods import methods
+from sfcore.quant.methods.options import MAIN, options_of
 from sfcore.runs import RunFolder, RunSpec, ahead, create_or_resume, launch
 from sfcore.runs.worker import work
 
-METHOD_OPTIONS = ("k", "lam", "iterations", "batch", "learning_rate")
 CALIBRATORS = ("weight_calibrator", "activation_calibrator")
 INTERRUPTED = 130
 
@@ -80,11 +79,11 @@ def _method_options(arguments: SimpleNamespace) -> dict[str, Any]:
     Raises:
         InputError: what --set gives is no OPTION=VALUE.
     """
-    given = {name: getattr(arguments, name) for name in METHOD_OPTIONS if getattr(arguments, name) is not None}
+    given = {name: getattr(arguments, name) for name in MAIN if getattr(arguments, name) is not None}
     settings = [Setting.parse(text) for text in arguments.settings or ()]
     given |= {one.option: one.value for one in settings if one.where <= {arguments.method}}
     config = methods().get(arguments.method)
-    known = {f.name for f in fields(config)} if config else set(given)
+    known = set(options_of(config)) if config else set(given)
     for name in sorted(given.keys() - known):
         note(f"the method {arguments.method} has no option {name}: it is not used")
     return {name: value for name, value in given.items() if name in known}

@@ -120,7 +120,7 @@ def estimate(spec: RunSpec, root: Path) -> Estimate | None:
         trial.drop_tensors(models)
     record, there, here, device = run.record(), Amount.of(run.spec), Amount.of(spec), resolve_device(spec.device)
     return Estimate(
-        predicted(run.events()[0], float(record["started"]), there, here),
+        predicted(run.events()[0], float(record["started"] or 0.0), there, here),
         _memory(record, there, here, memory_budget(device)),
         free_memory(device),
         device.type, run, run is trial, bool(record.get("busy")),

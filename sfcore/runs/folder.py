@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -37,15 +37,16 @@ from sfcore.datasets.images import content_hash
 from sfcore.errors import InputError
 from sfcore.files import Stamp, explained, stamp, write_atomic, write_json
 from sfcore.locks import take
+from sfcore.records import checked
 from sfcore.runs import queue
+from sfcore.runs.events import EVENT, TYPES
 from sfcore.runs.json_lines import JsonLines
 from sfcore.runs.launcher import launcher_of
 from sfcore.runs.migration import migrated
+from sfcore.runs.record import FORMAT, RECORD, RunRecord, Status
 from sfcore.runs.spec import RunSpec
 from sfcore.tensors import read_about, read_tensors
 
-FORMAT = 2  # of the run folder; raise it when older code could not read what newer code writes
-Status = Literal["queued", "running", "stopped", "done", "failed"]
 _LOCK_TRIES = 10  # a glance by is_alive holds the lock for microseconds
 
 
@@ -87,9 +88,7 @@ class RunFolder:
         folder = cls(path)
         if not folder._run_json.is_file():
             raise InputError(f"{path} is no run folder: it holds no run.json; check the path (sfcore runs list)")
-        found = folder.record().get("format")
-        if found != FORMAT:
-            raise InputError(f"{path} is a run of format {found}; this version reads format {FORMAT}: run it anew")
+        folder.record()
         return folder
 
     @property
@@ -111,11 +110,11 @@ class RunFolder:
 
     # -- run.json --------------------------------------------------------------------------------
 
-    def record(self) -> dict[str, Any]:
-        """The content of run.json.
+    def record(self) -> RunRecord:
+        """The content of run.json, in the present form.
 
         Raises:
-            InputError: it cannot be read.
+            InputError: it cannot be read, another version wrote it, or a field is of a wrong type.
         """
         try:
             content = json.loads(self._run_json.read_text(encoding="utf-8"))
@@ -123,11 +122,17 @@ class RunFolder:
             raise InputError(f"{self._run_json} cannot be read ({error}): restore it or delete the run") from error
         if not isinstance(content, dict):
             raise InputError(f"{self._run_json} holds no run: restore it or delete the run")
-        return migrated(content) if content.get("format") == 1 else content
+        content = migrated(content) if content.get("format") == 1 else content
+        if content.get("format") != FORMAT:
+            found = content.get("format")
+            raise InputError(
+                f"{self.path} is a run of format {found}; this version reads formats 1 and {FORMAT}: run it anew"
+            )
+        return checked(RECORD, content, f"{self._run_json} is damaged")
 
     def update(self, **changes: Any) -> None:
         """Replace fields of run.json; only the process that holds the lock does this while a run goes on."""
-        self._write_record(self.record() | changes)
+        self._write_record({**self.record(), **changes})
 
     def _write_record(self, content: Mapping[str, Any]) -> None:
         write_json(self._run_json, content)
@@ -229,11 +234,20 @@ class RunFolder:
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Add an event (with the time it happened) to events.jsonl."""
+        checked(EVENT, dict(event), "the event")
         self._events.append({"time": round(clock.now(), 3), **event})
 
     def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The events after byte ``offset``, and the offset to go on from: see :meth:`JsonLines.read`."""
-        return self._events.read(offset)
+        """The events after byte ``offset``, and the offset to go on from: see :meth:`JsonLines.read`.
+
+        Events of types that this version does not know are left out.
+
+        Raises:
+            InputError: a field of an event is missing or of a wrong type.
+        """
+        lines, end = self._events.read(offset)
+        known = [line for line in lines if line.get("type") in TYPES]
+        return [checked(EVENT, line, f"{self._events.path} is damaged") for line in known], end
 
     def sizes(self) -> dict[str, int]:
         """How far events and preview are: what a checkpoint notes."""

@@ -13,7 +13,7 @@ WIDE_METHODS = ("calibrate", "lane-focus", "best")  # those that did so unless t
 
 def migrated(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record of format 1 in format 2, in which bits belong to the scheme and no method decides any."""
-    spec = dict(record["spec"])
+    spec = dict(record.get("spec", {}))
     options = dict(spec.get("options", {}))
     if options.pop("wide_heads", spec["method"] in WIDE_METHODS):
         spec["scheme"] = f"{spec['scheme']},{HEADS}={WIDE}"

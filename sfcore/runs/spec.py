@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from sfcore.datasets.images import ImageSet, image_set
 from sfcore.datasets.source import absolute
@@ -15,12 +15,14 @@ from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.quant.calibrators import CALIBRATORS
-from sfcore.quant.methods.recipe import METHODS, Recipe
+from sfcore.quant.methods.options import configured
+from sfcore.quant.methods.recipe import Recipe
 from sfcore.quant.scheme import Scheme
 from sfcore.quant.transforms import TRANSFORMS, USUAL
+from sfcore.records import AsTuple, record
 
 
-@dataclass(frozen=True)
+@record("the run specification")
 class RunSpec:
     """Everything that decides a run's result, by names and numbers alone, so that it can be written down.
 
@@ -42,7 +44,7 @@ class RunSpec:
     """
 
     detector: str
-    images: tuple[str, ...]
+    images: Annotated[tuple[str, ...], AsTuple]
     scheme: str
     method: str
     weights: str | None = None
@@ -54,7 +56,7 @@ class RunSpec:
     activation_calibrator: str = ACTIVATIONS
     bias_correction: bool = True
     weights_key: str | None = None
-    transforms: tuple[str, ...] = USUAL
+    transforms: Annotated[tuple[str, ...], AsTuple] = USUAL
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -66,14 +68,13 @@ class RunSpec:
         """What :meth:`to_dict` gave.
 
         Raises:
-            InputError: a field is missing or unknown.
+            InputError: a field is missing, unknown or of a wrong type.
         """
         known = {f.name for f in fields(cls)}
         odd = sorted(set(content) - known) + sorted({"detector", "images", "scheme", "method"} - set(content))
         if odd:
             raise InputError(f"the run specification has unknown or missing fields: {', '.join(odd)}")
-        names = tuple(content.get("transforms", USUAL))
-        return cls(**{**content, "images": tuple(content["images"]), "transforms": names})
+        return cls(**content)
 
     def absolute(self) -> RunSpec:
         """The same with absolute paths and a scheme file's content, so that a run can be resumed from any folder."""
@@ -87,17 +88,7 @@ class RunSpec:
         Raises:
             InputError: no such method or option, or a value that the method refuses.
         """
-        config = METHODS[self.method]
-        names = [f.name for f in fields(config) if f.init]
-        for option in self.options:
-            if option == "wide_heads":
-                raise InputError(
-                    "bits belong to the scheme: leave wide_heads out, and write bits such as W4A4,heads=16"
-                )
-            if option not in names:
-                allowed = ", ".join(names) or "none"
-                raise InputError(f"the method {self.method} has no option {option!r}: its options are {allowed}")
-        return config(**self.options)
+        return configured(self.method, self.options)
 
     def full_scheme(self) -> Scheme:
         """The scheme. Raises InputError: its text is none, or its file is gone."""

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.options import help_texts, offered
+from app.options import offered
 from sfcore.quant.methods import methods
 from sfcore.quant.methods.effort import PUBLISHED
-
-
-@pytest.mark.parametrize("name", methods())
-def test_every_option_of_every_method_has_a_help_text(name: str) -> None:
-    method = methods()[name]
-    texts = help_texts(method)
-    assert [spec.name for spec in fields(method) if spec.init and spec.name not in texts] == []
-    assert all(text.endswith(".") for text in texts.values())
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, list_runs
 from sfcore.runs.shipped import COMMAND, shipped, ships
 from sfcore.runs.tags import labels
+from sfcore.tasks.base import TASKS
 from tests.app.conftest import Visit, errors, metric
 
 DETECTOR = shipped().spec.detector
@@ -124,7 +125,7 @@ def test_a_folder_called_like_its_images_is_not_taken_for_them(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     assert seen_in_calibration(shipped(), [tmp_path / "scenes" / "52000056.png"], str) == 0
     with pytest.raises(InputError, match="choose images for the report"):
-        held_back(shipped())
+        held_back(shipped(), TASKS["lanes"])
 
 
 def test_its_report_is_about_images_that_are_chosen() -> None:

@@ -47,7 +47,8 @@ def frames(tmp_path: Path) -> Path:
 
 def test_detectors_are_listed_with_their_heads(sfcore_: Command) -> None:
     found = {entry["name"]: entry for entry in sfcore_.json("detectors")}
-    assert set(found["lstr-r18s"]) == {"name", "heads", "weights", "f1"}
+    assert set(found["lstr-r18s"]) == {"name", "task", "input", "heads", "weights", "f1"}
+    assert (found["lstr-r18s"]["task"], found["lstr-r18s"]["input"]) == ("lanes", "image")
     assert found["lstr-r18s"]["heads"][1] == {"name": "extent", "role": "semantics", "confidence": "logits"}
     assert "lstr-r18s" in sfcore_("detectors")[1]
 

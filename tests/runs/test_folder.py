@@ -18,6 +18,11 @@ from sfcore.files import write_atomic, write_json
 from sfcore.runs import RunFolder, RunSpec, create_or_resume, is_alive, list_runs, stop
 
 
+def step(iteration: int) -> dict[str, Any]:
+    """An event of tuning."""
+    return {"type": "step", "iteration": iteration, "iterations": 9}
+
+
 def test_a_specification_survives_its_folder(tmp_path: Path, spec: RunSpec) -> None:
     RunFolder.create(tmp_path / "run", spec)
     folder = RunFolder.open(tmp_path / "run")
@@ -57,7 +62,7 @@ def test_an_unknown_calibrator_is_refused_before_anything_is_read() -> None:
 def test_a_folder_of_another_version_is_refused_saying_which(tmp_path: Path, spec: RunSpec) -> None:
     folder = RunFolder.create(tmp_path / "run", spec)
     folder.update(format=99)
-    with pytest.raises(InputError, match=r"format 99.*format 2"):
+    with pytest.raises(InputError, match=r"format 99.*formats 1 and 2"):
         RunFolder.open(tmp_path / "run")
 
 
@@ -79,9 +84,9 @@ def test_a_folder_is_not_made_twice(tmp_path: Path, spec: RunSpec) -> None:
 def test_events_are_read_from_where_reading_ended(tmp_path: Path, spec: RunSpec) -> None:
     folder = RunFolder.create(tmp_path, spec)
     assert folder.events() == ([], 0)
-    folder.append({"type": "step", "iteration": 1})
+    folder.append(step(1))
     first, offset = folder.events()
-    folder.append({"type": "step", "iteration": 2})
+    folder.append(step(2))
     later, end = folder.events(offset)
     assert [event["iteration"] for event in first + later] == [1, 2]
     assert folder.events(end) == ([], end)
@@ -89,21 +94,21 @@ def test_events_are_read_from_where_reading_ended(tmp_path: Path, spec: RunSpec)
 
 def test_a_torn_last_line_is_left_until_it_is_whole(tmp_path: Path, spec: RunSpec) -> None:
     folder = RunFolder.create(tmp_path, spec)
-    folder.append({"type": "step"})
+    folder.append(step(1))
     whole = folder.sizes()["events"]
     with (tmp_path / "events.jsonl").open("ab") as file:
         file.write(b'{"type": "st')
     events, offset = folder.events()
     assert (len(events), offset) == (1, whole)
     with (tmp_path / "events.jsonl").open("ab") as file:
-        file.write(b'ep"}\n')
-    assert folder.events(offset)[0] == [{"type": "step"}]
+        file.write(b'ep", "iteration": 1, "iterations": 9}\n')
+    assert folder.events(offset)[0] == [step(1)]
 
 
 def test_reading_starts_over_when_the_file_became_shorter(tmp_path: Path, spec: RunSpec) -> None:
     folder = RunFolder.create(tmp_path, spec)
     for iteration in range(3):
-        folder.append({"iteration": iteration})
+        folder.append(step(iteration))
     _, offset = folder.events()
     folder.truncate({"events": offset // 3})
     assert [event["iteration"] for event in folder.events(offset)[0]] == [0]
@@ -153,7 +158,7 @@ def test_a_full_disk_is_told_when_an_event_cannot_be_written(tmp_path: Path, spe
     folder = RunFolder.create(tmp_path, spec)
     (tmp_path / "events.jsonl").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"events\.jsonl.*No space left"):
-        folder.append({"type": "step"})
+        folder.append(step(1))
 
 
 def test_numbers_that_json_lacks_are_not_written(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def visit(
     ("page", "said"),
     [
         ("overview", "Instruments found"), ("heads", "Loudness Distortion"), ("pixels", "Louder"),
-        ("curves", "curves"), ("tune", "Instruments of one held-back frame"), ("compare", "12 frames, the worst of tuned first"),
+        ("curves", "curves"), ("tune", "Instruments of one held-back frame"), ("compare", "the worst of tuned first"),
         ("runs", "mix"),
     ],
 )  # fmt: skip

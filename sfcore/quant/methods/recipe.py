@@ -116,13 +116,13 @@ class Recipe:
 
     def _check_types(self) -> None:
         """Of values as a file or a command gives them: names may be a list, or a text with commas."""
-        for name, kinds in _kinds(type(self)).items():  # type: ignore[arg-type]  # a class is hashable
+        for name, known in kinds(type(self)).items():  # type: ignore[arg-type]  # a class is hashable
             value = getattr(self, name)
-            if NAMES in kinds and isinstance(value, str | list):
+            if NAMES in known and isinstance(value, str | list):
                 value = tuple(value.split(",") if isinstance(value, str) else value)
                 object.__setattr__(self, name, value)
-            if KINDS.keys() >= {*kinds} and not any(_fits(value, kind) for kind in kinds):
-                said = " or ".join(KINDS[kind] for kind in kinds)
+            if KINDS.keys() >= {*known} and not any(_fits(value, kind) for kind in known):
+                said = " or ".join(KINDS[kind] for kind in known)
                 raise InputError(f"{_SIGNS.get(name, name)} = {value!r}: it must be {said}")
 
     def _at_least(self, name: str, least: int) -> None:
@@ -194,7 +194,7 @@ class Recipe:
 
 
 @cache
-def _kinds(config: type[Recipe]) -> dict[str, tuple[Any, ...]]:
+def kinds(config: type[Recipe]) -> dict[str, tuple[Any, ...]]:
     """What the value of each option may be."""
     hints = get_type_hints(config)
     chosen = {field.name: hints[field.name] for field in fields(config)}

@@ -1,0 +1,63 @@
+"""What run.json holds, field by field: the run's record beside its specification."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from pydantic import TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from sfcore.records import OPEN
+
+FORMAT = 2  # of the run folder; raise it when older code could not read what newer code writes
+Status = Literal["queued", "running", "stopped", "done", "failed"]
+
+
+@with_config(OPEN)
+class RunRecord(TypedDict):
+    """A run's record. Fields that this version does not know stay as they are.
+
+    Attributes:
+        format: of the folder.
+        spec: see :class:`sfcore.runs.spec.RunSpec`.
+        versions: of python, torch and sfcore.
+        status: as last written; a run whose process is gone without a word is stopped.
+        created, started, ended: seconds since 1970; the latter two of the last stretch of work.
+        worked: seconds over all stretches.
+        turn, device, launcher, pid, busy: how it was launched.
+        images, image_hash, weights_hash: what it was made of.
+        full_precision: what of the quantized model stays so, and why, by the names of modules.
+        scheme: what the scheme costs: its name, average bits of weights and of activations, bit operations an image.
+        likeness: how alike its images are.
+        image_bytes: of an image's pixels, and of its cached activations.
+        memory: bytes at most.
+        result: agreement with full precision on the held-back images, by model.
+        error: why it failed.
+    """
+
+    format: int
+    spec: dict[str, Any]
+    status: Status
+    versions: NotRequired[dict[str, str]]
+    created: NotRequired[float]
+    started: NotRequired[float | None]
+    ended: NotRequired[float | None]
+    worked: NotRequired[float]
+    turn: NotRequired[int]
+    device: NotRequired[str | None]
+    launcher: NotRequired[str]
+    pid: NotRequired[int | str | None]
+    busy: NotRequired[bool]
+    images: NotRequired[int]
+    image_hash: NotRequired[str]
+    weights_hash: NotRequired[str]
+    full_precision: NotRequired[dict[str, str]]
+    scheme: NotRequired[dict[str, Any]]
+    likeness: NotRequired[float]
+    image_bytes: NotRequired[list[int]]
+    memory: NotRequired[int]
+    result: NotRequired[dict[str, dict[str, float | None]]]
+    error: NotRequired[str | None]
+
+
+RECORD = TypeAdapter(RunRecord)
