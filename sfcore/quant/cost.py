@@ -2,17 +2,20 @@
 
 A product of a w-bit and an a-bit number takes w·a bit operations, so a layer takes MACs · w · a (van Baalen et al.
 2020, Bayesian Bits, section 3.2 and appendix B.2.1); a product of two activations takes MACs · a · a. What stays in
-full precision counts 32 bits.
+full precision counts 32 bits. Only products are counted, as is usual: no sums, norms and activation functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from sfcore.detectors.base import Detector
@@ -23,7 +26,14 @@ from sfcore.quant.quantizers import Quantizer, full_precision
 from sfcore.quant.scheme import Bits, Scheme
 
 FULL = 32  # bits of what is not quantized
-BitsOf = Callable[[str], Bits]  # of a layer, or a part of attention, by its name
+# What torch's counter does not know, by the shapes of what is read: products with a vector, and on the CPU a recurrent
+# layer, whose input (T, B, C) goes through the first of two weights, and its state through the second.
+_MORE: dict[Any, Callable[..., int]] = {
+    torch.ops.aten.mv: lambda a, *_, **__: 2 * prod(a),
+    torch.ops.aten.addmv: lambda _, a, *__, **___: 2 * prod(a),
+    torch.ops.aten.dot: lambda a, *_, **__: 2 * prod(a),
+    torch.ops.aten.mkldnn_rnn_layer: lambda x, a, b, *_, **__: 2 * x[0] * x[1] * (prod(a) + prod(b)),
+}
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ def _count(model: Detector, layers: Sequence[nn.Module], inputs: Tensor) -> dict
     """(activations read, multiplications) of each layer, and of the model, in a forward pass."""
     values, macs = dict.fromkeys([model, *layers], 0), dict.fromkeys([model, *layers], 0)
     readers = {q: layer for layer in layers for q in _quantizers(layer) if q is not _of_weight(layer)}
-    counter = FlopCounterMode(display=False)
+    counter = FlopCounterMode(display=False, custom_mapping=_MORE)
     begun: list[int] = []
 
     def before(module: nn.Module, args: Any, _: Any) -> None:
@@ -158,9 +168,21 @@ def _count(model: Detector, layers: Sequence[nn.Module], inputs: Tensor) -> dict
         if module in macs:
             macs[module] += (counter.get_total_flops() - start) // 2
 
-    with full_precision(model), counter, watching([model, *layers, *readers], before, after):
+    with full_precision(model), _decomposed(), counter, watching([model, *layers, *readers], before, after):
         model(inputs)
     return {module: (values[module], macs[module]) for module in macs}
+
+
+@contextmanager
+def _decomposed() -> Iterator[None]:
+    """Within the block attention and recurrent layers are the products that they consist of, not one fused call."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel([SDPBackend.MATH]), torch.backends.cudnn.flags(enabled=False):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
 
 
 def _of_weight(layer: nn.Module) -> nn.Module | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from sfcore.detectors.base import Detector, Outputs, Preprocessing
 from sfcore.detectors.registry import create
@@ -35,6 +36,21 @@ class Three(Small):
         return {"logits": logits.unsqueeze(-1), "column": column.unsqueeze(-1)}
 
 
+class Fused(Three):
+    """The same with products that torch computes in one call: an LSTM over 16 places, attention, a matrix times a
+    vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = nn.LSTM(4, 4, batch_first=True)
+
+    def forward(self, images: Tensor) -> Outputs:
+        tokens = self.memory(torch.relu(self.first(images)).flatten(2).transpose(1, 2))[0]
+        seen = scaled_dot_product_attention(tokens, tokens, tokens)
+        logits, column = self.last(seen.mean(1) + torch.mv(seen[0], seen[0, 0]).mean()).split(2, 1)
+        return {"logits": logits.unsqueeze(-1), "column": column.unsqueeze(-1)}
+
+
 @pytest.fixture(scope="module")
 def three() -> Profile:
     torch.manual_seed(0)
@@ -53,6 +69,13 @@ def test_rules_change_what_they_name(three: Profile) -> None:
     plain, wide = (three.cost(Scheme.parse(text)) for text in ("W4A6", "W4A6,middle=W16"))
     assert wide.bops - plain.bops == 128 * (16 - 4) * 6
     assert wide.average_activation_bits == plain.average_activation_bits
+
+
+def test_fused_calls_count_as_the_products_that_they_are() -> None:
+    torch.manual_seed(0)
+    found = Profile.of(Fused().eval())
+    assert found.macs == 16 * (16 * 4 + 16 * 4) + 2 * 16 * 16 * 4 + 16 * 4
+    assert found.weights == 16 * 4 + 16 * 4 + 4 * 4  # of the LSTM, and of the convolution with hooks
 
 
 @pytest.mark.parametrize("name", ["lstr-tiny", "scnn-tiny"])
