@@ -37,8 +37,9 @@ def convert(detector: Detector, scheme: Scheme, transforms: Sequence[str] = USUA
         transforms: names of those that restructure it, in this order; batch norms are folded where nothing is said.
 
     Raises:
-        InputError: nothing of the detector can be quantized, it writes into its input, or its copy would not compute
-            the same with quantization off (the message names the module), or not run at all.
+        InputError: nothing of the detector can be quantized, it writes into its input, its copy would not compute
+            the same with quantization off (the message names the module), or not run at all, or the scheme gives bits
+            to a layer that it has not.
     """
     with said_of(detector):
         return _converted(detector, scheme, [TRANSFORMS[name]() for name in transforms])
@@ -58,14 +59,16 @@ def _converted(detector: Detector, scheme: Scheme, transforms: Sequence[Transfor
             "the detector has no layer that can be quantized: use convolutions, Linear, MultiheadAttention or "
             f"MatMul{said}"
         )
-    heads = branches(last, layers)
+    heads, parts = branches(last, layers), list[str]()
     for name in layers:
         module = model.get_submodule(name)
 
         def bits_of(part: str, name: str = name) -> Bits:
-            return scheme.bits_of(f"{name}.{part}" if part else name, name in first | last, name in heads)
+            parts.append(f"{name}.{part}" if part else name)
+            return scheme.bits_of(parts[-1], name in first | last, name in heads)
 
         become(module, quantized(module, bits_of).to(detector.device))
+    scheme.check_names(parts)
     model.full_precision = left
     with full_precision(model):
         require_same(detector, model, images)

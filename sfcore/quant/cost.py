@@ -107,7 +107,12 @@ class Profile:
         return cls(found, every - sum(layer.weights for layer in found), rest)
 
     def cost(self, scheme: Scheme) -> Cost:
-        """What the detector costs in a scheme."""
+        """What the detector costs in a scheme.
+
+        Raises:
+            InputError: the scheme gives bits to a layer that the detector has not.
+        """
+        scheme.check_names([layer.name for layer in self.layers])
         bits = [scheme.bits_of(layer.name, layer.edge, layer.head) for layer in self.layers]
         pairs = list(zip(self.layers, bits, strict=True))
         weights = sum(layer.weights * each.weights for layer, each in pairs) + FULL * self.weights

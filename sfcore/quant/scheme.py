@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,7 +72,9 @@ class Rule:
         Raises:
             InputError: the text is not of that form, or the bits are out of range.
         """
-        match = re.fullmatch(r"(?P<both>\d+)|(?:w(?P<weights>\d+))?(?:a(?P<activations>\d+))?", text.strip().lower())
+        match = re.fullmatch(
+            r"(?P<both>\d{1,4})|(?:w(?P<weights>\d{1,4}))?(?:a(?P<activations>\d{1,4}))?", text.strip().lower()
+        )
         if not match or not text.strip():
             raise InputError(f"{pattern}={text}: {text!r} are no bits; write 8, W8, A8 or W8A8")
         both, weights, activations = (int(n) if n else None for n in match.group("both", "weights", "activations"))
@@ -83,18 +86,29 @@ class Rule:
         said = "".join(f"{sign}{bits}" for sign, bits in (("W", self.weights), ("A", self.activations)) if bits)
         return f"{self.pattern}={said}"
 
+    @property
+    def of_one(self) -> bool:
+        """Whether it is for one layer, which it calls by its name."""
+        return self.pattern != HEADS and not set(self.pattern) & set("*?[")
+
     def names(self, layer: str, head: bool) -> bool:
         """Whether a layer, or a part of one, is meant; ``head``: it is in the branch of a head."""
         return head if self.pattern == HEADS else fnmatchcase(layer, self.pattern)
+
+    def over(self, weights: int, activations: int, least: int) -> tuple[int, int]:
+        """The bits of a layer that is meant, in place of those that it had, and at least ``least``."""
+        return max(self.weights or weights, least), max(self.activations or activations, least)
 
 
 @dataclass(frozen=True)
 class Scheme:
     """Bits and grids of a quantized model; printed as ``W4A4``, ``W4A4-tensor-affine``, ``W4A4,heads=16``.
 
-    The first and last layers keep at least 8 bits unless a rule names them. Of several rules that name a layer, the
-    last one counts. Weights are symmetric (zero point 0), for with a zero point of theirs every product would need the
-    sum of its inputs; that of activations is a constant that goes into the bias (Nagel et al. 2021, section 2.3).
+    The first and last layers keep at least 8 bits unless a rule calls one by its own name: a pattern of many layers, or
+    "heads", does not mean them. Of several rules that name a layer, the last one counts.
+
+    Weights are symmetric (zero point 0), for with a zero point of theirs every product would need the sum of its
+    inputs; that of activations is a constant that goes into the bias (Nagel et al. 2021, section 2.3).
 
     Attributes:
         weight_bits, activation_bits: 2 to 16.
@@ -104,7 +118,7 @@ class Scheme:
         rules: for layers with other bits.
 
     Raises:
-        InputError: bits outside 2 to 16.
+        InputError: bits outside 2 to 16, or two rules of the same pattern.
     """
 
     weight_bits: int
@@ -116,6 +130,9 @@ class Scheme:
     def __post_init__(self) -> None:
         check_bits("weight", self.weight_bits)
         check_bits("activation", self.activation_bits)
+        patterns = [rule.pattern for rule in self.rules]
+        if twice := next((pattern for pattern in patterns if patterns.count(pattern) > 1), None):
+            raise InputError(f"the scheme gives {twice} bits twice: leave one of the two out")
 
     @classmethod
     def parse(cls, text: str) -> Scheme:
@@ -127,7 +144,7 @@ class Scheme:
         if text.strip().lower().endswith(".json"):
             return cls.load(Path(text.strip()))
         base, *rest = text.split(",")
-        match = re.fullmatch(r"w(\d+)a(\d+)((?:-[a-z]+)*)", base.strip().lower())
+        match = re.fullmatch(r"w(\d{1,4})a(\d{1,4})((?:-[a-z]+)*)", base.strip().lower())
         words = match[3].split("-")[1:] if match else []
         if not match or not set(words) <= set(WORDS):
             raise InputError(
@@ -202,8 +219,23 @@ class Scheme:
         weights, activations = max(self.weight_bits, least), max(self.activation_bits, least)
         for rule in self.rules:
             if rule.names(layer, head):
-                weights, activations = rule.weights or weights, rule.activations or activations
+                weights, activations = rule.over(weights, activations, 0 if rule.pattern == layer else least)
         return Bits(weights, activations, self.per_tensor, self.affine)
+
+    def check_names(self, layers: Sequence[str]) -> None:
+        """Refuse a rule for one layer that none of ``layers`` is called by; one of many serves many detectors, and may
+        mean nothing here.
+
+        Raises:
+            InputError: there is such a rule; the message tells the names most like its own.
+        """
+        for rule in self.rules:
+            if rule.of_one and rule.pattern not in layers:
+                like = get_close_matches(rule.pattern, layers, cutoff=0)
+                raise InputError(
+                    f"the scheme gives bits to {rule.pattern}, but no quantized layer is called so: choose another, "
+                    f"such as {', '.join(like)}, or a pattern with *"
+                )
 
 
 def check_bits(what: str, bits: int) -> None:

@@ -59,6 +59,15 @@ def test_the_branches_of_the_heads_can_get_16_bits():
     }
 
 
+def test_a_scheme_for_layers_that_there_are_not_is_refused(small: Detector):
+    with pytest.raises(InputError, match=r"block\.conv3, but no quantized layer .*block\.conv[12]"):
+        convert(small, Scheme.parse("W4A4,block.conv3=8"))
+    model = convert(small, Scheme.parse("W4A4,block.conv1=W6,attention.mix=8,stem=3"))
+    bits = {name: q.bits for name, q in quantizers(model)}
+    assert (bits["block.conv1.weight_quantizer"], bits["block.conv1.input_quantizer"]) == (6, 4)
+    assert bits["attention.mix.left_quantizer"] == 8 and bits["stem.weight_quantizer"] == 3
+
+
 def test_without_quantization_the_wrapped_model_computes_the_same(small: Detector, pixels: Tensor):
     images = batches(small, pixels)[0]
     model = convert(small, Scheme.parse("W4A4"))

@@ -27,10 +27,26 @@ def test_rules_name_layers_heads_and_edges_and_the_last_one_counts() -> None:
     assert scheme.bits_of("other", edge=True) == Bits(8, 8)
 
 
+def test_a_rule_of_many_layers_leaves_the_first_and_last_their_8_bits() -> None:
+    scheme = Scheme.parse("W4A4,heads=W2,neck*=3,neck.conv=A2")
+    assert scheme.bits_of("head.out", edge=True, head=True)[:2] == (8, 8)
+    assert scheme.bits_of("head.conv", edge=False, head=True)[:2] == (2, 4)
+    assert scheme.bits_of("neck.stem", edge=True)[:2] == (8, 8)
+    assert scheme.bits_of("neck.conv", edge=True)[:2] == (8, 2)
+
+
+def test_a_name_that_no_layer_has_is_refused_and_those_like_it_are_told() -> None:
+    layers = ["stem", "block.conv1", "block.conv2", "attention.mix"]
+    Scheme.parse("W4A4,heads=8,stem=8,*.mix=A8,none.*=3").check_names(layers)
+    with pytest.raises(InputError, match=r"block\.conv3, but .* such as block\.conv"):
+        Scheme.parse("W4A4,block.conv3=8").check_names(layers)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("W4A4,heads", "gives no layer its bits"), ("W4A4,x=", "no bits"), ("W4A4,x=q8", "'q8' are no bits"),
-     ("W4A4,x=17", "17 weight bits are not possible"), ("W4A4,=8", "no pattern"), ("W4", "no scheme")],
+     ("W4A4,x=17", "17 weight bits are not possible"), ("W4A4,=8", "no pattern"), ("W4", "no scheme"),
+     ("W4A4,a=8,b=8,a=W4", "gives a bits twice"), (f"W{'9' * 5000}A4", "no scheme")],
 )  # fmt: skip
 def test_what_is_no_scheme_is_refused_by_name(text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
