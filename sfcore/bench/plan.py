@@ -11,11 +11,13 @@ from typing import Any
 
 from sfcore.detectors import registry
 from sfcore.errors import InputError
+from sfcore.names import shortened
 from sfcore.quant.methods.options import options_of, value_of
-from sfcore.quant.methods.recipe import METHODS
+from sfcore.quant.methods.recipe import METHODS, refuse_former
 from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunSpec
 
+NAME = 200  # bytes of the name of a run folder, which a file beside it may be called after
 SWEPT = "selective-focus"  # whose k a bench varies, as in the paper's table 7
 OF_THE_RUN = ("weight_calibrator", "activation_calibrator", "bias_correction")  # options whatever the method
 
@@ -54,7 +56,7 @@ class Setting:
     """An option's value for the cells that have all of certain names.
 
     Attributes:
-        where: detectors, schemes, methods, or granularities of methods; empty for all cells.
+        where: detectors, schemes without their rules, methods, or granularities of methods; empty for all cells.
         option: a field of the methods, or one of OF_THE_RUN.
     """
 
@@ -67,7 +69,7 @@ class Setting:
         """Read ``[NAME.]...OPTION=VALUE``, such as ``W8A8.netwise.iterations=400``.
 
         Raises:
-            InputError: it is not of that form.
+            InputError: it is not of that form, or methods have the option no more.
         """
         key, equals, value = text.partition("=")
         *where, option = key.split(".")
@@ -75,7 +77,9 @@ class Setting:
             raise InputError(
                 f"{text!r} sets nothing: write OPTION=VALUE or METHOD.OPTION=VALUE, such as iterations=300"
             )
-        return cls(frozenset(where), option.replace("-", "_"), value_of(value))
+        option = option.replace("-", "_")
+        refuse_former(option)
+        return cls(frozenset(where), option, value_of(value))
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ class Plan:
             self._cell(root, detector, scheme, variant, seed)
             for seed in dict.fromkeys(self.seeds)
             for detector in dict.fromkeys(self.detectors)
-            for scheme in dict.fromkeys(str(Scheme.parse(text)) for text in self.schemes)
+            for scheme in dict.fromkeys(map(Scheme.parse, self.schemes))
             for variant in self._rows(detector)
         ]
         checked: set[tuple[str, str]] = set()
@@ -162,16 +166,16 @@ class Plan:
             if k <= heads and k != usual.settings().heads_to_select(heads):
                 yield Variant(f"{SWEPT}:k={k}", SWEPT, {"k": k})
 
-    def _cell(self, root: Path, detector: str, scheme: str, variant: Variant, seed: int) -> Cell:
-        names = {detector, scheme, variant.method, variant.label, METHODS[variant.method].granularity}
+    def _cell(self, root: Path, detector: str, scheme: Scheme, variant: Variant, seed: int) -> Cell:
+        names = {detector, scheme.base, variant.method, variant.label, METHODS[variant.method].granularity}
         options = self._options(variant, names)
         of_the_run = {name: options.pop(name) for name in OF_THE_RUN if name in options}
         spec = RunSpec(
-            detector, self.images, scheme, variant.method, self.weights.get(detector), options,
+            detector, self.images, str(scheme), variant.method, self.weights.get(detector), options,
             self.limit, seed, self.device, **of_the_run, weights_key=self.weights_keys.get(detector),
         )  # fmt: skip
         name = re.sub(r"[^\w.=-]+", "-", f"{detector}-{scheme}-{variant.label}-{seed}")
-        return Cell(root / name, spec.absolute(), variant.label)
+        return Cell(root / shortened(name, NAME), spec.absolute(), variant.label)
 
     def _options(self, variant: Variant, names: set[str]) -> dict[str, Any]:
         """What is set for a cell, without what its method does not know."""
@@ -187,7 +191,8 @@ class Plan:
                 f"two methods have the same name ({', '.join(labels)}): write LABEL=METHOD for one of them"
             )
         methods = {variant.method for variant in self.variants}
-        names = {*self.detectors, *self.schemes, *methods, *labels, *(METHODS[name].granularity for name in methods)}
+        schemes = {Scheme.parse(text).base for text in self.schemes}
+        names = {*self.detectors, *schemes, *methods, *labels, *(METHODS[name].granularity for name in methods)}
         options = {*OF_THE_RUN, *(option for method in methods for option in _options_of(method))}
         for setting in self.settings:
             if odd := sorted(setting.where - names):

@@ -12,9 +12,13 @@ WIDE_METHODS = ("calibrate", "lane-focus", "best")  # those that did so unless t
 
 
 def migrated(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record of format 1 in format 2, in which bits belong to the scheme and no method decides any."""
-    spec = dict(record.get("spec", {}))
-    options = dict(spec.get("options", {}))
-    if options.pop("wide_heads", spec["method"] in WIDE_METHODS):
+    """A record of format 1 in format 2, in which bits belong to the scheme and no method decides any.
+
+    What is missing from a damaged record stays missing, for whoever reads it to say.
+    """
+    spec = dict(record.get("spec") or {})
+    options = dict(spec.get("options") or {})
+    wide = options.pop("wide_heads", spec.get("method") in WIDE_METHODS)
+    if wide and "scheme" in spec:
         spec["scheme"] = f"{spec['scheme']},{HEADS}={WIDE}"
     return {**record, "format": 2, "spec": {**spec, "options": options}}

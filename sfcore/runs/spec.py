@@ -15,6 +15,7 @@ from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.quant.calibrators import CALIBRATORS
+from sfcore.quant.cost import Profile
 from sfcore.quant.methods.options import configured
 from sfcore.quant.methods.recipe import Recipe
 from sfcore.quant.scheme import Scheme
@@ -119,13 +120,15 @@ class RunSpec:
             InputError: the first thing found wrong.
         """
         self.weights_file()
-        Scheme.parse(self.scheme)
+        scheme = self.full_scheme()
         for name in (self.weight_calibrator, self.activation_calibrator):
             CALIBRATORS[name]  # refuses an unknown name
         for name in self.transforms:
             TRANSFORMS[name]
-        recipe, heads = self.settings(), registry.create(self.detector, self.weights, key=self.weights_key).heads
-        recipe.heads_to_select(len(heads))
-        recipe.fixed_heads([head.name for head in heads])
+        recipe, detector = self.settings(), registry.create(self.detector, self.weights, key=self.weights_key)
+        recipe.heads_to_select(len(detector.heads))
+        recipe.fixed_heads([head.name for head in detector.heads])
+        if any(rule.of_one for rule in scheme.rules):
+            Profile.of(detector).cost(scheme)  # refuses the name of a layer that there is not
         resolve_device(self.device)
         self.image_set()

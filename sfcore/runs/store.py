@@ -28,7 +28,7 @@ def create_or_resume(path: Path, spec: RunSpec) -> RunFolder:
     if not (path / "run.json").exists():
         return RunFolder.create(path, spec)
     folder = RunFolder.open(path)
-    theirs, ours = folder.spec.to_dict(), spec.to_dict()
+    theirs, ours = folder.spec.absolute().to_dict(), spec.to_dict()
     differing = [f"{key} {theirs[key]!r} there, {ours[key]!r} now" for key in ours if theirs[key] != ours[key]]
     if differing:
         raise InputError(f"{path} holds another run ({'; '.join(differing)}): choose another folder")

@@ -27,6 +27,13 @@ def test_methods_are_read_with_labels_and_options() -> None:
             Variant.parse(wrong)
 
 
+def test_an_option_that_became_part_of_the_scheme_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="write --bits W4A4,heads=16"):
+        Setting.parse("calibrate.wide-heads=false")
+    with pytest.raises(InputError, match="write --bits W4A4,heads=16"):
+        plan("calibrate:wide_heads=false").cells(tmp_path)
+
+
 def test_settings_are_read_with_where_they_hold() -> None:
     assert Setting.parse("learning-rate=2e-4") == Setting(frozenset(), "learning_rate", 2e-4)
     assert Setting.parse("W8A8.netwise.batch=4") == Setting(frozenset({"W8A8", "netwise"}), "batch", 4)
@@ -58,6 +65,21 @@ def test_later_settings_win_and_methods_without_an_option_do_without(tmp_path: P
         "W4A4 calibrate": None, "W4A4 netwise": 300, "W4A4 short": 7, "W4A4 selective-focus": 300,
     }  # fmt: skip
     assert {cell.spec.activation_calibrator for cell in cells} == {"minmax"}
+
+
+def test_settings_hold_for_a_scheme_whatever_its_rules(tmp_path: Path) -> None:
+    chosen = (Setting.parse("W4A4.iterations=3"),)
+    found = options(plan("netwise", schemes=("w4a4,heads=16", "W4A4", "W8A8"), settings=chosen).cells(tmp_path))
+    assert found == {
+        "W4A4,heads=16 netwise": {"iterations": 3}, "W4A4 netwise": {"iterations": 3}, "W8A8 netwise": {},
+    }  # fmt: skip
+
+
+def test_schemes_of_many_rules_have_folders_of_their_own(tmp_path: Path) -> None:
+    names = [f"*.layer{number}" for number in range(40)]
+    schemes = [f"W4A4,{','.join(f'{name}={bits}' for name in names)}" for bits in (6, 8)]
+    cells = plan("netwise", schemes=tuple(schemes)).cells(tmp_path)
+    assert len({cell.path for cell in cells}) == 2 and all(len(cell.path.name) <= 200 for cell in cells)
 
 
 def test_settings_hold_for_a_granularity_of_methods(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from sfcore.quant.methods.recipe import (
     SCHEDULES,
     SELECTIONS,
     Recipe,
+    refuse_former,
 )
 from sfcore.quant.objectives import OBJECTIVES
 
@@ -174,8 +175,7 @@ def configured(method: str, values: Values) -> Recipe:
     config = METHODS[method]
     known = options_of(config)
     for name in values:
-        if name == "wide_heads":
-            raise InputError("bits belong to the scheme: leave wide_heads out, and write bits such as W4A4,heads=16")
+        refuse_former(name)
         if name not in known:
             allowed = ", ".join(known) or "none"
             raise InputError(f"the method {method} has no option {name!r}: its options are {allowed}")

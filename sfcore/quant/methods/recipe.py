@@ -21,6 +21,8 @@ KINDS: dict[Any, str] = {
     NAMES: "names with commas between them", NoneType: "null",
 }  # fmt: skip
 LEARNABLE = ("weights", "rounding", "biases", "steps", "offsets", "norms")
+# What was an option once, and what there is in its place.
+FORMER = {"wide_heads": "bits belong to the scheme, so write --bits W4A4,heads=16 for 16 in the heads' branches"}
 # What only means something where the heads are in sight, and its value elsewhere.
 OF_THE_NET = {"objective": "plain", "selection": "none", "augmentation": 0.0, "features": 0.0}
 
@@ -191,6 +193,12 @@ class Recipe:
             return None
         first, last = self.first_exponent, self.last_exponent
         return last + (first - last) * (1 - (iteration - start) / max(self.iterations - start, 1))
+
+
+def refuse_former(option: str) -> None:
+    """Raise InputError where methods have an option no more; the message says what to do instead."""
+    if option in FORMER:
+        raise InputError(f"{option} is no option of methods any more: {FORMER[option]}")
 
 
 @cache
