@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from sfcore.cli.console import Answer, Progress, table
 from sfcore.cli.runs import find_run
 from sfcore.devices import resolve_device
-from sfcore.runs.results import Comparison, compare
+from sfcore.runs.results import Comparison, compare, cost_of
 
 
 def run(arguments: SimpleNamespace) -> Answer:
@@ -21,7 +21,9 @@ def run(arguments: SimpleNamespace) -> Answer:
         lambda done, total: progress("comparing", done, total),
     )
     progress.close()
-    return Answer(result.to_dict(), table(_rows("all", result)))
+    scheme, cost = folder.spec.full_scheme(), cost_of(folder)
+    content = result.to_dict() | {"scheme": cost.to_dict(scheme)}
+    return Answer(content, f"{table(_rows('all', result))}\n{scheme.name}: {cost}")
 
 
 def _rows(name: str, result: Comparison) -> list[dict[str, object]]:

@@ -18,6 +18,7 @@ from sfcore.files import explained, write_atomic
 from sfcore.names import printable
 from sfcore.present.pictures import save_layers_picture
 from sfcore.quant import Scheme, quantize
+from sfcore.quant.cost import Profile
 from sfcore.quant.layer_sensitivity import LayerSensitivity, layer_sensitivities
 
 SHOWN = 12
@@ -37,12 +38,13 @@ def run(arguments: SimpleNamespace) -> Answer:
     model = quantize(detector, scheme, batches, bias_correction=False)
     found = layer_sensitivities(detector, model, frames, lambda done, total: progress("layers", done, total))
     progress.close()
-    rows = [one.row() for one in found]
-    where = ""
+    rows, cost = [one.row() for one in found], Profile.of(detector).cost(scheme)
+    where = f"\n{scheme.name}: {cost}"
     if arguments.out:
-        _write(Path(arguments.out), detector, found, f"{arguments.detector} {scheme}: what each layer does alone")
-        where = f"\nlayers.csv and layers.png are in {printable(arguments.out)}"
-    return Answer({"images": len(files), "layers": rows}, table(rows[:SHOWN]) + where)
+        _write(Path(arguments.out), detector, found, f"{arguments.detector} {scheme.name}: what each layer does alone")
+        where += f"\nlayers.csv and layers.png are in {printable(arguments.out)}"
+    content = {"images": len(files), "scheme": cost.to_dict(scheme), "layers": rows}
+    return Answer(content, table(rows[:SHOWN]) + where)
 
 
 def _write(out: Path, detector: Detector, found: list[LayerSensitivity], title: str) -> None:

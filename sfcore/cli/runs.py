@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from sfcore.cli.console import Answer, table
 from sfcore.cli.tune import carry_out, summary
@@ -34,10 +35,11 @@ def find_run(name: str) -> RunFolder:
 
 
 def _list(root: Path) -> Answer:
-    content = []
+    content, rows = list[dict[str, Any]](), list[dict[str, Any]]()
     for folder in list_runs(root):
         record, spec = folder.record(), folder.spec
         created = time.strftime("%Y-%m-%d %H:%M", time.localtime(record["created"]))
         what = {"detector": spec.detector, "scheme": spec.scheme, "method": spec.method, "seed": spec.seed}
         content.append({"run": str(folder.path), "status": folder.status, **what, "created": created})
-    return Answer(content, table(content) or f"there are no runs in {root}")
+        rows.append(content[-1] | {"scheme": spec.full_scheme().name})
+    return Answer(content, table(rows) or f"there are no runs in {root}")

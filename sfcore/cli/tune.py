@@ -12,6 +12,7 @@ from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.quant.methods import methods
 from sfcore.quant.methods.options import MAIN, options_of
 from sfcore.runs import RunFolder, RunSpec, ahead, create_or_resume, launch
+from sfcore.runs.results import recorded_cost
 from sfcore.runs.worker import work
 
 CALIBRATORS = ("weight_calibrator", "activation_calibrator")
@@ -61,7 +62,8 @@ def summary(folder: RunFolder) -> Answer:
     steps = [event for event in events if event["type"] == "step"]
     content = {"run": str(folder.path), **record, "status": status, "last": steps[-1] if steps else None}
     spec = folder.spec
-    lines = [f"{folder.path}: {status}", f"{spec.detector} {spec.scheme} {spec.method}, seed {spec.seed}"]
+    lines = [f"{folder.path}: {status}", f"{spec.detector} {spec.full_scheme().name} {spec.method}, seed {spec.seed}"]
+    lines += [str(cost)] if (cost := recorded_cost(folder)) else []
     lines += [f"error: {record['error']}"] if record.get("error") else []
     rows = [
         {"held-back images": found["images"], "model": name}

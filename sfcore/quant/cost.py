@@ -7,9 +7,9 @@ full precision counts 32 bits. Only products are counted, as is usual: no sums, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import prod
 from typing import Any
 
@@ -24,8 +24,10 @@ from sfcore.quant.convert import convert, example
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizers import Quantizer, full_precision
 from sfcore.quant.scheme import Bits, Scheme
+from sfcore.quant.transforms import USUAL
 
 FULL = 32  # bits of what is not quantized
+PREFIXES = ("", "k", "M", "G", "T", "P")  # of numbers a thousand times as large each
 # What torch's counter does not know, by the shapes of what is read: products with a vector, and on the CPU a recurrent
 # layer, whose input (T, B, C) goes through the first of two weights, and its state through the second.
 _MORE: dict[Any, Callable[..., int]] = {
@@ -50,9 +52,27 @@ class Cost:
     average_activation_bits: float
     bops: int
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Cost:
+        """What :meth:`to_dict` gave."""
+        return cls(**{field.name: content[field.name] for field in fields(cls)})
+
     def to_dict(self, scheme: Scheme) -> dict[str, Any]:
         """For JSON, with the scheme's name."""
         return {"name": scheme.name, **asdict(self)}
+
+    def __str__(self) -> str:
+        weights, activations = self.average_weight_bits, self.average_activation_bits
+        return (
+            f"{weights:.2f} bits a weight, {activations:.2f} an activation; {self.operations} bit operations an image"
+        )
+
+    @property
+    def operations(self) -> str:
+        """The bit operations as people say them: "5.45 G"."""
+        number = float(f"{self.bops:.2e}")  # three digits
+        size = min((len(f"{number:.0f}") - 1) // 3, len(PREFIXES) - 1)
+        return f"{number / 1000**size:.3g} {PREFIXES[size]}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -89,14 +109,17 @@ class Profile:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, detector: Detector) -> Profile:
+    def of(cls, detector: Detector, transforms: Sequence[str] = USUAL) -> Profile:
         """The profile of a detector, in a second or a few.
+
+        Args:
+            transforms: as of :func:`sfcore.quant.convert.convert`.
 
         Raises:
             InputError: the detector cannot be quantized.
         """
         places = _Places()
-        model = convert(detector, places)
+        model = convert(detector, places, transforms)
         layers = {m: name for name, m in model.named_modules() if any(_quantizers(m))}
         counted = _count(model, list(layers), example(detector))
         found = tuple(

@@ -15,6 +15,7 @@ from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.evaluation.inference import predictions_of
 from sfcore.quant.convert import convert
+from sfcore.quant.cost import Cost, Profile
 from sfcore.runs.folder import RunFolder
 from sfcore.tasks.base import Agreement, Task
 
@@ -45,6 +46,23 @@ class Comparison:
         if self.sources:
             content["sources"] = {name: part.to_dict() for name, part in self.sources.items()}
         return content
+
+
+def recorded_cost(folder: RunFolder) -> Cost | None:
+    """What a run's scheme costs its detector, as the run wrote it down; None where it has not begun, or was of an
+    earlier version."""
+    content = folder.record().get("scheme")
+    return Cost.from_dict(content) if content else None
+
+
+def cost_of(folder: RunFolder) -> Cost:
+    """The same, counted where the run wrote nothing down.
+
+    Raises:
+        InputError: see :func:`load_model`.
+    """
+    recorded, spec = recorded_cost(folder), folder.spec
+    return recorded or Profile.of(load_model(folder, "full"), spec.transforms).cost(spec.full_scheme())
 
 
 def models_of(folder: RunFolder) -> list[ModelName]:

@@ -18,13 +18,14 @@ from sfcore.errors import InputError
 from sfcore.files import write_json
 from sfcore.inputs.base import InputSpec
 from sfcore.quant import quantize
+from sfcore.quant.cost import Profile
 from sfcore.quant.inference import run
 from sfcore.quant.methods.recipe import Recipe
 from sfcore.quant.reconstruct.engine import Tuner
 from sfcore.runs import preview
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.protocol import Report
-from sfcore.runs.results import quantized_model
+from sfcore.runs.results import quantized_model, recorded_cost
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 from sfcore.tasks.base import Task
 from sfcore.tasks.likeness import likeness
@@ -100,6 +101,9 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     detector = registry.create(spec.detector, spec.weights, resolve_device(spec.device), spec.weights_key)
     chosen = spec.image_set()
     _check_unchanged(folder, chosen.files)
+    if not recorded_cost(folder):
+        scheme = spec.full_scheme()
+        folder.update(scheme=Profile.of(detector, spec.transforms).cost(scheme).to_dict(scheme))
     rendered = _rendered(recipe.rendered, spec.seed, detector.preprocessing)
     pixels, sources = _read(detector.preprocessing, chosen, rendered, report)
     tuned_on, held_back = split(sources, spec.seed)

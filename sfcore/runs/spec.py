@@ -129,6 +129,6 @@ class RunSpec:
         recipe.heads_to_select(len(detector.heads))
         recipe.fixed_heads([head.name for head in detector.heads])
         if any(rule.of_one for rule in scheme.rules):
-            Profile.of(detector).cost(scheme)  # refuses the name of a layer that there is not
+            Profile.of(detector, self.transforms).cost(scheme)  # refuses the name of a layer that there is not
         resolve_device(self.device)
         self.image_set()

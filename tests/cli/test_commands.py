@@ -158,12 +158,15 @@ def test_a_run_from_tuning_to_comparison(sfcore_: Command, frames: Path, weights
     assert done["status"] == "done" and done["spec"]["options"] == {"k": 1, "iterations": 1, "batch": 1}
     assert done["last"]["iteration"] == 1 and len(done["last"]["selected"]) == 1
     assert (out / "curves.csv").is_file() and (out / "model.safetensors").is_file()
+    assert set(done["scheme"]) == {"name", "average_weight_bits", "average_activation_bits", "bops"}
+    assert done["scheme"]["name"] == "W4A4" and 4 < done["scheme"]["average_weight_bits"] < 8
+    assert f"{done['scheme']['average_weight_bits']:.2f} bits a weight" in sfcore_("runs", "show", out)[1]
 
     assert sfcore_.json(*words)["ended"] == done["ended"]  # it is done: nothing happens again
     assert "holds another run" in sfcore_.error(*tune(frames, weights, out, batch=1, k=2))
 
     found = sfcore_.json("compare", out, "--images", frames / "0.png", "--images", frames)
-    assert found["images"] == 4
+    assert found["images"] == 4 and found["scheme"] == done["scheme"]
     for model in ("calibrated", "tuned"):
         assert {"f1", "distortion", "shift_px"} <= set(found[model])
 
@@ -171,6 +174,20 @@ def test_a_run_from_tuning_to_comparison(sfcore_: Command, frames: Path, weights
     assert (listed["status"], listed["method"], listed["scheme"]) == ("done", "selective-focus", "W4A4")
     assert sfcore_.json("runs", "show", out)["result"] == done["result"]
     assert "nothing to stop" in sfcore_.error("runs", "stop", out)
+
+
+def test_a_scheme_file_stays_with_the_run_that_took_it(sfcore_: Command, tmp_path: Path) -> None:
+    layers = {f"*.layer{number}*": {"weights": 6} for number in range(30)}
+    scheme, out = tmp_path / "scheme.json", tmp_path / "runs" / "mixed"
+    scheme.write_text(json.dumps({"format": 1, "scheme": "W4A4", "layers": {"heads": 16, **layers}}))
+    words = ["tune", "scnn-tiny", "--images", sample_data() / "scenes", "--limit", 2, "--method", "calibrate"]
+    done = sfcore_.json(*words, "--no-bias-correction", "--bits", scheme, "--out", out)
+    assert done["spec"]["scheme"].startswith("W4A4,heads=16,*.layer0*=W6,")
+    assert done["scheme"]["name"] == "W4A4 with 31 rules" and done["scheme"]["average_weight_bits"] > 11
+    scheme.unlink()
+    assert sfcore_.json("compare", out, "--images", sample_data() / "scenes", "--limit", 1)["scheme"] == done["scheme"]
+    assert "W4A4 with 31 rules" in sfcore_("runs", "list", "--root", out.parent)[1]
+    assert sfcore_.json("runs", "list", "--root", out.parent)[0]["scheme"] == done["spec"]["scheme"]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def test_each_layer_is_quantized_alone_and_the_worst_comes_first(tmp_path: Path,
     assert scores[0] > 0
     edge = next(layer for layer in answer["layers"] if layer["layer"] == "backbone.conv1" and layer["part"] == "weight")
     assert edge["bits"] == 8
+    assert answer["scheme"]["name"] == "W3A3" and 3 < answer["scheme"]["average_weight_bits"] < 4
     with (tmp_path / "layers.csv").open() as file:
         assert [row["layer"] for row in csv.DictReader(file)] == [layer["layer"] for layer in answer["layers"]]
     assert (tmp_path / "layers.png").read_bytes().startswith(b"\x89PNG")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from sfcore.detectors.base import Detector, Outputs, Preprocessing
 from sfcore.detectors.registry import create
 from sfcore.quant import Scheme
 from sfcore.quant.convert import convert
-from sfcore.quant.cost import Profile
+from sfcore.quant.cost import Cost, Profile
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizers import quantizers
 from tests.detectors.small import Small
@@ -76,6 +78,19 @@ def test_fused_calls_count_as_the_products_that_they_are() -> None:
     found = Profile.of(Fused().eval())
     assert found.macs == 16 * (16 * 4 + 16 * 4) + 2 * 16 * 16 * 4 + 16 * 4
     assert found.weights == 16 * 4 + 16 * 4 + 4 * 4  # of the LSTM, and of the convolution with hooks
+
+
+@pytest.mark.parametrize(
+    ("bops", "said"), [(0, "0"), (999, "999"), (999_600, "1 M"), (5_451_000_000, "5.45 G"), (2 * 10**17, "200 P")]
+)
+def test_large_numbers_are_said_in_three_digits(bops: int, said: str) -> None:
+    assert Cost(4.0, 4.0, bops).operations == said
+
+
+def test_costs_come_back_from_a_record(three: Profile) -> None:
+    scheme = Scheme.parse("W4A4,heads=16")
+    content = json.loads(json.dumps(three.cost(scheme).to_dict(scheme)))
+    assert content["name"] == "W4A4,heads=16" and Cost.from_dict(content) == three.cost(scheme)
 
 
 @pytest.mark.parametrize("name", ["lstr-tiny", "scnn-tiny"])

@@ -17,9 +17,10 @@ from sfcore.detectors.registry import create
 from sfcore.errors import InputError
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.convert import convert
+from sfcore.quant.cost import Profile
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec, create_or_resume
-from sfcore.runs.results import ModelName, compare, load_model
+from sfcore.runs.results import ModelName, compare, cost_of, load_model, recorded_cost
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,13 @@ def begun(tmp_path: Path, spec: RunSpec) -> RunFolder:
     folder.save_tensors("calibrated", convert(create("lstr-tiny"), Scheme.parse("W4A4")).state_dict())
     folder.update(weights_hash=content_hash([weights]))
     return folder
+
+
+def test_what_a_run_of_an_earlier_version_costs_is_counted_now(begun: RunFolder) -> None:
+    expected = Profile.of(create("lstr-tiny")).cost(Scheme.parse("W4A4"))
+    assert recorded_cost(begun) is None and cost_of(begun) == expected
+    begun.update(scheme={**expected.to_dict(Scheme.parse("W4A4")), "bops": 7})
+    assert cost_of(begun) == recorded_cost(begun) == replace(expected, bops=7)  # what is written down is believed
 
 
 def train_on(weights: Path) -> None:
