@@ -20,6 +20,7 @@ from sfcore.bench.table import DISTORTION, F1, LABELS, Measure, Table
 from sfcore.bench.timeline import Timeline, timeline
 from sfcore.files import explained, write_atomic, write_json
 from sfcore.names import printable, shortened
+from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder
 
 TAG = 200  # bytes of a source's name in the names of files
@@ -61,9 +62,9 @@ def write_report(
 
 def all_tables(rows: Sequence[Row]) -> list[Table]:
     """Every table that the rows have something for, in the paper's order, and source by source."""
-    found: list[Table] = []
     if not rows:
-        return found
+        return []
+    found = [tables.costs(rows, "bits", "Bits: averages over a detector, and bit operations for an image")]
     for test in dict.fromkeys(row.test for row in rows):
         here = [row for row in rows if row.test == test]
         tag = shortened(re.sub(r"\W+", "-", test), TAG)
@@ -112,7 +113,8 @@ def _figures(folder: Path, cells: Sequence[Cell]) -> Sections:
     sections: Sections = []
     for scheme, told_of in found.items():
         if told_of:
-            name, title = f"figure6-{scheme}", f"Figure 6: noise of each head, {scheme}, {SWEPT}"
+            name = shortened(re.sub(r"[^\w.=-]+", "-", f"figure6-{scheme}"), TAG)
+            title = f"Figure 6: noise of each head, {Scheme.parse(scheme).name}, {SWEPT}"
             write_atomic(folder / f"{name}.csv", timelines.as_csv(told_of))
             save_timeline_picture(folder / f"{name}.png", title, told_of)
             sections.append((title, f"![{title}](tables/{name}.png)\n\n[CSV](tables/{name}.csv)\n"))

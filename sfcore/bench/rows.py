@@ -15,6 +15,7 @@ from sfcore.bench.plan import SWEPT, Cell, heads_of
 from sfcore.bench.sources import Source
 from sfcore.clock import forward
 from sfcore.runs import RunFolder
+from sfcore.runs.results import recorded_cost
 
 # Events of a run at work, and phases before it is tuned; all that comes after those is tuning.
 TUNING = ("progress", "note", "step")
@@ -40,6 +41,8 @@ class Row:
             at its end; None where they never were, or other images were held back. Of REFERENCE itself, all it took.
         iterations: steps of tuning.
         k: heads selected; None where none are.
+        average_weight_bits, average_activation_bits, bops: as of :class:`sfcore.quant.cost.Cost`; None where the run
+            was of a version that wrote nothing of it down.
         sfcore, torch, python: versions.
     """
 
@@ -61,6 +64,9 @@ class Row:
     reference_seconds: float | None = None
     iterations: int = 0
     k: int | None = None
+    average_weight_bits: float | None = None
+    average_activation_bits: float | None = None
+    bops: int | None = None
     sfcore: str = ""
     torch: str = ""
     python: str = ""
@@ -120,9 +126,10 @@ def _end(cell: Cell) -> float | None:
 
 
 def _rows(cell: Cell, tests: Sequence[str], **figures: Any) -> list[Row]:
-    spec = cell.spec
-    versions: dict[str, Any] = dict(RunFolder(cell.path).record()["versions"])
-    recipe = spec.settings()
+    spec, folder = cell.spec, RunFolder(cell.path)
+    versions: dict[str, Any] = dict(folder.record()["versions"])
+    recipe, cost = spec.settings(), recorded_cost(folder)
+    figures |= asdict(cost) if cost else {}
     k = None if recipe.selection == "none" else recipe.heads_to_select(heads_of(spec.detector))
     named = {f.name for f in fields(Row)}
     figures = {name: round(value, 3) if isinstance(value, float) else value for name, value in figures.items()}

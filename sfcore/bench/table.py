@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from sfcore.bench.plan import SWEPT
 from sfcore.bench.rows import REFERENCE, Row
+from sfcore.quant.scheme import Scheme
 
 NONE = "–"
 FULL = "full precision"
@@ -90,6 +91,13 @@ REACHED = Measure(
 )
 
 
+COSTS = (
+    Measure("weights", "bits of a weight", lambda r: r.average_weight_bits, 2, "low"),
+    Measure("activations", "bits of an activation", lambda r: r.average_activation_bits, 2, "low"),
+    Measure("operations", "bit operations, G", lambda r: None if r.bops is None else r.bops / 1e9, 2, "low"),
+)
+
+
 class Spread(NamedTuple):
     """Mean and sample deviation over seeds; a single value has no deviation."""
 
@@ -141,6 +149,18 @@ def best_of(grid: Mapping[tuple[str, str], Mapping[str, Spread | None]], measure
     return found
 
 
+def costs(rows: Sequence[Row], name: str, title: str) -> Table:
+    """What each scheme makes of each detector: average bits, and bit operations for an image. Methods have no part in
+    it."""
+    detectors, body = _names(rows, "detector"), []
+    for bits in _names(rows, "bits"):
+        for measure in COSTS:
+            known = {row.detector: value for row in rows if row.bits == bits and (value := measure.of(row)) is not None}
+            values = [Entry(f"{known[d]:.{measure.digits}f}" if d in known else NONE) for d in detectors]
+            body.append((_bits(bits), Entry(measure.title), *values))
+    return Table(name, title, ("bits", "average or sum", *detectors), tuple(body))
+
+
 def comparison(rows: Sequence[Row], measure: Measure, name: str, title: str) -> Table:
     """Table 1: bits × methods against detectors, full precision on top, and in how many detectors each is first."""
     grid = gather(rows, measure)
@@ -153,7 +173,7 @@ def comparison(rows: Sequence[Row], measure: Measure, name: str, title: str) -> 
         body.append((Entry(NONE), Entry(FULL), *means, Entry(NONE)))
     for (bits, method), line in grid.items():
         values = [_entry(line[d], measure, (bits, method, d) in best) for d in detectors]
-        body.append((Entry(bits), Entry(method), *values, Entry(f"{sum(v.bold for v in values)} of {len(values)}")))
+        body.append((_bits(bits), Entry(method), *values, Entry(f"{sum(v.bold for v in values)} of {len(values)}")))
     return Table(name, title, ("bits", "method", *detectors, "first in"), tuple(body))
 
 
@@ -169,7 +189,7 @@ def ablation(rows: Sequence[Row], measure: Measure, name: str, title: str) -> Ta
         marks = [Entry("yes" if has else "no") for has in ABLATION[method]]
         values = [_entry(grid[bits, method][d], measure, (bits, method, d) in best) for d in detectors]
         took = spread([row.seconds for row in rows if (row.bits, row.method) == (bits, method)])
-        body.append((Entry(bits), *marks, *values, Entry(f"{took.mean:.0f}" if took else NONE)))
+        body.append((_bits(bits), *marks, *values, Entry(f"{took.mean:.0f}" if took else NONE)))
     return Table(name, title, ("bits", "Focus", "Selection", *detectors, "mean seconds"), tuple(body))
 
 
@@ -186,7 +206,7 @@ def efficiency(rows: Sequence[Row], measure: Measure, name: str, title: str) -> 
             text = f"{worth.mean:.{measure.digits}f} in {f'{took.mean:.0f}' if took else NONE} s" if worth else NONE
             values.append(Entry(text, (bits, method, detector) in best))
         share = _share(times[bits, method], times.get((bits, REFERENCE), {}))
-        body.append((Entry(bits), Entry(method), *values, Entry(NONE if share is None else f"{share:.2f}")))
+        body.append((_bits(bits), Entry(method), *values, Entry(NONE if share is None else f"{share:.2f}")))
     return Table(name, title, ("bits", "method", *detectors, f"time / {REFERENCE}'s"), tuple(body))
 
 
@@ -210,7 +230,7 @@ def over_k(rows: Sequence[Row], measure: Measure, name: str, title: str) -> Tabl
     }
     best = best_of(grid, measure)
     for (bits, k), line in grid.items():
-        body.append((Entry(bits), Entry(k), *(_entry(line[d], measure, (bits, k, d) in best) for d in detectors)))
+        body.append((_bits(bits), Entry(k), *(_entry(line[d], measure, (bits, k, d) in best) for d in detectors)))
     return Table(name, title, ("bits", "k", *detectors), tuple(body))
 
 
@@ -219,6 +239,11 @@ def _share(times: Mapping[str, Spread | None], reference: Mapping[str, Spread | 
     pairs = [(took, theirs) for detector, took in times.items() if took and (theirs := reference.get(detector))]
     ratios = [took.mean / theirs.mean for took, theirs in pairs if took.mean > 0 and theirs.mean > 0]
     return statistics.geometric_mean(ratios) if ratios else None
+
+
+def _bits(scheme: str) -> Entry:
+    """A scheme as tables have room for it."""
+    return Entry(Scheme.parse(scheme).name)
 
 
 def _entry(value: Spread | None, measure: Measure, bold: bool) -> Entry:

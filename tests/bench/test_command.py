@@ -33,9 +33,12 @@ def test_a_bench_from_images_to_report(tmp_path: Path, capsys: pytest.CaptureFix
     assert (tuned["iterations"], tuned["k"]) == (2, 2) and min(tuned["curve_seconds"], tuned["tuning_seconds"]) > 0
 
     with (tmp_path / "results.csv").open() as file:
-        assert [row["test"] for row in csv.DictReader(file)] == ["seen", "far"] * 2
+        rows = list(csv.DictReader(file))
+    assert [row["test"] for row in rows] == ["seen", "far"] * 2
+    assert {(row["average_weight_bits"], row["bops"]) for row in rows} == {("4.05", rows[0]["bops"])}
     report = (tmp_path / "report.md").read_text()
-    for name in ("table1-seen-f1", "table1-far-distortion", "table3-far", "figure6-W4A4"):
+    assert "| W4A4 | bits of a weight | 4.05 |" in report
+    for name in ("bits", "table1-seen-f1", "table1-far-distortion", "table3-far", "figure6-W4A4"):
         assert f"tables/{name}.csv" in report and (tmp_path / "tables" / f"{name}.csv").is_file()
         assert cv2.imread(str(tmp_path / "tables" / f"{name}.png")).shape[1] > 300
     assert [run.status for run in list_runs(tmp_path / "runs")] == ["done"] * 2  # the app opens this folder

@@ -8,7 +8,20 @@ import pytest
 
 from sfcore.bench.report import all_tables
 from sfcore.bench.rows import Row
-from sfcore.bench.table import F1, LABELS, NONE, Entry, Table, ablation, comparison, efficiency, over_k, reached, spread
+from sfcore.bench.table import (
+    F1,
+    LABELS,
+    NONE,
+    Entry,
+    Table,
+    ablation,
+    comparison,
+    costs,
+    efficiency,
+    over_k,
+    reached,
+    spread,
+)
 
 
 def row(method: str, f1: float | None, detector: str = "a", bits: str = "W4A4", seed: int = 0, **more: object) -> Row:
@@ -27,6 +40,24 @@ def test_values_are_means_with_the_sample_deviation() -> None:
     assert found.text(2) == "3.00 ± 2.65"
     assert (one := spread([2.0])) and one.text(1) == "2.0"
     assert spread([None]) is None
+
+
+def test_costs_stand_by_scheme_and_detector_whatever_the_method() -> None:
+    cost = {"average_weight_bits": 4.061, "average_activation_bits": 4.57, "bops": 7_820_000_000}
+    long = f"W4A4,{','.join(f'layer{index}=8' for index in range(30))}"
+    rows = [row("plain", 0.5), row("focus", 0.5, seed=1, **cost), row("plain", 0.5, "b", bits=long, **cost)]
+    table = costs(rows, "bits", "all")
+    assert table.header == ("bits", "average or sum", "a", "b")
+    assert texts(table) == [
+        ["W4A4", "bits of a weight", "4.06", NONE],
+        ["W4A4", "bits of an activation", "4.57", NONE],
+        ["W4A4", "bit operations, G", "7.82", NONE],
+        ["W4A4 with 30 rules", "bits of a weight", NONE, "4.06"],
+        ["W4A4 with 30 rules", "bits of an activation", NONE, "4.57"],
+        ["W4A4 with 30 rules", "bit operations, G", NONE, "7.82"],
+    ]
+    assert next(one.name for one in all_tables(rows)) == "bits"
+    assert "bits" not in [one.name for one in all_tables([row("plain", 0.5)])]  # of an earlier version: nothing known
 
 
 def test_table_1_has_full_precision_on_top_and_the_best_bold() -> None:
