@@ -37,7 +37,7 @@ def report(
 def write(evidence: Evidence) -> str:
     """The report from its evidence."""
     runs = evidence.runs
-    said = [f"{run.spec.scheme} {run.spec.method}" for run in runs]
+    said = [f"{run.spec.full_scheme().name} {run.spec.method}" for run in runs]
     return page.document(
         f"{runs[0].spec.detector}: {' against '.join(said)}",
         lead(runs),

@@ -13,6 +13,7 @@ from sfcore.errors import InputError
 from sfcore.present.report import page
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.runs import RunFolder, RunSpec
+from sfcore.runs.results import cost_of
 from sfcore.runs.shipped import COMMAND, ships
 from sfcore.runs.tags import labels
 
@@ -56,6 +57,7 @@ def _settings(run: RunFolder) -> dict[str, page.Cell]:
         "Number of images": record.get("images"),
         "SHA-256 of the images": record.get("image_hash"),
         "Bits": spec.scheme,
+        **_cost(run),
         "In full precision": left or None,
         "Calibrator of weights": spec.weight_calibrator,
         "Calibrator of activations": spec.activation_calibrator,
@@ -67,6 +69,19 @@ def _settings(run: RunFolder) -> dict[str, page.Cell]:
         **versions,
         "Created": _when(record.get("created")),
         "Ended": _when(record.get("ended")),
+    }
+
+
+def _cost(run: RunFolder) -> dict[str, page.Cell]:
+    """What the scheme costs the detector; nothing where neither is there any more to tell."""
+    try:
+        cost = cost_of(run)
+    except InputError:
+        return {}
+    return {
+        "Average bits of weights": cost.average_weight_bits,
+        "Average bits of activations": cost.average_activation_bits,
+        "Bit operations an image": cost.operations,
     }
 
 
