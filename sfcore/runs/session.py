@@ -101,9 +101,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     detector = registry.create(spec.detector, spec.weights, resolve_device(spec.device), spec.weights_key)
     chosen = spec.image_set()
     _check_unchanged(folder, chosen.files)
-    if not recorded_cost(folder):
-        scheme = spec.full_scheme()
-        folder.update(scheme=Profile.of(detector, spec.transforms).cost(scheme).to_dict(scheme))
+    _note_cost(folder, detector)
     rendered = _rendered(recipe.rendered, spec.seed, detector.preprocessing)
     pixels, sources = _read(detector.preprocessing, chosen, rendered, report)
     tuned_on, held_back = split(sources, spec.seed)
@@ -182,6 +180,13 @@ def _check_unchanged(folder: RunFolder, files: Sequence[Path]) -> None:
 def _rendered(count: int, seed: int, spec: InputSpec) -> list[Path]:
     """The scenes that a run with this seed is calibrated on beside its images."""
     return find_images([f"scenes:{count},seed={seed}"], formats=spec.formats) if count else []
+
+
+def _note_cost(folder: RunFolder, detector: Detector) -> None:
+    """Write down what the scheme costs the detector, at the run's first start."""
+    if not recorded_cost(folder):
+        scheme = folder.spec.full_scheme()
+        folder.update(scheme=Profile.of(detector, folder.spec.transforms).cost(scheme).to_dict(scheme))
 
 
 def _read(spec: InputSpec, chosen: ImageSet, rendered: Sequence[Path], report: Report) -> tuple[Tensor, list[int]]:

@@ -10,7 +10,7 @@ import pytest
 from sfcore.detectors.registry import create
 from sfcore.errors import InputError
 from sfcore.quant.convert import convert
-from sfcore.quant.quantizers.uniform import quantizers
+from sfcore.quant.quantizers import quantizers
 from sfcore.quant.scheme import Scheme
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec, create_or_resume
