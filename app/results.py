@@ -27,6 +27,8 @@ from sfcore.detectors.base import Detector, Image, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.files import Stamp
+from sfcore.present import run_history
+from sfcore.present.run_history import RunHistory
 from sfcore.runs import RunFolder, default_root, list_runs, trash
 from sfcore.runs.results import FILES, ModelName, load_model, models_of
 from sfcore.runs.shipped import shipped
@@ -185,6 +187,15 @@ def figures(run: RunFolder) -> dict[str, dict[str, float | None]]:
     """The run's own result on its held-back images, by model; empty while it has none."""
     found = run.record().get("result", {})
     return {name: found[name] for name in ("calibrated", "tuned") if name in found}
+
+
+def history(run: RunFolder) -> RunHistory:
+    """How a run has gone; events that were read before are kept with the session, so only new lines are parsed."""
+    known, offset = st.session_state.get(f"events {run.path}", ([], 0))
+    new, after = run.events(offset)
+    events = new if after < offset or offset == 0 else known + new
+    st.session_state[f"events {run.path}"] = (events, after)
+    return run_history.history(events)
 
 
 def task_of(run: RunFolder) -> Task[Any]:

@@ -9,7 +9,8 @@ from app.options import fill_from
 from app.widgets.links import open_page
 from sfcore import drawing
 from sfcore.errors import InputError
-from sfcore.present import run_history, tuning_charts
+from sfcore.present import tuning_charts
+from sfcore.present.run_history import RunHistory
 from sfcore.runs import RunFolder, ahead, launch, log, stop
 from sfcore.runs.preview import Preview, read
 from sfcore.runs.shipped import ships
@@ -49,13 +50,13 @@ def watch() -> None:
 def draw(run: RunFolder) -> bool:
     """Everything about a run; returns whether it goes on."""
     alive = header(run)
-    told = run_history.story(run_history.events(run))
-    progress(run, told, alive)
+    history = results.history(run)
+    progress(run, history, alive)
     outcome(run)
     preview(run, alive)
-    if told.loss[0]:
-        charts(told, results.heads_of(run.spec.detector))
-    elif alive and told.total:
+    if history.loss[0]:
+        charts(history, results.heads_of(run.spec.detector))
+    elif alive and history.total:
         style.note("Losses appear with the first step of tuning.")
     return alive
 
@@ -117,7 +118,7 @@ def summary(run: RunFolder) -> str:
     return " · ".join(parts)
 
 
-def progress(run: RunFolder, told: run_history.Story, alive: bool) -> None:
+def progress(run: RunFolder, history: RunHistory, alive: bool) -> None:
     """How far the run is, or what it waits for."""
     if not alive:
         return
@@ -126,12 +127,12 @@ def progress(run: RunFolder, told: run_history.Story, alive: bool) -> None:
         names = ", ".join(each.name for each in before)
         runs = "a run" if len(before) == 1 else f"{len(before)} runs"
         st.progress(0.0, f"Number {len(before) + 1} in the queue, after {runs} on the same device: {names}")
-    elif not told.total or run.status == "queued":
+    elif not history.total or run.status == "queued":
         st.progress(0.0, "Starting")
     else:
-        left = f", {style.duration(told.seconds_left)} left" if told.seconds_left is not None else ""
-        share = min(told.done / told.total, 1.0)
-        st.progress(share, f"{told.phase.capitalize()}: {told.done:,} of {told.total:,}{left}")
+        left = f", {style.duration(history.seconds_left)} left" if history.seconds_left is not None else ""
+        share = min(history.done / history.total, 1.0)
+        st.progress(share, f"{history.phase.capitalize()}: {history.done:,} of {history.total:,}{left}")
 
 
 def outcome(run: RunFolder) -> None:
@@ -181,9 +182,9 @@ def moment(found: Preview, alive: bool) -> int:
     )  # fmt: skip
 
 
-def charts(told: run_history.Story, order: list[str]) -> None:
+def charts(history: RunHistory, order: list[str]) -> None:
     """How the run went, two by two."""
-    drawn = tuning_charts.charts(told, order)
+    drawn = tuning_charts.charts(history, order)
     for first in range(0, len(drawn), 2):
         for each, column in zip(drawn[first : first + 2], st.columns(2, gap="medium"), strict=False):
             with column:

@@ -13,7 +13,6 @@ from streamlit.delta_generator import DeltaGenerator
 from app import displays, options, report_download, results, sources, style, sweeps
 from app.widgets.links import open_page
 from sfcore.errors import InputError
-from sfcore.present import run_history
 from sfcore.present.figures.runs import held_back, k_lambda
 from sfcore.runs import RunFolder, default_root, stop
 from sfcore.runs.shipped import shipped, ships
@@ -247,7 +246,7 @@ def first_steps(example: RunFolder) -> None:
     st.info(
         f"No runs of your own yet. **{example.name}** is an example that ships with the app: look at it, or start one."
     )
-    points, (left, right) = run_history.story(run_history.events(example)).held_back, st.columns([2.2, 1], gap="large")
+    points, (left, right) = results.history(example).held_back, st.columns([2.2, 1], gap="large")
     with left:
         st.markdown(f"**Distortion of {example.name} on held-back images**", help="Mean per image, as it was tuned.")
         displays.chart(held_back(points), key="example", alt="Distortion over iterations")

@@ -14,7 +14,6 @@ from app.widgets import projector
 from app.widgets.compare_slider import compare_slider
 from app.widgets.links import open_page
 from sfcore import drawing
-from sfcore.present import run_history
 from sfcore.present.figures import curves, runs
 
 CHART, PROJECTED_CHART = 430, 720  # pixels of height
@@ -105,10 +104,10 @@ def measured(shown: Tour) -> Words:
 
 def tuned(shown: Tour) -> Words:
     """Step 5: the run."""
-    story, spec = run_history.story(shown.run.events()[0]), shown.run.spec
-    figure = runs.held_back(story.held_back, chart_height())
+    history, spec = results.history(shown.run), shown.run.spec
+    figure = runs.held_back(history.held_back, chart_height())
     chart(figure, key="tour-run", alt="Distortion on held-back roads while the run goes on")
-    steps, values = story.held_back
+    steps, values = history.held_back
     return Words(
         f"{values[0]:.0f} → {min(values):.0f}",
         f"distortion on roads held back, in {steps[-1]:,.0f} steps",

@@ -11,7 +11,7 @@ import pytest
 
 from sfcore import clock
 from sfcore.bench.rows import phase_seconds, tuning_seconds
-from sfcore.present.run_history import story
+from sfcore.present.run_history import history
 from sfcore.runs import RunFolder, RunSpec, unused, worker
 from sfcore.runs.estimate import Amount, predicted
 from sfcore.runs.trash import delete, empty, restore, trash
@@ -74,8 +74,8 @@ def test_times_go_forward_and_only_those_that_went_back_are_moved() -> None:
 
 
 def test_the_time_left_is_told_though_the_clock_was_set_back() -> None:
-    assert story(SET_BACK).seconds_left == pytest.approx((STEPS - 4) * 2 / 3)  # three steps in two seconds
-    assert story([step(5.0, 1), step(4.0, 2)]).seconds_left is None
+    assert history(SET_BACK).seconds_left == pytest.approx((STEPS - 4) * 2 / 3)  # three steps in two seconds
+    assert history([step(5.0, 1), step(4.0, 2)]).seconds_left is None
 
 
 def test_estimates_and_tables_take_no_negative_times() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,15 +11,12 @@ from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
 from sfcore.names import printable
-from sfcore.resources import home
 
 
 def run(arguments: SimpleNamespace) -> Answer:
     """Write the report of a run, or of two compared."""
     if arguments.frames < 1:
         raise InputError(f"the number of frames is {arguments.frames}: it must be at least 1")
-    if str(home()) not in sys.path:  # the app lies beside the package, or inside it when installed
-        sys.path.append(str(home()))
     from sfcore.present.report import gather, source_of, write
 
     runs = [find_run(name) for name in (arguments.run, arguments.run2) if name]

@@ -8,14 +8,13 @@ from typing import Any
 
 from sfcore.clock import forward
 from sfcore.present.figures.runs import Points
-from sfcore.runs import RunFolder
 
 Event = Mapping[str, Any]
 RECENT = 60  # steps that the present speed is taken from
 
 
 @dataclass(frozen=True)
-class Story:
+class RunHistory:
     """A run so far.
 
     Attributes:
@@ -38,28 +37,17 @@ class Story:
     selected: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
 
 
-def events(run: RunFolder) -> Sequence[Event]:
-    """All events of a run; what was read before is kept with the session, so only new lines are parsed."""
-    import streamlit as st  # only pages have a session; reports read a run's events without one
-
-    kept, offset = st.session_state.get(f"events {run.path}", ([], 0))
-    new, after = run.events(offset)
-    kept = new if after < offset or offset == 0 else kept + new
-    st.session_state[f"events {run.path}"] = (kept, after)
-    return kept
-
-
-def story(found: Sequence[Event]) -> Story:
+def history(found: Sequence[Event]) -> RunHistory:
     """Read a run's events."""
     steps = [e for e in found if e["type"] == "step"]
     latest = next((e for e in reversed(found) if e["type"] in ("progress", "step")), None)
     if latest is None:
-        return Story()
+        return RunHistory()
     tuning = latest["type"] == "step"
     done, total = (latest["iteration"], latest["iterations"]) if tuning else (latest["done"], latest["total"])
     phase = "tuning" if tuning else latest["phase"]
     heads = sorted({head for e in steps for head in e.get("noise") or {}})
-    return Story(
+    return RunHistory(
         phase, done, total, _seconds_left(found, phase, done, total),
         _series(steps, "loss"), _held_back(steps),
         {head: _noise(steps, head) for head in heads},

@@ -10,7 +10,7 @@ from plotly.graph_objects import Figure
 
 from sfcore.present.figures import runs as figures
 from sfcore.present.figures.runs import Points
-from sfcore.present.run_history import Story
+from sfcore.present.run_history import RunHistory
 
 
 @dataclass(frozen=True)
@@ -30,34 +30,34 @@ class Chart:
     table: pd.DataFrame
 
 
-def charts(told: Story, heads: Sequence[str]) -> list[Chart]:
+def charts(history: RunHistory, heads: Sequence[str]) -> list[Chart]:
     """Those that there is something to draw for.
 
     Args:
         heads: all of the detector, in the order of its table.
     """
     found = []
-    if told.loss[0]:
+    if history.loss[0]:
         found.append(Chart(
             "Loss", "What is minimised, on each iteration's images.",
-            figures.losses(told.loss), "Loss over iterations", _table(told.loss, "loss"),
+            figures.losses(history.loss), "Loss over iterations", _table(history.loss, "loss"),
         ))  # fmt: skip
-    if told.held_back[0]:
+    if history.held_back[0]:
         found.append(Chart(
             "Distortion on held-back images", "Mean per image. The state with the least is kept.",
-            figures.held_back(told.held_back), "Distortion over iterations", _table(told.held_back, "distortion"),
+            figures.held_back(history.held_back), "Distortion over iterations", _table(history.held_back, "distortion"),
         ))  # fmt: skip
-    if told.noise:
-        table = pd.concat([_table(points, "noise").assign(head=head) for head, points in told.noise.items()])
+    if history.noise:
+        table = pd.concat([_table(points, "noise").assign(head=head) for head, points in history.noise.items()])
         found.append(Chart(
             "Noise level of each head", "RMS error of the head's output over the head's own RMS, on the step's images.",
-            figures.noise_over_time(told.noise, heads), "Noise levels over iterations", table,
+            figures.noise_over_time(history.noise, heads), "Noise levels over iterations", table,
         ))  # fmt: skip
-    if any(len(chosen) < len(heads) for _, _, chosen in told.selected):
-        rows = [(first, last, ", ".join(chosen)) for first, last, chosen in told.selected]
+    if any(len(chosen) < len(heads) for _, _, chosen in history.selected):
+        rows = [(first, last, ", ".join(chosen)) for first, last, chosen in history.selected]
         found.append(Chart(
             "Heads tuned on", "The most sensitive heads are selected anew every so often.",
-            figures.selection_timeline(told.selected, heads), "Selected heads over iterations",
+            figures.selection_timeline(history.selected, heads), "Selected heads over iterations",
             pd.DataFrame(rows, columns=["from", "to", "heads"]),
         ))  # fmt: skip
     return found

@@ -14,7 +14,7 @@ from sfcore.present.figures import scores
 from sfcore.present.model_comparison import Model, draw, labelled_objects, seen_in_calibration, series, title
 from sfcore.present.report import page
 from sfcore.present.report.evidence import Evidence
-from sfcore.present.run_history import story
+from sfcore.present.run_history import history
 from sfcore.sensitivity.curves import Curves
 
 SHOWN = 6  # frames with pictures
@@ -192,7 +192,7 @@ def tuning(evidence: Evidence) -> str:
     parts = []
     for run in evidence.runs:
         of = f", {run.name}" if len(evidence.runs) > 1 else ""
-        drawn = tuning_charts.charts(story(run.events()[0]), list(evidence.heads))
+        drawn = tuning_charts.charts(history(run.events()[0]), list(evidence.heads))
         charts = [page.chart(each.figure, f"{each.title}{of}", each.alt) for each in drawn]
         parts += [page.side_by_side(*charts)] if charts else []
     return page.section("Tuning", *parts) if parts else ""

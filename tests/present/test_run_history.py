@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sfcore.present.run_history import story
+from sfcore.present.run_history import history
 
 
 def step(iteration: int, **more: object) -> dict[str, object]:
@@ -10,29 +10,29 @@ def step(iteration: int, **more: object) -> dict[str, object]:
 
 
 def test_nothing_yet() -> None:
-    told = story([])
-    assert told.phase == "starting" and told.seconds_left is None and told.loss == ((), ())
+    found = history([])
+    assert found.phase == "starting" and found.seconds_left is None and found.loss == ((), ())
 
 
 def test_progress_of_a_phase_before_tuning() -> None:
-    told = story(
+    found = history(
         [{"type": "progress", "phase": "calibrating", "done": d, "total": 8, "time": 2.0 * d} for d in range(1, 5)]
     )
-    assert (told.phase, told.done, told.total, told.seconds_left) == ("calibrating", 4, 8, 8.0)
+    assert (found.phase, found.done, found.total, found.seconds_left) == ("calibrating", 4, 8, 8.0)
 
 
 def test_time_left_follows_the_speed_of_the_steps() -> None:
-    told = story([step(i) for i in range(1, 41)])
-    assert told.phase == "tuning" and told.seconds_left == 60.0
+    found = history([step(i) for i in range(1, 41)])
+    assert found.phase == "tuning" and found.seconds_left == 60.0
 
 
 def test_noise_levels_stand_where_they_were_measured() -> None:
-    told = story([step(1, noise={"a": 0.5}), step(2), step(3, noise={"a": 0.25})])
-    assert told.noise == {"a": ([1, 3], [0.5, 0.25])}
+    found = history([step(1, noise={"a": 0.5}), step(2), step(3, noise={"a": 0.25})])
+    assert found.noise == {"a": ([1, 3], [0.5, 0.25])}
 
 
 def test_neighbouring_steps_with_one_selection_are_one_stretch() -> None:
-    told = story(
+    found = history(
         [step(1, selected=["a"]), step(2, selected=["a"]), step(3, selected=["b", "a"]), step(4, selected=["b", "a"])]
     )
-    assert told.selected == [(0, 2, ("a",)), (2, 4, ("b", "a"))]
+    assert found.selected == [(0, 2, ("a",)), (2, 4, ("b", "a"))]
