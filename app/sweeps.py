@@ -14,7 +14,7 @@ from app import results
 from sfcore.errors import InputError
 from sfcore.quant.methods.options import in_use
 from sfcore.runs import RunFolder, RunSpec, launch, unused
-from sfcore.runs.tags import Labels, labels, write_labels
+from sfcore.runs.tags import Tags, tags_of, write_tags
 
 PREFIX = "sweep "  # of the tag that keeps the runs of a sweep together
 MOST = 64  # runs of one sweep
@@ -85,7 +85,7 @@ def begin(pattern: RunFolder, specs: Sequence[RunSpec]) -> str:
         name = "-".join([spec.detector, spec.full_scheme().slug, spec.method, *values, when])
         path = unused(pattern.path.with_name(name))
         run = RunFolder.create(path, _owned(spec, pattern, path))
-        write_labels(run, Labels((PREFIX + when,)))
+        write_tags(run, Tags((PREFIX + when,)))
         results.claim(run)
         launch(run, pattern.launcher)
     return PREFIX + when
@@ -110,7 +110,7 @@ def sweeps(runs: Sequence[RunFolder]) -> dict[str, list[RunFolder]]:
     """The runs of each sweep by its tag, as long as one of them waits or works."""
     found: dict[str, list[RunFolder]] = {}
     for run in runs:
-        for tag in labels(run).tags:
+        for tag in tags_of(run).tags:
             if tag.startswith(PREFIX):
                 found.setdefault(tag, []).append(run)
     return {tag: each for tag, each in found.items() if any(run.is_alive() for run in each)}

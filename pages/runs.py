@@ -16,7 +16,7 @@ from sfcore.errors import InputError
 from sfcore.present.figures.runs import held_back, k_lambda
 from sfcore.runs import RunFolder, default_root, stop
 from sfcore.runs.shipped import shipped, ships
-from sfcore.runs.tags import Labels, labels, write_labels
+from sfcore.runs.tags import Tags, tags_of, write_tags
 from sfcore.runs.trash import Deleted, empty, remove, restore, trash
 
 ORDER = [
@@ -41,7 +41,7 @@ USUAL_LAMBDAS = ("0.5", "1", "2", "5", "10")
 
 def row(run: RunFolder) -> dict[str, object]:
     """One run as a row of the table."""
-    record, spec, written = run.record(), run.spec, labels(run)
+    record, spec, written = run.record(), run.spec, tags_of(run)
     settings = results.settings(run)
     found = results.figures(run)
     return {
@@ -146,7 +146,7 @@ def put_back(gone: Sequence[Deleted]) -> None:
 @st.dialog("Tags and note")
 def write_on(runs: Sequence[RunFolder], known: Sequence[str]) -> None:
     """Edit what is written on runs: a note on one, the tags that they share on several."""
-    before = [labels(run) for run in runs]
+    before = [tags_of(run) for run in runs]
     shared = set.intersection(*(set(each.tags) for each in before))
     tags = st.multiselect(
         "Tags", sorted({*known, *shared}), sorted(shared), accept_new_options=True, placeholder="type a new one",
@@ -157,7 +157,7 @@ def write_on(runs: Sequence[RunFolder], known: Sequence[str]) -> None:
         try:
             for run, old in zip(runs, before, strict=True):
                 kept = {*old.tags} - shared | {*tags}
-                write_labels(run, Labels.of(kept, old.note if note is None else note))
+                write_tags(run, Tags.of(kept, old.note if note is None else note))
             st.rerun()
         except InputError as error:
             st.error(str(error))

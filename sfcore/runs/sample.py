@@ -21,7 +21,7 @@ from sfcore.files import write_json
 from sfcore.resources import sample_data
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.spec import RunSpec
-from sfcore.runs.tags import Labels, write_labels
+from sfcore.runs.tags import Tags, write_tags
 from sfcore.runs.worker import work
 
 SCENES = 64
@@ -36,7 +36,7 @@ SPEC = RunSpec(
     weight_calibrator="minmax",
     activation_calibrator="minmax",
 )
-LABELS = Labels(("example",), "Ships with the app. Its images were rendered for it and are not on this machine.")
+TAGS = Tags(("example",), "Ships with the app. Its images were rendered for it and are not on this machine.")
 KEPT = (
     "run.json", "labels.json", "events.jsonl", "curves.csv", "curves.json", "lanes.json",
     "calibrated.safetensors", "model.safetensors",
@@ -49,7 +49,7 @@ def make(out: Path) -> RunFolder:
         write_scenes("folder", Path("scenes"), "test", (render(FIRST_SCENE + index) for index in range(SCENES)))
         run = RunFolder.create(Path("tour"), SPEC)
         work(run, watch=_tell)
-        write_labels(run, LABELS)
+        write_tags(run, TAGS)
         out.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
             shutil.copy(run.path / name, out / name)

@@ -18,7 +18,7 @@ LONGEST_TAG = 40  # characters
 
 
 @dataclass(frozen=True)
-class Labels:
+class Tags:
     """What people wrote on a run.
 
     Attributes:
@@ -30,8 +30,8 @@ class Labels:
     note: str = ""
 
     @classmethod
-    def of(cls, tags: Iterable[str], note: str) -> Labels:
-        """Labels as they were typed: trimmed, sorted, each tag once.
+    def of(cls, tags: Iterable[str], note: str) -> Tags:
+        """Tags as they were typed: trimmed, sorted, each tag once.
 
         Raises:
             InputError: a tag is too long.
@@ -43,15 +43,15 @@ class Labels:
         return cls(tuple(kept), note.strip())
 
 
-def labels(run: RunFolder) -> Labels:
+def tags_of(run: RunFolder) -> Tags:
     """What is written on a run; nothing where the file is missing or damaged."""
     try:
         content = json.loads((run.path / FILE).read_text(encoding="utf-8"))
-        return Labels(tuple(map(str, content["tags"])), str(content["note"]))
+        return Tags(tuple(map(str, content["tags"])), str(content["note"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return Labels()
+        return Tags()
 
 
-def write_labels(run: RunFolder, new: Labels) -> None:
+def write_tags(run: RunFolder, new: Tags) -> None:
     """Replace what is written on a run, which may be going on. Raises InputError: it cannot be written."""
     write_json(run.path / FILE, asdict(new))

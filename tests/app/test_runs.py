@@ -15,7 +15,7 @@ from app import results, sweeps
 from benchmarks.browser import CHROMIUM, chromium, serving
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, RunSpec, list_runs
-from sfcore.runs.tags import Labels, labels, write_labels
+from sfcore.runs.tags import Tags, tags_of, write_tags
 from sfcore.runs.trash import empty, restore, trash
 from tests.app.conftest import Visit, errors
 
@@ -44,17 +44,17 @@ def click(app: AppTest, label: str) -> AppTest:
 
 def test_what_people_write_survives_the_worker(run: RunFolder) -> None:
     stale = run.record()
-    write_labels(run, Labels.of(["  night ", "good", "night", ""], " two\nlines "))
+    write_tags(run, Tags.of(["  night ", "good", "night", ""], " two\nlines "))
     run._write_record(stale | {"status": "done"})  # as a worker does that read run.json before
-    assert labels(run) == Labels(("good", "night"), "two\nlines")
+    assert tags_of(run) == Tags(("good", "night"), "two\nlines")
     (run.path / "labels.json").write_text('{"tags": [1')
-    assert labels(run) == Labels()
+    assert tags_of(run) == Tags()
     with pytest.raises(InputError, match="41 characters"):
-        Labels.of(["x" * 41], "")
+        Tags.of(["x" * 41], "")
 
 
 def test_runs_are_found_by_words_and_tags(visit: Visit, run: RunFolder) -> None:
-    write_labels(another(run, "second"), Labels(("night",), "seen in fog"))
+    write_tags(another(run, "second"), Tags(("night",), "seen in fog"))
     assert set(table(visit("runs"))["Run"]) == {"first", "second", EXAMPLE}
     assert list(table(visit("runs", f_text="FOG w4a4"))["Run"]) == ["second"]
     assert list(table(visit("runs", f_tags="night"))["Run"]) == ["second"]
@@ -72,7 +72,7 @@ def test_a_deleted_run_comes_back_and_its_name_is_free_meanwhile(run: RunFolder)
     results.delete(newer.name)
     assert restore(gone).path == run.path
     assert {path.name: path.read_bytes() for path in run.path.iterdir()} == files
-    assert labels(run) == Labels() and len(trash(run.path.parent)) == 1
+    assert tags_of(run) == Tags() and len(trash(run.path.parent)) == 1
 
 
 def test_the_trash_is_emptied_after_its_time(run: RunFolder) -> None:
@@ -151,7 +151,7 @@ def test_a_sweep_is_queued_with_a_tag_of_its_own(run: RunFolder, monkeypatch: py
     spec = RunSpec.from_dict(run.spec.to_dict() | {"images": [str(own)]})
     tag = sweeps.begin(run, sweeps.variants(spec, [1, 2], [5.0]))
     assert [one.spec.options["k"] for one in queued] == [1, 2] and launchers == ["local"] * 2
-    assert {labels(one).tags for one in queued} == {(tag,)}
+    assert {tags_of(one).tags for one in queued} == {(tag,)}
     results.delete(run.name)
     assert all(one.spec.image_set().files[0].is_file() for one in queued)
     with queued[0].lock():

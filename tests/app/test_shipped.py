@@ -18,7 +18,7 @@ from sfcore.present.report.settings import command
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, list_runs
 from sfcore.runs.shipped import COMMAND, shipped, ships
-from sfcore.runs.tags import labels
+from sfcore.runs.tags import tags_of
 from sfcore.tasks.base import TASKS
 from tests.app.conftest import Visit, errors, metric
 
@@ -144,4 +144,4 @@ def test_the_dialog_of_its_report_offers_only_images_that_are_there(visit: Visit
 
 def test_the_command_line_lists_own_runs_alone(runs_folder: Path) -> None:
     assert list_runs(runs_folder) == [] and [each.name for each in results.runs()] == ["tour"]
-    assert labels(shipped()).tags == ("example",)
+    assert tags_of(shipped()).tags == ("example",)

@@ -15,7 +15,7 @@ from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.results import cost_of
 from sfcore.runs.shipped import COMMAND, ships
-from sfcore.runs.tags import labels
+from sfcore.runs.tags import tags_of
 
 DAY = "%Y-%m-%d %H:%M"
 SIGNS = {"k": "k", "lam": "λ"}
@@ -124,7 +124,7 @@ def lead(runs: Sequence[RunFolder]) -> str:
     names = " and ".join(run.name for run in runs)
     parts = [page.text(f"Report of the run{'s' * (len(runs) > 1)} {names}, made on {time.strftime(DAY)}.", "quiet")]
     for run in runs:
-        written = labels(run)
+        written = tags_of(run)
         tags = "".join(f'<span class="tag">{page.escaped(tag)}</span>' for tag in written.tags)
         parts += [f"<p>{tags}{page.escaped(' '.join(written.note.splitlines()))}</p>"] if tags or written.note else []
     return "".join(parts)
