@@ -74,7 +74,13 @@ def image_set(sources: Sequence[Path | str], limit: int | None = None, formats: 
 def find_images(
     sources: Sequence[Path | str], limit: int | None = None, formats: Collection[str] = FORMATS
 ) -> list[Path]:
-    """The files of :func:`image_set`, for those who need not know which source each comes from."""
+    """The files of :func:`image_set`, for those who need not know which source each comes from.
+
+    Example:
+        >>> from sfcore.resources import sample_data
+        >>> [file.name for file in find_images([f"{sample_data()}/scenes[:2]"])]
+        ['00-curve.jpg', '01-normal.jpg']
+    """
     return list(image_set(sources, limit, formats).files)
 
 

@@ -145,7 +145,16 @@ class Detector(nn.Module):
 
     @torch.no_grad()
     def detect(self, frames: Sequence[Frame], batch: int = 8) -> list[Any]:
-        """The prediction about each frame, in that frame's own coordinates: one batch of one per frame."""
+        """The prediction about each frame, in that frame's own coordinates: one batch of one per frame.
+
+        Example:
+            >>> from sfcore.datasets.images import find_images, read_images
+            >>> from sfcore.detectors.registry import create
+            >>> from sfcore.resources import sample_data
+            >>> images = read_images(find_images([sample_data() / "scenes"], limit=2))
+            >>> [len(found.objects(0)) for found in create("ganet-tiny").detect(images)]
+            [5, 3]
+        """
         found: list[Prediction] = []
         for start in range(0, len(frames), batch):
             group = frames[start : start + batch]

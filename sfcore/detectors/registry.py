@@ -75,7 +75,12 @@ def register(
 
 
 def entries() -> list[Entry]:
-    """All registered detectors, by name."""
+    """All registered detectors, by name.
+
+    Example:
+        >>> [each.name for each in entries() if each.weights and each.name.startswith("l")]
+        ['laneatt-tiny', 'lstr-tiny']
+    """
     return [DETECTORS[name] for name in DETECTORS]
 
 
@@ -97,6 +102,11 @@ def create(
     Raises:
         InputError: no such detector, no weights given where none ship, several that fit, unsound ones, or a
             checkpoint that does not fit; the message says which detector it fits.
+
+    Example:
+        >>> detector = create("ganet-tiny")
+        >>> [head.name for head in detector.heads]
+        ['cpts', 'kpts', 'offset', 'error']
     """
     found = entry(name)
     path = Path(weights) if weights else found.shipped

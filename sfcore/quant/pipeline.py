@@ -78,6 +78,17 @@ def quantize(
     Raises:
         InputError: there is none of a name, nothing to quantize, a value that is not finite, or a copy that would not
             compute the same with quantization off (the message names the module).
+
+    Example:
+        >>> from sfcore.datasets.images import find_images, read_images
+        >>> from sfcore.detectors.registry import create
+        >>> from sfcore.resources import sample_data
+        >>> detector = create("ganet-tiny")
+        >>> batch = detector.preprocess(read_images(find_images([sample_data() / "scenes"], limit=4)))
+        >>> model = quantize(detector, Scheme.parse("W8A8"), [batch])
+        >>> full, quantized = detector.decode(detector(batch)), model.decode(model(batch))
+        >>> detector.task.agreement(full, quantized).f1
+        1.0
     """
     work, model = Work(detector, scheme, batches, progress), detector
     chosen = steps(transforms, weights, activations, (BIAS,) if bias_correction else ())

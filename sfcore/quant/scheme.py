@@ -140,6 +140,12 @@ class Scheme:
 
         Raises:
             InputError: the text is not of that form, the bits are out of range, or the file is no scheme.
+
+        Example:
+            >>> Scheme.parse("W4A4-affine,heads=16").bits_of("conv1", edge=True)[:2]
+            (8, 8)
+            >>> str(Scheme.parse("w8a4"))
+            'W8A4'
         """
         if text.strip().lower().endswith(".json"):
             return cls.load(Path(text.strip()))

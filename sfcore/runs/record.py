@@ -56,7 +56,7 @@ class RunRecord(TypedDict):
     likeness: NotRequired[float]
     image_bytes: NotRequired[list[int]]
     memory: NotRequired[int]
-    result: NotRequired[dict[str, dict[str, float | None]]]
+    result: NotRequired[dict[str, dict[str, int | float | None]]]
     error: NotRequired[str | None]
 
 

@@ -195,6 +195,18 @@ def noise_score_curves(
 
     Raises:
         InputError: no images, or replay without errors.
+
+    Example:
+        >>> from sfcore.datasets.images import find_images
+        >>> from sfcore.detectors.registry import create
+        >>> from sfcore.resources import sample_data
+        >>> detector = create("ganet-tiny")
+        >>> frames = [detector.preprocessing.read(file) for file in find_images([sample_data() / "scenes"], limit=2)]
+        >>> with torch.no_grad():
+        ...     outputs = detector(detector.preprocess(frames))
+        >>> found = noise_score_curves(detector, outputs, CurveSettings(levels=3, reruns=4))
+        >>> found.curves["offset"](0.5) > found.curves["offset"](0.05)
+        True
     """
     chosen = _choose_images(outputs, settings)
     full = {name: value[chosen.to(value.device)] for name, value in outputs.items()}

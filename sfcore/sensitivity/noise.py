@@ -116,6 +116,12 @@ def perturb(
 
     Raises:
         InputError: no such head, or replay without a fitting error.
+
+    Example:
+        >>> outputs = {"offset": torch.full((1, 2, 4, 4), 3.0), "kpts": torch.zeros(1, 1, 4, 4)}
+        >>> noisy = perturb(outputs, "offset", Noise("uniform", 0.1), torch.Generator().manual_seed(0))
+        >>> noisy["kpts"] is outputs["kpts"], 0.05 < relative_noise(noisy["offset"], outputs["offset"]) < 0.15
+        (True, True)
     """
     if head not in outputs:
         raise InputError(f"there is no head {head!r}: choose one of {', '.join(outputs)}")

@@ -65,6 +65,18 @@ def exact_scores(detector: Detector, full: Outputs, quantized_outputs: Outputs, 
     Args:
         full, quantized_outputs: head outputs of the same images.
         batch: images decoded at once.
+
+    Example:
+        >>> from sfcore.datasets.images import find_images, read_images
+        >>> from sfcore.detectors.registry import create
+        >>> from sfcore.quant import Scheme, quantize
+        >>> from sfcore.resources import sample_data
+        >>> detector = create("ganet-tiny")
+        >>> batch = detector.preprocess(read_images(find_images([sample_data() / "scenes"], limit=4)))
+        >>> with torch.no_grad():
+        ...     full, low = detector(batch), quantize(detector, Scheme.parse("W4A4"), [batch])(batch)
+        >>> sorted(exact_scores(detector, full, low))
+        ['cpts', 'error', 'kpts', 'offset']
     """
     totals = {head.name: 0.0 for head in detector.heads}
     images = len(next(iter(full.values())))

@@ -24,6 +24,16 @@ def agreement(reference: Lanes, other: Lanes, min_iou: float = 0.5) -> Agreement
 
     Raises:
         ValueError: the two do not fit each other.
+
+    Example:
+        >>> import torch
+        >>> from sfcore.tasks.lanes.types import sampled
+        >>> rows = torch.arange(100.0, 360.0, 10.0)
+        >>> columns = [200.0], [200.0, 440.0]
+        >>> one, both = (sampled([[[(x, 359.0), (x, 90.0)] for x in at]], rows, (360, 640)) for at in columns)
+        >>> found = agreement(both, one)
+        >>> found.tp, found.fn, round(found.f1, 2), found.shift
+        (1, 1, 0.67, 0.0)
     """
     if len(reference) != len(other):
         raise ValueError(f"{len(reference)} lane sets cannot be compared with {len(other)}: give one for each image")

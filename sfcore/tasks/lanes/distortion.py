@@ -89,6 +89,13 @@ def distortion(reference: Lanes, other: Lanes, settings: DistortionSettings = Di
 
     Raises:
         ValueError: the two do not share rows.
+
+    Example:
+        >>> from sfcore.tasks.lanes.types import sampled
+        >>> rows = torch.arange(100.0, 360.0, 10.0)
+        >>> straight, moved = (sampled([[[(x, 359.0), (x, 90.0)]]], rows, (360, 640)) for x in (320.0, 323.0))
+        >>> {part: round(float(value), 2) for part, value in distortion(straight, moved).parts().items()}
+        {'bend': 1.38, 'spike': 1.62, 'misalignment': 0.0}
     """
     if reference.size != other.size or len(reference.rows) != len(other.rows):
         raise ValueError(f"lane sets of {reference.size} and {other.size} share no rows: resize one first")
