@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app import style
+from app.scheme import filled
 from app.session import forget_unknown, weights_of
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
@@ -19,7 +19,6 @@ from sfcore.quant.methods import methods
 from sfcore.quant.methods.effort import PUBLISHED, described, efforts, preset, usual
 from sfcore.quant.methods.options import MAIN, Option, defaults, in_use, options_of
 from sfcore.quant.methods.recipe import NAMES, Recipe, kinds
-from sfcore.quant.scheme import Scheme
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.shipped import ships
@@ -82,7 +81,7 @@ def fill_from(run: RunFolder) -> None:
     What the sidebar cannot name, such as several folders of images, stays as it is there; the Tune page says so.
     """
     spec = run.spec
-    scheme, method = Scheme.parse(spec.scheme), methods()[spec.method]
+    scheme, method = spec.full_scheme(), methods()[spec.method]
     _fill_sidebar(spec)
     _fill_images(run)
     heads = len(entry(spec.detector).sample.heads)
@@ -90,8 +89,8 @@ def fill_from(run: RunFolder) -> None:
     settings["k"] = spec.settings().heads_to_select(heads)
     fits = (each for each in efforts(method) if preset(method, each).items() <= settings.items())
     st.session_state.update({
-        "t_bits": str(replace(scheme, per_tensor=False, affine=False)), "t_tensor": scheme.per_tensor,
-        "t_affine": scheme.affine, "t_weights": spec.weight_calibrator, "t_activations": spec.activation_calibrator,
+        **filled(scheme), "t_tensor": scheme.per_tensor, "t_affine": scheme.affine,
+        "t_weights": spec.weight_calibrator, "t_activations": spec.activation_calibrator,
         "t_corrected": spec.bias_correction, "t_method": spec.method, "t_effort": next(fits), "t_seed": spec.seed,
         "t_device": spec.device,
     })  # fmt: skip

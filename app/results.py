@@ -29,8 +29,9 @@ from sfcore.errors import InputError
 from sfcore.files import Stamp
 from sfcore.present import run_history
 from sfcore.present.run_history import RunHistory
+from sfcore.quant.cost import Cost
 from sfcore.runs import RunFolder, default_root, list_runs, trash
-from sfcore.runs.results import FILES, ModelName, load_model, models_of
+from sfcore.runs.results import FILES, ModelName, cost_of, load_model, models_of, recorded_cost
 from sfcore.runs.shipped import shipped
 from sfcore.runs.trash import Deleted
 from sfcore.sensitivity.noise import relative_noise
@@ -196,6 +197,23 @@ def history(run: RunFolder) -> RunHistory:
     events = new if after < offset or offset == 0 else known + new
     st.session_state[f"events {run.path}"] = (events, after)
     return run_history.history(events)
+
+
+def cost(run: RunFolder) -> Cost | None:
+    """What a run's scheme costs its detector; None where that is not written down and its weights are gone, or it has
+    only to begin to write it down."""
+    found = recorded_cost(run)
+    if found or run.status != "done":
+        return found
+    try:
+        return _counted_cost(run.path, run.record().get("created"))
+    except InputError:
+        return None
+
+
+@st.cache_data(max_entries=256, show_spinner="Counting operations", hash_funcs=PATHS)
+def _counted_cost(path: Path, created: float | None) -> Cost:
+    return cost_of(RunFolder(path))
 
 
 def task_of(run: RunFolder) -> Task[Any]:

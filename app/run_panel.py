@@ -88,6 +88,8 @@ def header(run: RunFolder) -> bool:
     if status in ("failed", "stopped") and (printed := log(run)):
         with st.expander("What its process printed"):
             st.code(printed, language=None)
+    if cost := results.cost(run):
+        style.note(f"{cost}.")
     style.in_full_precision(record.get("full_precision", {}))
     return alive
 
@@ -111,7 +113,7 @@ def resume_button(run: RunFolder) -> None:
 def summary(run: RunFolder) -> str:
     """What the run was asked to do, in one line."""
     spec, chosen = run.spec, results.settings(run)
-    parts = [spec.detector, spec.scheme, spec.method]
+    parts = [spec.detector, spec.full_scheme().name, spec.method]
     parts += [f"{sign} {chosen[name]:g}" for name, sign in (("k", "k"), ("lam", "λ")) if chosen.get(name)]
     if count := run.record().get("images"):
         parts.append(f"{count:,} images")

@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import calibration, displays, report_download, results, sources, style
 from app.calibration import Calibration
 from app.comparison import Contender, OnTheSpot, compare, contenders
+from app.scheme import say_cost
 from app.session import Studio, forget_unknown, image_hash, studio, written
 from app.widgets.compare_slider import compare_slider
 from app.widgets.frame_strip import Tile, frame_strip
@@ -36,6 +37,7 @@ from sfcore.present.model_comparison import (
     series,
     title,
 )
+from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder
 from sfcore.runs.shipped import ships
 from sfcore.tasks.base import Task, Words
@@ -344,7 +346,9 @@ def on_the_spot(view: Studio, places: Iterator[DeltaGenerator]) -> Choice:
         frames = frames_to_compare(calibration.apart(view.frames, chosen))
     ready = calibration.is_ready(chosen)
     st.info(known_frames(chosen, frames) if ready else not_yet(chosen), icon=":material/bolt:")
-    if not ready:
+    if ready:
+        say_cost(view.choice, Scheme.parse(chosen.scheme))
+    else:
         calibration.offer(chosen)
     ways_on(chosen)
     if not ready:

@@ -12,11 +12,13 @@ import streamlit as st
 
 from app import calibration, displays, results, sources, style
 from app.calibration import Calibration
+from app.scheme import say_cost
 from app.session import DetectorChoice, Studio, forget_unknown, outputs_of_all, remembered, studio
 from sfcore.detectors.registry import entries
 from sfcore.errors import InputError
 from sfcore.names import printable
 from sfcore.present.figures.curves import noise_score, side_by_side
+from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 from sfcore.sensitivity.noise import NoiseKind
@@ -180,6 +182,7 @@ def show_chosen(view: Studio, curves: Curves) -> bool:
     displays.chart(figure, key="curves", alt="Noise–score curves of all heads", table=table(curves))
     if here:
         style.note(f"{here.scheme}, calibrated just now on {sources.count(len(here.images), 'image')}; not tuned.")
+        say_cost(view.choice, Scheme.parse(here.scheme))
     rings = " Ring: selected at that model's noise." if run else ""
     style.note(
         "Line: mean distortion of an image's lanes. Band: 5 % to 95 % of images and draws. The steeper a head's curve, "

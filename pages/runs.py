@@ -15,13 +15,15 @@ from app.widgets.links import open_page
 from sfcore.errors import InputError
 from sfcore.present.figures.runs import held_back, k_lambda
 from sfcore.runs import RunFolder, default_root, stop
+from sfcore.runs.results import recorded_cost
 from sfcore.runs.shipped import shipped, ships
 from sfcore.runs.tags import Tags, tags_of, write_tags
 from sfcore.runs.trash import Deleted, empty, remove, restore, trash
 
 ORDER = [
     *("Run", "Status", "Tags", "Bits", "k", "λ", "F1 calibrated", "F1 tuned", "Distortion calibrated"),
-    *("Distortion tuned", "Note", "Took", "Created", "Detector", "Method"),
+    *("Distortion tuned", "Bits a weight", "Bits an activation", "GBOPs", "Note", "Took", "Created", "Detector"),
+    "Method",
 ]
 COLUMNS = {
     "Run": st.column_config.TextColumn(width=290),
@@ -31,6 +33,12 @@ COLUMNS = {
     "λ": st.column_config.NumberColumn(format="%g"),
     "F1 calibrated": st.column_config.NumberColumn(format="%.3f", help="On the run's held-back images, at IoU 0.5."),
     "F1 tuned": st.column_config.NumberColumn(format="%.3f", help="On the run's held-back images, at IoU 0.5."),
+    "Bits a weight": st.column_config.NumberColumn(format="%.2f", help="Mean over the detector's weights."),
+    "Bits an activation": st.column_config.NumberColumn(format="%.2f", help="Mean over what the layers read."),
+    "GBOPs": st.column_config.NumberColumn(
+        format="%.2f",
+        help="Billions of bit operations an image: products, each of the bits of one side times the other's.",
+    ),
     "Distortion calibrated": st.column_config.NumberColumn(format="%.2f", help="Mean per held-back image."),
     "Distortion tuned": st.column_config.NumberColumn(format="%.2f", help="Mean per held-back image."),
 }
@@ -43,13 +51,19 @@ def row(run: RunFolder) -> dict[str, object]:
     """One run as a row of the table."""
     record, spec, written = run.record(), run.spec, tags_of(run)
     settings = results.settings(run)
-    found = results.figures(run)
+    found, scheme = results.figures(run), spec.full_scheme()
+    # Of other runs of earlier versions it is counted when they are opened, for that takes seconds.
+    cost = results.cost(run) if ships(run) else recorded_cost(run)
     return {
         "Run": run.name,
         "Status": STATUS[run.status],
         "Tags": list(written.tags),
         "Detector": spec.detector,
-        "Bits": spec.scheme,
+        "Bits": scheme.name,
+        "Scheme": str(scheme),
+        "Bits a weight": cost and cost.average_weight_bits,
+        "Bits an activation": cost and cost.average_activation_bits,
+        "GBOPs": cost and cost.bops / 1e9,
         "Method": spec.method,
         "k": settings.get("k"),
         "λ": settings.get("lam"),
@@ -167,7 +181,8 @@ def write_on(runs: Sequence[RunFolder], known: Sequence[str]) -> None:
 def start_sweep(pattern: RunFolder) -> None:
     """Choose the values of k and λ and queue a run for each pair."""
     spec = pattern.spec
-    st.write(f"Repeats **{pattern.name}** ({spec.detector} · {spec.scheme} · {spec.method}) for each pair of values.")
+    what = f"{spec.detector} · {spec.full_scheme().name} · {spec.method}"
+    st.write(f"Repeats **{pattern.name}** ({what}) for each pair of values.")
     try:
         possible = sweeps.axes(spec)
         heads, now = len(results.heads_of(spec.detector)), results.settings(pattern)
@@ -252,7 +267,8 @@ def first_steps(example: RunFolder) -> None:
         displays.chart(held_back(points), key="example", alt="Distortion over iterations")
     with right:
         before, after = points[1][0], min(points[1])
-        style.figure(f"{before:.0f} → {after:.0f}", f"distortion of {example.spec.detector} in {example.spec.scheme}")
+        in_bits = f"{example.spec.detector} in {example.spec.full_scheme().name}"
+        style.figure(f"{before:.0f} → {after:.0f}", f"distortion of {in_bits}")
         choose_it: dict[str, Any] = {"on_click": open_runs, "args": ([example],), "width": "stretch"}
         if st.button("See its lanes", icon=":material/compare:", **choose_it):
             open_page("compare")
@@ -287,7 +303,7 @@ def sweep_map(frame: pd.DataFrame) -> None:
     known = frame.dropna(subset=["k", "λ", "Distortion tuned"])
     groups = {
         " · ".join(key): part
-        for key, part in known.groupby(["Detector", "Bits", "Method"])
+        for key, part in known.groupby(["Detector", "Scheme", "Method"])
         if len(part.groupby(["k", "λ"])) > 1
     }
     st.subheader("k × λ", anchor=False)

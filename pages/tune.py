@@ -12,9 +12,9 @@ import streamlit as st
 import torch
 
 from app import options, results, style
-from app.calibration import SCHEMES
 from app.run_estimate import forecast
 from app.run_panel import watch
+from app.scheme import choose, say_cost
 from app.session import Studio, outputs_of_all, studio
 from app.widgets.links import keep
 from sfcore.datasets.images import evenly
@@ -31,12 +31,9 @@ COMPARED = 16  # images whose likeness is measured
 
 def settings(view: Studio) -> RunSpec:
     """All choices of a run."""
-    bits = st.selectbox(
-        "Bits", SCHEMES, index=2, key="t_bits", bind="query-params", accept_new_options=True,
-        help="W4A4 is 4 bits for weights and 4 for activations. Type others, from 2 to 16. "
-        "First and last layers keep 8.",
-    )  # fmt: skip
-    scheme, how = calibration(Scheme.parse(bits))
+    bits = choose()
+    say_cost(view.choice, bits)
+    scheme, how = calibration(bits)
     known = methods()
     names = list(known)
     preferred = names.index("best") if "best" in names else len(names) - 1

@@ -149,7 +149,7 @@ class Scheme:
         """
         if text.strip().lower().endswith(".json"):
             return cls.load(Path(text.strip()))
-        base, *rest = text.split(",")
+        base, _, rules = text.partition(",")
         match = re.fullmatch(r"w(\d{1,4})a(\d{1,4})((?:-[a-z]+)*)", base.strip().lower())
         words = match[3].split("-")[1:] if match else []
         if not match or not set(words) <= set(WORDS):
@@ -158,12 +158,8 @@ class Scheme:
                 f"default after it ({', '.join(WORDS)}) like W4A4-{WORDS[-1]}, and layers with other bits like "
                 f"W4A4,{HEADS}=16; or give a scheme file (.json)"
             )
-        pairs = [part.partition("=") for part in rest]
-        if odd := next((part for part, (_, equals, _) in zip(rest, pairs, strict=True) if not equals), None):
-            raise InputError(f"{odd!r} gives no layer its bits: write PATTERN=BITS, such as {HEADS}=16 or *.mix=W8A16")
-        rules = tuple(Rule.parse(pattern, bits) for pattern, _, bits in pairs)
         per_tensor, affine = (word in words for word in WORDS)
-        return cls(int(match[1]), int(match[2]), per_tensor, affine, rules)
+        return cls(int(match[1]), int(match[2]), per_tensor, affine, parse_rules(rules))
 
     @classmethod
     def load(cls, path: Path) -> Scheme:
@@ -242,6 +238,21 @@ class Scheme:
                     f"the scheme gives bits to {rule.pattern}, but no quantized layer is called so: choose another, "
                     f"such as {', '.join(like)}, or a pattern with *"
                 )
+
+
+def parse_rules(text: str) -> tuple[Rule, ...]:
+    """Read ``"heads=16, *.mix=W8"``; there are none in an empty text.
+
+    Raises:
+        InputError: a part of the text is no rule.
+    """
+    found = []
+    for part in text.split(",") if text.strip() else ():
+        pattern, equals, bits = part.partition("=")
+        if not equals:
+            raise InputError(f"{part!r} gives no layer its bits: write PATTERN=BITS, such as {HEADS}=16 or *.mix=W8A16")
+        found.append(Rule.parse(pattern, bits))
+    return tuple(found)
 
 
 def check_bits(what: str, bits: int) -> None:

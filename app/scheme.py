@@ -1,0 +1,78 @@
+"""The choice of a scheme: the bits of all layers, of the heads' branches and of any others; and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from app import style
+from app.calibration import SCHEMES
+from app.session import PATHS, DetectorChoice, load_detector
+from sfcore.errors import InputError
+from sfcore.quant.cost import Cost, Profile
+from sfcore.quant.scheme import HEADS, Rule, Scheme, parse_rules
+
+AS_ALL = "as all"
+HEAD_RULES = {bits: Rule(HEADS, int(bits), int(bits)) for bits in ("8", "16")}
+
+
+def choose() -> Scheme:
+    """Controls for all bits of a scheme.
+
+    Raises:
+        InputError: what was typed is no scheme, or no rule of one.
+    """
+    first, second = st.columns(2, gap="small", vertical_alignment="bottom")
+    bits = first.selectbox(
+        "Bits", SCHEMES, index=2, key="t_bits", bind="query-params", accept_new_options=True,
+        help="W4A4 is 4 bits for weights and 4 for activations. Type others, from 2 to 16, or the path of a scheme "
+        "file (.json). First and last layers keep 8.",
+    )  # fmt: skip
+    scheme = Scheme.parse(bits)
+    typed = any(rule.pattern == HEADS for rule in scheme.rules)
+    heads = second.selectbox(
+        "Heads' bits", (AS_ALL, *HEAD_RULES), key="t_head_bits", bind="query-params", disabled=typed,
+        help="Of the branches of the heads: each last layer and those beside it. They are often small, and what they "
+        "get wrong moves every lane; see below what more bits for them cost.",
+    )  # fmt: skip
+    others = st.text_input(
+        "Other layers' bits", key="t_layer_bits", bind="query-params", placeholder="backbone.*=W6, *.mix=A8",
+        help="Names of layers, as the command sfcore layers lists them, or patterns of names; after each =8, =W8A4, "
+        "=W8 or =A8. The last one that fits a layer counts.",
+    )  # fmt: skip
+    own = () if typed or heads == AS_ALL else (HEAD_RULES[heads],)
+    return replace(scheme, rules=(*scheme.rules, *own, *parse_rules(others)))
+
+
+def filled(scheme: Scheme) -> Mapping[str, Any]:
+    """What the controls hold where a scheme is chosen; grids have controls of their own."""
+    first = str(scheme.rules[0]).removeprefix(f"{HEADS}=") if scheme.rules else AS_ALL
+    heads = first if first in HEAD_RULES else AS_ALL
+    others = scheme.rules if heads == AS_ALL else scheme.rules[1:]
+    bits = replace(scheme, per_tensor=False, affine=False).base
+    return {"t_bits": bits, "t_head_bits": heads, "t_layer_bits": ", ".join(map(str, others))}
+
+
+def cost(choice: DetectorChoice, scheme: Scheme) -> Cost:
+    """What a scheme costs a detector.
+
+    Raises:
+        InputError: the detector cannot be quantized, or has no layer of a name that the scheme gives bits to.
+    """
+    return _profile(choice).cost(scheme)
+
+
+@st.cache_data(max_entries=64, show_spinner="Counting operations", hash_funcs=PATHS)
+def _profile(choice: DetectorChoice) -> Profile:
+    return Profile.of(load_detector(choice))
+
+
+def say_cost(choice: DetectorChoice, scheme: Scheme) -> None:
+    """What a scheme costs a detector, in a quiet line; or why it does not go with it."""
+    try:
+        style.note(f"{cost(choice, scheme)}.")
+    except InputError as error:
+        st.error(str(error))
