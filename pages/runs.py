@@ -21,9 +21,9 @@ from sfcore.runs.tags import Tags, tags_of, write_tags
 from sfcore.runs.trash import Deleted, empty, remove, restore, trash
 
 ORDER = [
-    *("Run", "Status", "Tags", "Bits", "k", "λ", "F1 calibrated", "F1 tuned", "Distortion calibrated"),
-    *("Distortion tuned", "Bits a weight", "Bits an activation", "GBOPs", "Note", "Took", "Created", "Detector"),
-    "Method",
+    *("Run", "Status", "Tags", "Bits", "Bits a weight", "k", "λ", "F1 calibrated", "F1 tuned"),
+    *("Distortion calibrated", "Distortion tuned", "Bits an activation", "GBOPs", "Note", "Took", "Created"),
+    *("Detector", "Method"),
 ]
 COLUMNS = {
     "Run": st.column_config.TextColumn(width=290),
