@@ -15,6 +15,7 @@ from app import sidebar, style  # noqa: E402
 from app.widgets import projector  # noqa: E402
 from app.widgets.copy_link import copy_link  # noqa: E402
 from sfcore.errors import InputError  # noqa: E402
+from sfcore.present import LOGO  # noqa: E402
 
 PAGES = {
     "overview": ("Overview", ":material/home:"),
@@ -29,7 +30,7 @@ PAGES = {
 
 icon = str(HERE / "static" / "icon.svg")
 st.set_page_config(page_title="Selective Focus Studio", page_icon=icon, layout="wide")
-st.logo(str(HERE / "static" / "logo.svg"), size="large", icon_image=icon)
+st.logo(str(LOGO), size="large", icon_image=icon)
 page = st.navigation(
     [
         st.Page(f"../pages/{file}.py", title=title, icon=symbol, url_path=file, default=file == "overview")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 # Modules that declare Streamlit's caches are not among them: those want a running server.
-WARM = ("pandas", "plotly.graph_objects", "sfcore.detectors.registry", "sfcore.runs.store", "sfcore.runs.results")
+WARM = ("pandas", "plotly.graph_objects", "sfcore.present.model_comparison", "sfcore.runs.store")
 
 
 def main() -> None:

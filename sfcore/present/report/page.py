@@ -12,6 +12,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from sfcore.names import printable
+from sfcore.present import LOGO
 from sfcore.present.figures.charts import Figure
 
 HERE = Path(__file__).parent
@@ -31,7 +32,7 @@ def document(title: str, lead: str, sections: Sequence[str]) -> str:
         sections: as of :func:`section`.
     """
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    logo = (HERE.parent / "static" / "logo.svg").read_text(encoding="utf-8")
+    logo = LOGO.read_text(encoding="utf-8")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
