@@ -14,7 +14,7 @@ from app.session import Studio, remembered, size_of, written
 from app.style import Bar
 from sfcore.datasets.dataset import Frame
 from sfcore.errors import InputError
-from sfcore.present.model_comparison import Comparison, Model, compared, judge
+from sfcore.present.model_comparison import Comparison, Model, compare_models, compared_models
 from sfcore.runs import RunFolder
 from sfcore.runs.results import ModelName
 
@@ -63,11 +63,11 @@ class OnTheSpot(Contender):
 
 def contenders(run: RunFolder, second: RunFolder | None = None) -> list[Contender]:
     """Full precision, the models of a run, and those of a second one."""
-    return [Contender(model.which, model.run, model.second) for model in compared(run, second)]
+    return [Contender(model.which, model.run, model.second) for model in compared_models(run, second)]
 
 
 def compare(view: Studio, models: Sequence[Contender], frames: Sequence[Frame]) -> Comparison:
-    """Each model's verdict, with a progress bar while frames are not cached.
+    """Each model's scores, with a progress bar while frames are not cached.
 
     Raises:
         InputError: none of the frames can be read.
@@ -102,4 +102,4 @@ def _compare(view: Studio, models: Sequence[Contender], frames: Sequence[Frame])
     if not kept:
         raise InputError(f"none of the {len(frames)} frames can be read: {next(iter(problems.values()))}")
     joined = {name: view.task.join(each) for name, each in found.items()}
-    return judge(view.task, view.dataset, kept, joined, problems)
+    return compare_models(view.task, view.dataset, kept, joined, problems)

@@ -184,7 +184,7 @@ def _thumbnail(choice: DetectorChoice, path: Path, when: float) -> bytes:
     return drawing.jpeg(drawing.canvas(spec.canvas(frame_of(spec, path, when)), 256), 80)
 
 
-def figures(run: RunFolder) -> dict[str, dict[str, int | float | None]]:
+def held_back_scores(run: RunFolder) -> dict[str, dict[str, int | float | None]]:
     """The run's own result on its held-back images, by model; empty while it has none."""
     found = run.record().get("result", {})
     return {name: found[name] for name in ("calibrated", "tuned") if name in found}

@@ -77,7 +77,7 @@ def header(run: RunFolder) -> bool:
             help="Fills all controls with this run's settings: change some, then start.",
         ):  # fmt: skip
             st.rerun()  # the controls are outside this fragment
-        if results.figures(run) and st.button(
+        if results.held_back_scores(run) and st.button(
             "Compare", icon=":material/compare:", on_click=results.put_in_sidebar, args=(run,),
             help="Its lanes against the full-precision ones, frame by frame.",
         ):  # fmt: skip
@@ -139,7 +139,7 @@ def progress(run: RunFolder, history: RunHistory, alive: bool) -> None:
 
 def outcome(run: RunFolder) -> None:
     """The run's own result, once it has one."""
-    found = results.figures(run)
+    found = results.held_back_scores(run)
     if not found:
         return
     columns = st.columns([1, 1, 1.3, 1.3])  # by the length of their labels

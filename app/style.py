@@ -78,7 +78,7 @@ def in_full_precision(left: Mapping[str, str]) -> None:
         st.warning(f"Stays in full precision: {said}", icon=":material/info:")
 
 
-def figure(number: str, label: str) -> None:
+def key_number(number: str, label: str) -> None:
     """The one number that matters, large, and what it is."""
     st.html(f'<div class="sf-figure"><b>{escape(number)}</b><span>{escape(label)}</span></div>')
 

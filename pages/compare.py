@@ -26,16 +26,17 @@ from sfcore.detectors.base import Image
 from sfcore.errors import InputError
 from sfcore.evaluation.metric import nothing_to_find
 from sfcore.names import printable
-from sfcore.present.figures import charts, clips, scores
+from sfcore.present.figures import charts, clips
+from sfcore.present.figures.scores import by_scenario
 from sfcore.present.model_comparison import (
     Comparison,
-    Verdict,
+    ModelScores,
+    calibration_overlap,
     draw,
     labelled_objects,
-    seen,
-    seen_in_calibration,
+    measure_title,
+    overlap,
     series,
-    title,
 )
 from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder
@@ -74,7 +75,7 @@ def frames_to_compare(frames: Sequence[Frame]) -> list[Frame]:
 
 def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
     """Say whether the run has seen the frames: on those, a tuned model looks better than it is."""
-    known = seen_in_calibration(run, [frame.image for frame in frames], image_hash)
+    known = calibration_overlap(run, [frame.image for frame in frames], image_hash)
     if known is None:
         style.note(
             f"The run {run.name} was tuned on images that are not on this machine; whether these frames are among them "
@@ -95,7 +96,7 @@ def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
 
 
 def explanations(words: Words) -> dict[str, str]:
-    """What the scores of the labels' metrics are, by name."""
+    """What the measures of the labels' metrics are, by name."""
     things = words.plural
     return {
         "f1": "Against the labels, by the dataset's own metric.",
@@ -119,39 +120,39 @@ def agreement_columns(task: Task[Any]) -> dict[str, Any]:
 def table(task: Task[Any], found: Comparison) -> None:
     """What the labels' metric says of each model, and how it agrees with full precision."""
     rows, columns, texts = [], agreement_columns(task), explanations(task.words)
-    for name, verdict in found.verdicts.items():
+    for name, scores in found.scores.items():
         row: dict[str, Any] = {"Model": name}
-        figures = verdict.labels.total if verdict.labels else {}
-        for figure in sorted(figures, key=lambda figure: (figure != "f1", figure in ("tp", "fp", "fn"))):
-            row[title(figure)] = figures[figure]
-            form = "%d" if isinstance(figures[figure], int) else "%.3f"
-            columns[title(figure)] = st.column_config.NumberColumn(format=form, help=texts.get(figure))
-        agreed = verdict.agreement
+        total = scores.labels.total if scores.labels else {}
+        for measure in sorted(total, key=lambda measure: (measure != "f1", measure in ("tp", "fp", "fn"))):
+            row[measure_title(measure)] = total[measure]
+            form = "%d" if isinstance(total[measure], int) else "%.3f"
+            columns[measure_title(measure)] = st.column_config.NumberColumn(format=form, help=texts.get(measure))
+        agreed = scores.agreement
         row |= {"Agreement": agreed.f1, "Distortion": agreed.distortion, f"Shift ({agreed.unit})": agreed.shift}
         rows.append(row)
     st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True)
 
 
 def bars(things: str, models: Sequence[Contender], found: Comparison) -> None:
-    """Each model's figure in total and scenario by scenario, where scenarios are known."""
-    first = found.verdicts[models[0].name]
+    """Each model's measure in total and scenario by scenario, where scenarios are known."""
+    first = found.scores[models[0].name]
     if not first.scenarios:
         return
     st.subheader("Scenario by scenario", anchor=False)
-    figure = "f1"
+    measure = "f1"
     if first.labels and first.labels.headline != "f1":
-        figure = st.segmented_control(
+        measure = st.segmented_control(
             "Figure", (first.labels.headline, "f1"), default=first.labels.headline, required=True, key="figure",
-            bind="query-params", format_func=title, label_visibility="collapsed",
+            bind="query-params", format_func=measure_title, label_visibility="collapsed",
         )  # fmt: skip
-    bars = series(models, found, figure)
-    named = f"{title(figure)}, against {'labels' if found.labelled else 'full precision'}"
+    bars = series(models, found, measure)
+    named = f"{measure_title(measure)}, against {'labels' if found.labelled else 'full precision'}"
     displays.chart(
-        scores.by_scenario(bars, named), key="by-scenario",
-        alt=f"{title(figure)} of each model, in total and by scenario",
+        by_scenario(bars, named), key="by-scenario",
+        alt=f"{measure_title(measure)} of each model, in total and by scenario",
         table=pd.DataFrame({each.name: each.values for each in bars}).rename_axis("scenario").reset_index(),
     )  # fmt: skip
-    each = {one.name: found.verdicts[one.name].scores() for one in bars}
+    each = {one.name: found.scores[one.name].measures() for one in bars}
     for scenario in (name for name, score in each[bars[0].name].items() if nothing_to_find(score)):
         counts = ", ".join(f"{score[scenario]['fp']:g} by {name}" for name, score in each.items())
         style.note(f"{scenario} has no {things} to find. {things.capitalize()} found there all the same: {counts}.")
@@ -162,9 +163,9 @@ def problems(found: Comparison) -> None:
     if not found.problems:
         return
     count = sources.count(len(found.problems), "frame")
-    told = [(printable(name), said) for name, said in found.problems.items()]
+    rows = [(printable(name), problem) for name, problem in found.problems.items()]
     with st.expander(f"{count} missing or damaged", icon=":material/broken_image:"):
-        st.dataframe(pd.DataFrame(told, columns=["Frame", "Problem"]), hide_index=True)
+        st.dataframe(pd.DataFrame(rows, columns=["Frame", "Problem"]), hide_index=True)
 
 
 def sides(models: Sequence[Contender]) -> tuple[Contender, Contender]:
@@ -202,11 +203,11 @@ def strip(view: Studio, found: Comparison, model: Contender) -> Frame:
         "Worst by", orders, key="order", bind="query-params",
         help="Distortion: how far the lanes are from the full-precision ones. Labels: what the dataset's metric says.",
     )  # fmt: skip
-    verdict, by_name = found.verdicts[model.name], {frame.name: frame for frame in found.frames}
-    worst = {printable(name): by_name[name] for name in verdict.worst(order)[:MOST_TILES]}
+    scores, by_name = found.scores[model.name], {frame.name: frame for frame in found.frames}
+    worst = {printable(name): by_name[name] for name in scores.worst(order)[:MOST_TILES]}
     text.markdown(f"**{sources.count(len(worst), 'frame')}, the worst of {model.name} first**")
     tiles = [
-        Tile(name, results.thumbnail(view, frame.image), tile_text(verdict, frame, order), model.colour)
+        Tile(name, results.thumbnail(view, frame.image), tile_text(scores, frame, order), model.colour)
         for name, frame in worst.items()
     ]
     chosen = frame_strip(tiles, key="frame", default=st.query_params.get("at"))
@@ -214,9 +215,9 @@ def strip(view: Studio, found: Comparison, model: Contender) -> Frame:
     return worst[chosen]
 
 
-def tile_text(verdict: Verdict, frame: Frame, order: str) -> str:
+def tile_text(scores: ModelScores, frame: Frame, order: str) -> str:
     """The number that a frame is sorted by, and its scenario."""
-    value = verdict.of_frame(frame.name) if order == "labels" else verdict.distortion[frame.name]
+    value = scores.of_frame(frame.name) if order == "labels" else scores.distortion[frame.name]
     return " · ".join(filter(None, (f"{value:.2f}", frame.scenario)))
 
 
@@ -289,11 +290,11 @@ def frame_numbers(view: Studio, models: Sequence[Contender], found: Comparison, 
         figure, key="frame-parts", alt="Distortion of this frame by part",
         table=pd.DataFrame(each, index=[model.name for model in models[1:]]).rename_axis("model").reset_index(),
     )  # fmt: skip
-    values = {name: verdict.of_frame(frame.name) for name, verdict in found.verdicts.items()}
+    values = {name: scores.of_frame(frame.name) for name, scores in found.scores.items()}
     known = [f"{name} {value:.2f}" for name, value in values.items() if value is not None]
-    labels = found.verdicts[models[0].name].labels
+    labels = found.scores[models[0].name].labels
     if labels and known:
-        headline = title(labels.headline)
+        headline = measure_title(labels.headline)
         style.note(f"{headline} against the label: {', '.join(known)}.")
 
 
@@ -358,11 +359,12 @@ def on_the_spot(view: Studio, places: Iterator[DeltaGenerator]) -> Choice:
 
 def known_frames(chosen: Calibration, frames: Sequence[Frame]) -> str:
     """That the model is calibrated and no more, and whether it has seen the frames."""
-    known, count = seen(chosen.files, [frame.image for frame in frames], image_hash), len(chosen.images)
-    told = f"{known} of the {len(frames)} frames below are among them, which flatters it" if known else ""
+    known, count = overlap(chosen.files, [frame.image for frame in frames], image_hash), len(chosen.images)
+    apart = "None of the frames below is one of them"
+    flattering = f"{known} of the {len(frames)} frames below are among them, which flatters it"
     return (
         f"**{chosen.choice.name} in {chosen.scheme}, calibrated just now on {sources.count(count, 'image')}; not "
-        f"tuned.** {told or 'None of the frames below is one of them'}. Start a run to tune it; it then appears here."
+        f"tuned.** {flattering if known else apart}. Start a run to tune it; it then appears here."
     )
 
 

@@ -51,7 +51,7 @@ def row(run: RunFolder) -> dict[str, object]:
     """One run as a row of the table."""
     record, spec, written = run.record(), run.spec, tags_of(run)
     settings = results.settings(run)
-    found, scheme = results.figures(run), spec.full_scheme()
+    found, scheme = results.held_back_scores(run), spec.full_scheme()
     # Of other runs of earlier versions it is counted when they are opened, for that takes seconds.
     cost = results.cost(run) if ships(run) else recorded_cost(run)
     return {
@@ -268,7 +268,7 @@ def first_steps(example: RunFolder) -> None:
     with right:
         before, after = points[1][0], min(points[1])
         in_bits = f"{example.spec.detector} in {example.spec.full_scheme().name}"
-        style.figure(f"{before:.0f} → {after:.0f}", f"distortion of {in_bits}")
+        style.key_number(f"{before:.0f} → {after:.0f}", f"distortion of {in_bits}")
         choose_it: dict[str, Any] = {"on_click": open_runs, "args": ([example],), "width": "stretch"}
         if st.button("See its lanes", icon=":material/compare:", **choose_it):
             open_page("compare")

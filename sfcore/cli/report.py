@@ -23,15 +23,15 @@ def run(arguments: SimpleNamespace) -> Answer:
     read = entry(runs[0].spec.detector).input
     dataset = source_of(arguments.images, read.formats) if arguments.images else None
     progress = Progress()
-    found = gather(runs, dataset, most=arguments.frames, progress=progress)
+    evidence = gather(runs, dataset, most=arguments.frames, progress=progress)
     progress.close()
     out = Path(arguments.out)
-    write_atomic(out, write(found).encode())
+    write_atomic(out, write(evidence).encode())
     content = {
         "report": str(out),
         "runs": [str(one.path) for one in runs],
-        "images": len(found.found.frames),
-        "models": {name: verdict.agreement.to_dict() for name, verdict in found.found.verdicts.items()},
-        "problems": list(found.found.problems.values()),
+        "images": len(evidence.comparison.frames),
+        "models": {name: scores.agreement.to_dict() for name, scores in evidence.comparison.scores.items()},
+        "problems": list(evidence.comparison.problems.values()),
     }
-    return Answer(content, f"{printable(out)}: {len(found.found.frames)} frames, {len(found.models)} models")
+    return Answer(content, f"{printable(out)}: {len(evidence.comparison.frames)} frames, {len(evidence.models)} models")

@@ -53,12 +53,12 @@ class Model:
         return COLOURS[self.which]
 
 
-def title(figure: str) -> str:
-    """A figure's name as people write it: F1, TP, Accuracy."""
-    return figure.upper() if len(figure) < 3 else figure.capitalize()
+def measure_title(measure: str) -> str:
+    """The name of a metric's measure as people write it: F1, TP, Accuracy."""
+    return measure.upper() if len(measure) < 3 else measure.capitalize()
 
 
-def seen_in_calibration(run: RunFolder, files: Sequence[Path], digest: Callable[[Path], str]) -> int | None:
+def calibration_overlap(run: RunFolder, files: Sequence[Path], digest: Callable[[Path], str]) -> int | None:
     """How many files are among the images that a run was calibrated on, by content; None when unknown.
 
     Args:
@@ -67,31 +67,31 @@ def seen_in_calibration(run: RunFolder, files: Sequence[Path], digest: Callable[
     if ships(run):
         return 0
     try:
-        return seen(run.spec.image_set().files, files, digest)
+        return overlap(run.spec.image_set().files, files, digest)
     except (InputError, OSError):
         return None
 
 
-def seen(known: Sequence[Path], files: Sequence[Path], digest: Callable[[Path], str]) -> int:
-    """How many files have the content of one that is known; for ``digest`` see :func:`seen_in_calibration`."""
+def overlap(known: Sequence[Path], files: Sequence[Path], digest: Callable[[Path], str]) -> int:
+    """How many files have the content of one that is known; for ``digest`` see :func:`calibration_overlap`."""
     contents = {digest(path) for path in known}
     return sum(digest(file) in contents for file in files)
 
 
-def compared(run: RunFolder, second: RunFolder | None = None) -> list[Model]:
+def compared_models(run: RunFolder, second: RunFolder | None = None) -> list[Model]:
     """Full precision, the models of a run, and those of a second one."""
     first = [Model(which, run) for which in models_of(run)]
     return [Model(), *first, *(Model(which, second, True) for which in (models_of(second) if second else []))]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ModelScores:
     """How one model does on some frames.
 
     Attributes:
-        agreement: with the full-precision lanes, over all frames.
+        agreement: with the full-precision predictions, over all frames.
         scenarios: the same for each scenario that is known.
-        distortion: Lane Distortion Score of each frame, by its name.
+        distortion: distortion score of each frame, by its name.
         labels: what the dataset's metric says of it; None without labels.
     """
 
@@ -100,8 +100,8 @@ class Verdict:
     distortion: dict[str, float]
     labels: Evaluation | None
 
-    def scores(self) -> dict[str, Score]:
-        """All figures in total and by scenario: against labels, and where there are none against full precision."""
+    def measures(self) -> dict[str, Score]:
+        """All measures in total and by scenario: against labels, and where there are none against full precision."""
         if self.labels:
             return {"total": self.labels.total, **self.labels.scenarios}
         agreed = {"total": self.agreement, **self.scenarios}
@@ -114,7 +114,7 @@ class Verdict:
         return sorted(self.distortion, key=lambda name: -self.distortion[name])
 
     def of_frame(self, name: str) -> float | None:
-        """What the metric's headline figure is on one frame; None without a label."""
+        """The metric's headline measure on one frame; None without a label."""
         if self.labels is None or name not in self.labels.frames:
             return None
         return METRICS[self.labels.metric]().summary([self.labels.frames[name]])[self.labels.headline]
@@ -126,22 +126,22 @@ class Comparison:
 
     Attributes:
         frames: those that could be read.
-        verdicts: of each model, by its name; full precision first.
+        scores: of each model, by its name; full precision first.
         problems: what was wrong with the others and with labels, by the frame's name.
     """
 
     frames: tuple[Frame, ...]
-    verdicts: dict[str, Verdict]
+    scores: dict[str, ModelScores]
     problems: dict[str, str]
 
     @property
     def labelled(self) -> bool:
         """Whether there are labels to hold the models against."""
-        return all(verdict.labels for verdict in self.verdicts.values())
+        return all(each.labels for each in self.scores.values())
 
 
-class Held(Predictions):
-    """Predictions in memory, for a metric that reads them."""
+class PredictionsInMemory(Predictions):
+    """Predictions that no file holds, for a metric that reads them."""
 
     def __init__(self) -> None:
         self._objects: dict[str, list[np.ndarray]] = {}
@@ -156,14 +156,14 @@ class Held(Predictions):
         return self._objects[frame.name]
 
 
-def judge(
+def compare_models(
     task: Task[Any],
     dataset: Dataset,
     frames: Sequence[Frame],
     predictions: Mapping[str, Any],
     problems: Mapping[str, str],
 ) -> Comparison:
-    """Compare models on the same frames.
+    """Score models on the same frames, against the first of them and against labels.
 
     Args:
         task: of the models.
@@ -172,20 +172,20 @@ def judge(
     """
     reference, damaged = next(iter(predictions.values())), dict(problems)
     labelled = _labelled(dataset, frames, damaged)
-    verdicts = {
-        name: Verdict(
+    scores = {
+        name: ModelScores(
             *_agreement(task, frames, dataset.scenarios, reference, found),
             _against_labels(dataset, labelled, frames, found),
         )
         for name, found in predictions.items()
     }
-    return Comparison(tuple(frames), verdicts, damaged)
+    return Comparison(tuple(frames), scores, damaged)
 
 
 def _agreement(
     task: Task[Any], frames: Sequence[Frame], names: Sequence[str], reference: Any, found: Any
 ) -> tuple[Agreement, dict[str, Agreement], dict[str, float]]:
-    """What a Verdict says without labels; ``names`` are the scenarios."""
+    """The scores of a model that need no labels; ``names`` are the scenarios."""
     groups = {name: [i for i, frame in enumerate(frames) if frame.scenario == name] for name in names}
     scenarios = {name: task.agreement(reference[places], found[places]) for name, places in groups.items() if places}
     scores = task.distortion(reference, found).score.tolist()
@@ -210,24 +210,24 @@ def _against_labels(
 ) -> Evaluation | None:
     if not labelled:
         return None
-    few, held = copy.copy(dataset), Held()
+    few, predictions = copy.copy(dataset), PredictionsInMemory()
     few.frames = labelled
     for place, frame in enumerate(frames):
-        held.write(frame, found[place].resized(dataset.size(frame)).objects(0), None, 0.0)
-    return evaluate(few, held)
+        predictions.write(frame, found[place].resized(dataset.size(frame)).objects(0), None, 0.0)
+    return evaluate(few, predictions)
 
 
-def series(models: Sequence[Model], found: Comparison, figure: str) -> list[Series]:
-    """Each model's bars of one figure, in total and by scenario; without labels none for full precision."""
-    shown = models if found.labelled else models[1:]
-    each = {model.name: found.verdicts[model.name].scores() for model in shown}
-    return [Series(m.name, m.colour, _meaningful(each[m.name], figure), m.second) for m in shown]
+def series(models: Sequence[Model], comparison: Comparison, measure: str) -> list[Series]:
+    """Each model's bars of one measure, in total and by scenario; without labels none for full precision."""
+    shown = models if comparison.labelled else models[1:]
+    each = {model.name: comparison.scores[model.name].measures() for model in shown}
+    return [Series(m.name, m.colour, _defined(each[m.name], measure), m.second) for m in shown]
 
 
-def _meaningful(groups: dict[str, Score], figure: str) -> dict[str, float | None]:
-    """One figure of each group, None where there was nothing to find, or nothing to score."""
+def _defined(groups: dict[str, Score], measure: str) -> dict[str, float | None]:
+    """One measure of each group, None where there was nothing to find, or nothing to score."""
     return {
-        name: None if nothing_to_find(score) or math.isnan(score[figure]) else score[figure]
+        name: None if nothing_to_find(score) or math.isnan(score[measure]) else score[measure]
         for name, score in groups.items()
     }
 

@@ -50,8 +50,8 @@ def marked(html: str) -> set[str]:
 
 def test_its_numbers_are_the_engines(run: RunFolder, evidence: Evidence) -> None:
     expected = compare(run, [f"{SCENES}[:3]"])
-    assert evidence.found.verdicts["calibrated"].agreement == expected.calibrated
-    assert evidence.found.verdicts["tuned, run 2"].agreement == expected.tuned
+    assert evidence.comparison.scores["calibrated"].agreement == expected.calibrated
+    assert evidence.comparison.scores["tuned, run 2"].agreement == expected.tuned
     assert evidence.levels[0] == evidence.levels[1] and min(evidence.levels[0]["tuned"].values()) > 0
     html = write(evidence)
     assert f'data-value="{expected.calibrated.distortion!r}"' in html  # all digits, for the CSV file
@@ -88,14 +88,14 @@ def test_frames_that_were_held_back_are_the_default(run: RunFolder) -> None:
     images = [{"file": str(SCENES / "00-curve.jpg")}, {"file": str(SCENES / "gone.jpg")}]
     (run.path / "lanes.json").write_text(json.dumps({"images": images}))
     found = gather([run])
-    assert found.held_back and [frame.name for frame in found.found.frames] == ["00-curve.jpg"]
+    assert found.held_back and [frame.name for frame in found.comparison.frames] == ["00-curve.jpg"]
 
 
 def test_damaged_frames_are_named_and_in_no_number(run: RunFolder, tmp_path: Path) -> None:
     shutil.copy(SCENES / "00-curve.jpg", tmp_path)
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     found = gather([run], source_of(str(tmp_path)))
-    assert list(found.found.problems) == ["broken.jpg"] and len(found.lanes["tuned"]) == 1
+    assert list(found.comparison.problems) == ["broken.jpg"] and len(found.predictions["tuned"]) == 1
     assert "broken.jpg" in write(found)
 
 

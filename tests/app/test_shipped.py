@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import options, results
 from sfcore.errors import InputError
-from sfcore.present.model_comparison import seen_in_calibration
+from sfcore.present.model_comparison import calibration_overlap
 from sfcore.present.report import report
 from sfcore.present.report.evidence import held_back, source_of
 from sfcore.present.report.settings import command
@@ -123,7 +123,7 @@ def test_a_folder_called_like_its_images_is_not_taken_for_them(tmp_path: Path, m
     for name in ("52000056.png", "52000057.png"):
         shutil.copy(sample_data() / "scenes" / "00-curve.jpg", tmp_path / "scenes" / name)
     monkeypatch.chdir(tmp_path)
-    assert seen_in_calibration(shipped(), [tmp_path / "scenes" / "52000056.png"], str) == 0
+    assert calibration_overlap(shipped(), [tmp_path / "scenes" / "52000056.png"], str) == 0
     with pytest.raises(InputError, match="choose images for the report"):
         held_back(shipped(), TASKS["lanes"])
 

@@ -15,7 +15,7 @@ from sfcore.datasets.scenes import render
 from sfcore.datasets.scenes.folders import write_scenes
 from sfcore.evaluation.evaluate import evaluate
 from sfcore.evaluation.metric import METRICS, nothing_to_find
-from sfcore.present.model_comparison import _meaningful
+from sfcore.present.model_comparison import _defined
 from sfcore.tasks.counts import Counts
 from sfcore.tasks.lanes.agreement import agreement
 from tests.cli.conftest import Command
@@ -134,7 +134,7 @@ def test_a_dataset_of_any_metric_has_undefined_figures_where_nothing_is_scored(c
         found = evaluate(dataset, dataset.predictions(tmp_path / "none"), metric=name)
         assert math.isnan(found.total[found.headline]) and not found.frames and len(found.problems) == 2
         assert all(math.isnan(each["f1"]) for each in found.scenarios.values())
-        assert _meaningful(found.scenarios, found.headline) == {"normal": None, "night": None}
+        assert _defined(found.scenarios, found.headline) == {"normal": None, "night": None}
 
 
 def test_agreement_over_no_images_is_undefined() -> None:

@@ -20,7 +20,7 @@ class Series:
     Attributes:
         name: of the model.
         colour: what the model has everywhere.
-        values: its figure by group; None where it means nothing.
+        values: its measure by group; None where it means nothing.
         hatched: it belongs to a second run.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.evaluation.inference import input_batches
 from sfcore.inputs.base import InputSpec
-from sfcore.present.model_comparison import Comparison, Model, compared, judge
+from sfcore.present.model_comparison import Comparison, Model, compare_models, compared_models
 from sfcore.runs import RunFolder
 from sfcore.runs.results import load_model, models_of
 from sfcore.runs.shipped import ships
@@ -40,10 +41,10 @@ class Evidence:
         runs: one, or two of the same detector.
         models: all that are compared; full precision first.
         dataset: where the frames come from.
-        found: the verdicts on the models.
+        comparison: the scores of the models on the frames.
         task: of the detector.
         reader: of its frames.
-        predictions: of each model on all frames of ``found``, by the model's name.
+        predictions: of each model on all frames of ``comparison``, by the model's name.
         levels: the noise that quantization puts on the heads, for each run.
         heads: of the detector, in the order of its table.
         held_back: the frames are those that the first run held back from tuning.
@@ -52,7 +53,7 @@ class Evidence:
     runs: tuple[RunFolder, ...]
     models: tuple[Model, ...]
     dataset: Dataset
-    found: Comparison
+    comparison: Comparison
     task: Task[Any]
     reader: InputSpec
     predictions: dict[str, Any]
@@ -82,22 +83,15 @@ def gather(
     task, reader = detector.task, detector.preprocessing
     source = dataset or held_back(runs[0], task)
     chosen, problems = _readable(reader, spread(source.frames, most) if frames is None else frames)
-    files, models = [frame.image for frame in chosen], compared(*runs)
-    seen: dict[str, tuple[Any, Outputs]] = {}
-    for place, model in enumerate(models):
-
-        def report(done: int, before: int = place) -> None:
-            if progress:
-                progress(f"detecting {task.words.plural}", before * len(files) + done, len(models) * len(files))
-
-        seen[model.name] = _look(load_model(model.run or runs[0], model.which), files, report)
-    predictions = {name: found for name, (found, _) in seen.items()}
-    outputs = {name: heads for name, (_, heads) in seen.items()}
-    verdicts = judge(task, source, chosen, predictions, problems)
+    models, heads = compared_models(*runs), tuple(head.name for head in detector.heads)
+    said = partial(progress, f"detecting {task.words.plural}") if progress else None
+    answers = _answers(runs[0], models, [frame.image for frame in chosen], said)
+    predictions = {name: prediction for name, (prediction, _) in answers.items()}
+    outputs = {name: first for name, (_, first) in answers.items()}
+    comparison = compare_models(task, source, chosen, predictions, problems)
     levels = tuple(_levels(models, outputs, run) for run in runs)
-    heads = tuple(head.name for head in detector.heads)
     own = dataset is None
-    return Evidence(tuple(runs), tuple(models), source, verdicts, task, reader, predictions, levels, heads, own)
+    return Evidence(tuple(runs), tuple(models), source, comparison, task, reader, predictions, levels, heads, own)
 
 
 def source_of(text: str, formats: Collection[str] = FORMATS) -> Dataset:
@@ -173,8 +167,23 @@ def _readable(reader: InputSpec, frames: Sequence[Frame]) -> tuple[list[Frame], 
     return kept, problems
 
 
+def _answers(
+    run: RunFolder, models: Sequence[Model], files: Sequence[Path], progress: Callable[[int, int], None] | None
+) -> dict[str, tuple[Any, Outputs]]:
+    """What :func:`_answer` says of each model, by its name; models of no run have the weights of ``run``."""
+    found = {}
+    for place, model in enumerate(models):
+
+        def report(done: int, before: int = place * len(files)) -> None:
+            if progress:
+                progress(before + done, len(models) * len(files))
+
+        found[model.name] = _answer(load_model(model.run or run, model.which), files, report)
+    return found
+
+
 @torch.no_grad()
-def _look(detector: Detector, files: Sequence[Path], report: Callable[[int], None]) -> tuple[Any, Outputs]:
+def _answer(detector: Detector, files: Sequence[Path], report: Callable[[int], None]) -> tuple[Any, Outputs]:
     """A model's prediction about all files, and its head outputs on the first MEASURED of them."""
     found, first = list[Prediction](), Outputs()
     for done, inputs in input_batches(detector, files, MEASURED):

@@ -11,7 +11,7 @@ from sfcore.datasets.images import content_hash
 from sfcore.present import tuning_charts
 from sfcore.present.figures import curves as curve_figures
 from sfcore.present.figures import scores
-from sfcore.present.model_comparison import Model, draw, labelled_objects, seen_in_calibration, series, title
+from sfcore.present.model_comparison import Model, calibration_overlap, draw, labelled_objects, measure_title, series
 from sfcore.present.report import page
 from sfcore.present.report.evidence import Evidence
 from sfcore.present.run_history import history
@@ -31,20 +31,20 @@ def headline(evidence: Evidence) -> str:
     parts.append(page.table(_models(evidence), "All models"))
     words = evidence.task.words
     parts.append(page.text(f"F1: {words.agreement} Distortion: {words.distortion} Shift: {words.shift}", "quiet"))
-    problems: list[page.Row] = [{"Frame": name, "Problem": said} for name, said in evidence.found.problems.items()]
+    problems: list[page.Row] = [{"Frame": name, "Problem": said} for name, said in evidence.comparison.problems.items()]
     return page.section("What came out", *parts, page.table(problems, "Missing or damaged") if problems else "")
 
 
 def _where(evidence: Evidence) -> str:
     """Which frames these are, and whether they flatter the runs."""
-    count = f"{len(evidence.found.frames)} frames"
+    count = f"{len(evidence.comparison.frames)} frames"
     if evidence.held_back:
         said = f"On {count} that the run {evidence.runs[0].name} held back from calibration and tuning."
         return f"{said} Its best state was chosen on them: judge it on other roads and cameras, too."
     parts = [f"On {count} of {evidence.dataset.root.name}."]
-    files = [frame.image for frame in evidence.found.frames]
+    files = [frame.image for frame in evidence.comparison.frames]
     for run in evidence.runs:
-        seen = seen_in_calibration(run, files, lambda file: content_hash([file]))
+        seen = calibration_overlap(run, files, lambda file: content_hash([file]))
         if seen is None:
             parts.append(f"Whether the run {run.name} has seen them is not known: its images are gone.")
         elif seen:
@@ -56,7 +56,7 @@ def _where(evidence: Evidence) -> str:
 
 def _cards(evidence: Evidence, first: Model, last: Model) -> list[tuple[str, str, str]]:
     """Headline numbers of a run's last model, each beside that of its first."""
-    before, after = (evidence.found.verdicts[model.name] for model in (first, last))
+    before, after = (evidence.comparison.scores[model.name] for model in (first, last))
     rows = [
         ("F1", before.agreement.f1, after.agreement.f1, 3),
         ("Distortion per image", before.agreement.distortion, after.agreement.distortion, 2),
@@ -64,7 +64,7 @@ def _cards(evidence: Evidence, first: Model, last: Model) -> list[tuple[str, str
     ]
     if before.labels and after.labels:
         name = before.labels.headline
-        rows.append((f"{title(name)} against labels", before.labels.total[name], after.labels.total[name], 3))
+        rows.append((f"{measure_title(name)} against labels", before.labels.total[name], after.labels.total[name], 3))
 
     def number(value: float, label: str, digits: int) -> str:
         return (
@@ -82,10 +82,10 @@ def _cards(evidence: Evidence, first: Model, last: Model) -> list[tuple[str, str
 def _models(evidence: Evidence) -> list[page.Row]:
     """A row a model: what the labels' metric says, and how it agrees with full precision."""
     rows: list[page.Row] = []
-    for name, verdict in evidence.found.verdicts.items():
-        total = verdict.labels.total if verdict.labels else {}
-        labels = {f"{title(figure)}, labels": value for figure, value in total.items()}
-        agreed = verdict.agreement
+    for name, scored in evidence.comparison.scores.items():
+        total = scored.labels.total if scored.labels else {}
+        labels = {f"{measure_title(measure)}, labels": value for measure, value in total.items()}
+        agreed = scored.agreement
         ours = {"F1": agreed.f1, "Distortion": agreed.distortion, f"Shift ({agreed.unit})": agreed.shift}
         rows.append({"Model": name, **ours, **labels})
     return rows
@@ -93,13 +93,13 @@ def _models(evidence: Evidence) -> list[page.Row]:
 
 def scenarios(evidence: Evidence) -> str:
     """Each model's bars scenario by scenario; nothing where none are known."""
-    found = evidence.found
-    if not found.verdicts[evidence.models[0].name].scenarios:
+    found = evidence.comparison
+    if not found.scores[evidence.models[0].name].scenarios:
         return ""
-    labels = found.verdicts[evidence.models[0].name].labels
-    figure = labels.headline if labels else "f1"
-    bars = series(evidence.models, found, figure)
-    named = f"{title(figure)}, against {'labels' if found.labelled else 'full precision'}"
+    labels = found.scores[evidence.models[0].name].labels
+    measure = labels.headline if labels else "f1"
+    bars = series(evidence.models, found, measure)
+    named = f"{measure_title(measure)}, against {'labels' if found.labelled else 'full precision'}"
     rows: list[page.Row] = [
         {"Scenario": scenario, **{each.name: each.values[scenario] for each in bars}} for scenario in bars[0].values
     ]
@@ -109,11 +109,11 @@ def scenarios(evidence: Evidence) -> str:
 
 def frames(evidence: Evidence) -> str:
     """The worst frames as sliders between two models, and a table of all."""
-    found, names = evidence.found, [model.name for model in evidence.models]
+    found, names = evidence.comparison, [model.name for model in evidence.models]
     lasts = [[model.name for model in evidence.models if model.run is run][-1] for run in evidence.runs]
 
     def worst(frame: Frame) -> float:
-        return -max(found.verdicts[name].distortion[frame.name] for name in lasts)
+        return -max(found.scores[name].distortion[frame.name] for name in lasts)
 
     ordered = sorted(found.frames, key=worst)
     shown = [
@@ -135,10 +135,10 @@ def frames(evidence: Evidence) -> str:
 
 def _pictures(evidence: Evidence, frame: Frame) -> dict[str, bytes]:
     """The frame with each model's prediction, as JPEG by the model's name."""
-    place = evidence.found.frames.index(frame)
+    place = evidence.comparison.frames.index(frame)
     canvas = drawing.canvas(evidence.reader.canvas(evidence.reader.read(frame.image)), WIDTH)
     full = evidence.predictions[evidence.models[0].name][place]
-    labels = labelled_objects(evidence.dataset, frame) if evidence.found.labelled else []
+    labels = labelled_objects(evidence.dataset, frame) if evidence.comparison.labelled else []
     size = evidence.dataset.size(frame) if labels else (0, 0)
     return {
         model.name: drawing.jpeg(
@@ -150,7 +150,7 @@ def _pictures(evidence: Evidence, frame: Frame) -> dict[str, bytes]:
 
 def _numbers(evidence: Evidence, frame: Frame) -> str:
     """Distortion of one frame by part, a line a model, as HTML."""
-    place = evidence.found.frames.index(frame)
+    place = evidence.comparison.frames.index(frame)
     full, lines = evidence.predictions[evidence.models[0].name][place], []
     for model in evidence.models[1:]:
         parts = evidence.task.distortion(full, evidence.predictions[model.name][place]).parts()
@@ -161,9 +161,9 @@ def _numbers(evidence: Evidence, frame: Frame) -> str:
 
 
 def _row(evidence: Evidence, frame: Frame) -> page.Row:
-    found = evidence.found
+    found = evidence.comparison
     scenario: page.Row = {"Scenario": frame.scenario} if frame.scenario else {}
-    each = {model.name: found.verdicts[model.name].distortion[frame.name] for model in evidence.models[1:]}
+    each = {model.name: found.scores[model.name].distortion[frame.name] for model in evidence.models[1:]}
     return {"Frame": frame.name, **scenario, **each}
 
 
