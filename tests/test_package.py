@@ -58,6 +58,13 @@ def test_an_installed_package_finds_what_it_brought(installed: Path, elsewhere: 
     assert shipped and all(Path(weights).is_relative_to(installed) for weights in shipped)
 
 
+def test_an_installed_package_writes_reports(installed: Path, elsewhere: Path) -> None:
+    data = installed / "sfcore" / "_bundle" / "sample_data"
+    command = ["report", data / "tour", "--images", f"{data / 'scenes'}[:1]", "--out", elsewhere / "report.html"]
+    subprocess.run([sys.executable, "-m", "sfcore", *command], check=True, capture_output=True)
+    assert "What came out" in (elsewhere / "report.html").read_text()
+
+
 def test_the_app_starts_from_an_installed_package(elsewhere: Path) -> None:
     command = [sys.executable, "-m", "sfcore", "app", "--port", str(PORT), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:

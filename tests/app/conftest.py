@@ -11,11 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.session import first_detector
-from sfcore.datasets.images import find_images, read_images
-from sfcore.detectors.registry import create
-from sfcore.quant import Scheme, quantize
-from sfcore.resources import sample_data
-from sfcore.runs import RunFolder, RunSpec
+from sfcore.runs import RunFolder
+from tests.runs.finished import finished_run
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 180  # seconds for a script run on a busy machine
@@ -58,22 +55,7 @@ def visit(runs_folder: Path) -> Visit:
 @pytest.fixture(scope="session")
 def _quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the first detector on sample scenes, as its worker would leave it."""
-    scenes = sample_data() / "scenes"
-    name = first_detector()
-    spec = RunSpec(name, (str(scenes),), "W4A4", "selective-focus", options={"k": 2, "lam": 5.0}, limit=2)
-    run = RunFolder.create(tmp_path_factory.mktemp("runs") / "first", spec)
-    detector = create(name)
-    batch = detector.preprocess(read_images(find_images([scenes], 2)))
-    for file, corrected in (("calibrated", False), ("model", True)):  # bias correction stands in for tuning
-        model = quantize(detector, Scheme.parse(spec.scheme), [batch], bias_correction=corrected)
-        run.save_tensors(file, model.state_dict())
-    for i in range(1, 31):
-        noise = {head.name: 1 / i for head in detector.heads}
-        heads = [detector.heads[0].name]
-        run.append({"type": "step", "iteration": i, "iterations": 30, "loss": 1 / i, "noise": noise, "selected": heads})
-    result = {model: {"f1": 0.5, "distortion": 3.0} for model in ("calibrated", "tuned")}
-    run.update(status="done", started=0.0, ended=90.0, worked=90.0, result=result)
-    return run.path
+    return finished_run(tmp_path_factory.mktemp("runs") / "first", first_detector()).path
 
 
 @pytest.fixture

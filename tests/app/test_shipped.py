@@ -14,7 +14,7 @@ from sfcore.errors import InputError
 from sfcore.present.model_comparison import calibration_overlap
 from sfcore.present.report import report
 from sfcore.present.report.evidence import held_back, source_of
-from sfcore.present.report.settings import command
+from sfcore.present.report.sections.settings import command
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, list_runs
 from sfcore.runs.shipped import COMMAND, shipped, ships

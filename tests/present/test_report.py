@@ -8,20 +8,25 @@ import shlex
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from plotly.graph_objects import Figure
 
 import sfcore.cli
 from benchmarks.browser import CHROMIUM, chromium
 from sfcore.cli import tune
 from sfcore.cli.console import Answer
 from sfcore.errors import InputError
+from sfcore.names import printable
 from sfcore.present.report import Evidence, gather, source_of, write
-from sfcore.present.report.settings import command
+from sfcore.present.report.blocks import Chart
+from sfcore.present.report.sections.settings import command
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder
 from sfcore.runs.results import compare
+from sfcore.runs.tags import Tags, write_tags
 
 SCENES = sample_data() / "scenes"
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +46,33 @@ def other(run: RunFolder) -> RunFolder:
 @pytest.fixture
 def evidence(run: RunFolder, other: RunFolder) -> Evidence:
     return gather([run, other], source_of(f"{SCENES}[:3]"))
+
+
+class Page(HTMLParser):
+    """A page as browsers read it; it fails where elements are not closed in turn."""
+
+    VOID = ("meta", "img", "input", "path", "rect")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self._open.pop() == tag
+
+    def values(self, tag: str, attribute: str) -> list[str | None]:
+        """An attribute of all elements of a name; None of those without."""
+        return [attributes.get(attribute) for name, attributes in self.elements if name == tag]
 
 
 def marked(html: str) -> set[str]:
@@ -114,6 +146,34 @@ def test_names_cannot_break_the_page(run: RunFolder) -> None:
     shutil.move(run.path, other)
     html = write(gather([RunFolder.open(other)], source_of(f"{SCENES}[:1]")))
     assert "<script>alert" not in html and "&lt;script&gt;alert(1)" in html
+
+
+def test_what_people_write_cannot_break_the_page(run: RunFolder, tmp_path: Path) -> None:
+    name = "\"><img src=x onerror=alert(1)>'\n\udcb5.jpg"
+    (tmp_path / "frames").mkdir()
+    shutil.copy(SCENES / "00-curve.jpg", tmp_path / "frames" / name)
+    write_tags(run, Tags(("<i>tag",), "a\n<b>note"))
+    html = write(gather([run], source_of(str(tmp_path / "frames"))))
+    page = Page(html)
+    models = ("full precision", "calibrated", "tuned")
+    assert page.values("img", "alt") == [f"Lanes of {model} on {printable(name)}" for model in models]
+    assert not [attributes for _, attributes in page.elements if any(each.startswith("on") for each in attributes)]
+    assert '<span class="tag">&lt;i&gt;tag</span>a &lt;b&gt;note' in html
+
+
+def test_everything_that_is_seen_is_also_said(evidence: Evidence) -> None:
+    page = Page(write(evidence))
+    assert all(page.values("img", "alt")) and all(page.values("input", "aria-label"))
+    plots = [attributes for _, attributes in page.elements if attributes.get("class") == "plot"]
+    assert len(plots) > 3 and all(each["role"] == "img" and each["aria-label"] for each in plots)
+
+
+def test_a_chart_ends_no_script_and_its_figure_stays_as_it_is() -> None:
+    figure = Figure().add_bar(x=["</script><!--"], y=[1]).update_layout(height=200)
+    before = figure.to_json()
+    chart = Chart("Bars", "Bars", figure)
+    assert "<" not in chart.json and json.loads(chart.json)["data"][0]["x"] == ["</script><!--"]
+    assert figure.to_json() == before
 
 
 def test_it_is_made_without_streamlit() -> None:

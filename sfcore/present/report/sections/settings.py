@@ -6,41 +6,48 @@ import json
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 from sfcore.errors import InputError
-from sfcore.present.report import page
+from sfcore.present.report.blocks import Cell, Row, Table
+from sfcore.present.report.evidence import Evidence
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.results import cost_of
 from sfcore.runs.shipped import COMMAND, ships
-from sfcore.runs.tags import tags_of
 
 DAY = "%Y-%m-%d %H:%M"
 SIGNS = {"k": "k", "lam": "λ"}
 
 
-def settings(runs: Sequence[RunFolder]) -> str:
-    """Everything that decided the results, side by side for two runs, with what differs marked."""
+@dataclass(frozen=True)
+class Settings:
+    """What made the runs.
+
+    Attributes:
+        table: a column a run; of two, the rows that differ are marked.
+        commands: what repeats each run.
+    """
+
+    template: ClassVar[str] = "settings.html.j2"
+    table: Table
+    commands: Sequence[str]
+
+
+def section(evidence: Evidence) -> Settings:
+    """Everything that decided the results, side by side for two runs."""
+    runs = evidence.runs
     each = [_settings(run) for run in runs]
     names = list(dict.fromkeys(name for one in each for name in one))
-    rows: list[page.Row] = [
+    rows: list[Row] = [
         {"Setting": name, **{run.name: one.get(name) for run, one in zip(runs, each, strict=True)}} for name in names
     ]
     differing = [place for place, name in enumerate(names) if len({str(one.get(name)) for one in each}) > 1]
-    said = f"{len(differing)} of these differ and are marked." if len(runs) > 1 else ""
-    repeat = "".join(page.code(command(run)) for run in runs)
-    return page.section(
-        "Settings and versions",
-        page.text(said) if said else "",
-        page.table(rows, "Settings", marked=differing),
-        "<h3>To repeat it</h3>",
-        repeat,
-    )
+    return Settings(Table("Settings", rows, marked=differing), [command(run) for run in runs])
 
 
-def _settings(run: RunFolder) -> dict[str, page.Cell]:
+def _settings(run: RunFolder) -> dict[str, Cell]:
     """A run's settings by name, as text."""
     spec, record = run.spec, run.record()
     try:
@@ -117,14 +124,3 @@ def command(run: RunFolder) -> str:
     words += ["--set", *changed] if changed else []
     words += ["--seed", str(spec.seed), "--device", spec.device, "--out", f"{run.name}-again"]
     return shlex.join(words)
-
-
-def lead(runs: Sequence[RunFolder]) -> str:
-    """What stands under the title: the runs' names, what people wrote on them, and when this was made, as HTML."""
-    names = " and ".join(run.name for run in runs)
-    parts = [page.text(f"Report of the run{'s' * (len(runs) > 1)} {names}, made on {time.strftime(DAY)}.", "quiet")]
-    for run in runs:
-        written = tags_of(run)
-        tags = "".join(f'<span class="tag">{page.escaped(tag)}</span>' for tag in written.tags)
-        parts += [f"<p>{tags}{page.escaped(' '.join(written.note.splitlines()))}</p>"] if tags or written.note else []
-    return "".join(parts)
