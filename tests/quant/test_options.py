@@ -12,12 +12,12 @@ from sfcore.quant.methods.options import (
     MAIN,
     OPTIONS,
     Option,
+    as_words,
     configured,
     defaults,
     in_use,
     options_of,
     value_of,
-    words,
 )
 from sfcore.quant.methods.recipe import Recipe
 
@@ -45,7 +45,7 @@ def test_an_option_of_a_methods_own_brings_its_words_along() -> None:
 
 def test_values_come_back_from_the_words_that_repeat_them() -> None:
     values = {"k": 3, "lam": 0.5, "learn": ["weights", "steps"], "relative": True, "reach": None, "schedule": "cosine"}
-    read = {name: value_of(text) for name, _, text in (word.partition("=") for word in words(values))}
+    read = {name: value_of(text) for name, _, text in (word.partition("=") for word in as_words(values))}
     assert read == values
     assert configured("netwise", read).learn == ("weights", "steps")
 

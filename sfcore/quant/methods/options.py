@@ -191,7 +191,7 @@ def value_of(text: str) -> Any:
     return text
 
 
-def words(values: Values) -> list[str]:
+def as_words(values: Values) -> list[str]:
     """``OPTION=VALUE`` of each value, as ``--set`` takes them; :func:`value_of` reads the values back."""
     return [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()]
 

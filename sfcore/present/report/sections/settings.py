@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Sequence
@@ -13,12 +12,12 @@ from sfcore.errors import InputError
 from sfcore.present.report.blocks import Cell, Row, Table
 from sfcore.present.report.evidence import Evidence
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
+from sfcore.quant.methods.options import OPTIONS, as_text, as_words
 from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.results import cost_of
 from sfcore.runs.shipped import COMMAND, ships
 
 DAY = "%Y-%m-%d %H:%M"
-SIGNS = {"k": "k", "lam": "λ"}
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,9 @@ def _settings(run: RunFolder) -> dict[str, Cell]:
         "In full precision": left or None,
         "Calibrator of weights": spec.weight_calibrator,
         "Calibrator of activations": spec.activation_calibrator,
-        "Biases corrected": _text(spec.bias_correction),
+        "Biases corrected": as_text(spec.bias_correction),
         "Method": spec.method,
-        **{SIGNS.get(name) or name.replace("_", " ").capitalize(): _text(value) for name, value in options.items()},
+        **{OPTIONS[name].label if name in OPTIONS else name: as_text(value) for name, value in options.items()},
         "Seed": spec.seed,
         "Device": spec.device,
         **versions,
@@ -79,7 +78,7 @@ def _settings(run: RunFolder) -> dict[str, Cell]:
     }
 
 
-def _cost(run: RunFolder) -> dict[str, page.Cell]:
+def _cost(run: RunFolder) -> dict[str, Cell]:
     """What the scheme costs the detector; nothing where neither is there any more to tell."""
     try:
         cost = cost_of(run)
@@ -90,15 +89,6 @@ def _cost(run: RunFolder) -> dict[str, page.Cell]:
         "Average bits of activations": cost.average_activation_bits,
         "Bit operations an image": cost.operations,
     }
-
-
-def _text(value: Any) -> str:
-    """An option's value as people write it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _when(seconds: float | None) -> str | None:
@@ -118,9 +108,6 @@ def command(run: RunFolder) -> str:
     given["--activation-calibrator"] = None if spec.activation_calibrator == ACTIVATIONS else spec.activation_calibrator
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
     words += [] if spec.bias_correction else ["--no-bias-correction"]
-    changed = [
-        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in spec.options.items()
-    ]
-    words += ["--set", *changed] if changed else []
+    words += ["--set", *as_words(spec.options)] if spec.options else []
     words += ["--seed", str(spec.seed), "--device", spec.device, "--out", f"{run.name}-again"]
     return shlex.join(words)
