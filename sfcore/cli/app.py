@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from types import SimpleNamespace
 
+from sfcore.cli.commands.app import App
 from sfcore.cli.console import Answer, note, show
 from sfcore.errors import InputError
 from sfcore.resources import home
 
 
-def run(arguments: SimpleNamespace) -> Answer:
+def run(arguments: App) -> Answer:
     """Become the app's server; its configuration lies beside its main script."""
     if not (home() / "app" / "main.py").is_file():
         raise InputError(f"the app is not where it belongs ({home() / 'app'}): install selective-focus-studio again")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 
 from sfcore.bench.grid import carry_out_all
-from sfcore.bench.plan import Plan, Setting, Variant
+from sfcore.bench.plan import Cell, Plan, Setting, Variant
 from sfcore.bench.report import write_report
 from sfcore.bench.rows import Row
 from sfcore.bench.sources import Source, rendered_calibration, rendered_test, sources_of
 from sfcore.bench.table import F1, comparison
+from sfcore.cli.commands.bench import Bench
 from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.detectors import registry
 from sfcore.errors import InputError
@@ -24,28 +25,22 @@ from sfcore.quant.methods.options import MAIN
 EVERY = "all"
 
 
-def run(arguments: SimpleNamespace) -> Answer:
+def run(arguments: Bench) -> Answer:
     """Carry out what is left of a bench, then write its tables; so it does when it is interrupted."""
-    out, progress = Path(arguments.out), Progress()
-    plan = _plan(arguments, out, progress)
-    cells = plan.cells(out / "runs")
-    texts = arguments.test or [f"rendered scenes={rendered_test(out / 'scenes', arguments.test_limit, progress)}"]
+    out = Path(arguments.out)
+    with Progress() as progress:
+        plan = _plan(arguments, out, progress)
+        cells = plan.cells(out / "runs")
+        texts = arguments.test or [f"rendered scenes={rendered_test(out / 'scenes', arguments.test_limit, progress)}"]
     formats = dict.fromkeys(suffix for name in plan.detectors for suffix in registry.entry(name).input.formats)
     sources = sources_of(texts, arguments.test_limit, formats)
     command = shlex.join(["sfcore", *sys.argv[1:]])
     note(f"{len(cells)} cells, each a run in {out / 'runs'}; those that are done are skipped")
-
-    def watch(done: int, total: int, left: float | None) -> None:
-        if left is not None:
-            progress("cells", done, total, left)
-
     try:
-        failed = carry_out_all(cells, sources, arguments.jobs, watch)
+        failed = _carried_out(cells, sources, arguments.jobs)
     except KeyboardInterrupt:
         write_report(out, plan, cells, sources, {}, command)
         raise
-    finally:
-        progress.close()
     rows = write_report(out, plan, cells, sources, failed, command)
     for cell, why in failed.items():
         note(f"failed: {cell}: {why}")
@@ -53,7 +48,18 @@ def run(arguments: SimpleNamespace) -> Answer:
     return Answer(content, _text(rows, sources, out), 1 if failed else 0)
 
 
-def _plan(arguments: SimpleNamespace, out: Path, progress: Progress) -> Plan:
+def _carried_out(cells: Sequence[Cell], sources: tuple[Source, ...], jobs: int) -> dict[str, str]:
+    """The cells that failed, and why."""
+    with Progress() as progress:
+
+        def watch(done: int, total: int, left: float | None) -> None:
+            if left is not None:
+                progress("cells", done, total, left)
+
+        return carry_out_all(cells, sources, jobs, watch)
+
+
+def _plan(arguments: Bench, out: Path, progress: Progress) -> Plan:
     options = [name for name in MAIN if name != "k" and getattr(arguments, name) is not None]
     settings = [f"{name}={getattr(arguments, name)}" for name in options]
     named = [_named_file(text) for text in arguments.weights or ()]

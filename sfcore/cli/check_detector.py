@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
+from sfcore.cli.commands.check_detector import CheckDetector
 from sfcore.cli.console import Answer
 from sfcore.datasets.scenes import sample_scenes
 from sfcore.detectors import contract, registry
@@ -14,7 +13,7 @@ from sfcore.quant import contract as quantization
 IMAGES = 2
 
 
-def run(arguments: SimpleNamespace) -> Answer:
+def run(arguments: CheckDetector) -> Answer:
     """Check every promise on two of the sample scenes; exit code 1 where one is broken."""
     entry, device = registry.entry(arguments.detector), resolve_device(arguments.device)
     trained = bool(arguments.weights or entry.weights)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
+from sfcore.cli.commands.compare import Compare
 from sfcore.cli.console import Answer, Progress, table
 from sfcore.cli.runs import find_run
 from sfcore.devices import resolve_device
 from sfcore.runs.results import Comparison, compare, cost_of
 
 
-def run(arguments: SimpleNamespace) -> Answer:
+def run(arguments: Compare) -> Answer:
     """Compare a run's calibrated and tuned models with full precision."""
-    folder, progress = find_run(arguments.run), Progress()
-    result = compare(
-        folder,
-        arguments.images,
-        arguments.limit,
-        resolve_device(arguments.device),
-        lambda done, total: progress("comparing", done, total),
-    )
-    progress.close()
+    folder, device = find_run(arguments.run), resolve_device(arguments.device)
+    with Progress() as progress:
+        result = compare(folder, arguments.images, arguments.limit, device, progress.phase_of("comparing"))
     scheme, cost = folder.spec.full_scheme(), cost_of(folder)
     content = result.to_dict() | {"scheme": cost.to_dict(scheme)}
     return Answer(content, f"{table(_rows('all', result))}\n{scheme.name}: {cost}")

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import rich.progress
 from rich.console import Console
@@ -107,6 +107,12 @@ class Progress:
         """What reports steps of one phase."""
         return lambda done, total: self(phase, done, total)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Take the bar away, so that what follows starts on a line of its own."""
         if self.bar:
@@ -120,7 +126,7 @@ class Progress:
     def _draw(self, done: int, total: int, left: str) -> None:
         if self.bar is None:
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[left]} left"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
+from sfcore.cli.commands.curves import MeasureCurves
 from sfcore.cli.console import Answer, Progress, table
 from sfcore.datasets.images import content_hash, find_images
 from sfcore.detectors import registry
@@ -17,12 +17,14 @@ from sfcore.files import explained
 from sfcore.names import printable
 from sfcore.present.pictures import save_curves_picture
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
+from sfcore.sensitivity.noise import NoiseKind
 
 
-def run(arguments: SimpleNamespace) -> Answer:
+def run(arguments: MeasureCurves) -> Answer:
     """Measure the noise-score curve of every head; of several detectors, one after the other."""
     begun = time.perf_counter()
-    settings = CurveSettings(arguments.limit, arguments.levels, arguments.reruns, arguments.seed, kind=arguments.kind)
+    kind = cast(NoiseKind, arguments.kind)  # which the settings check
+    settings = CurveSettings(arguments.limit, arguments.levels, arguments.reruns, arguments.seed, kind=kind)
     names, out = arguments.detector, Path(arguments.out)
     formats = {name: registry.entry(name).input.formats for name in names}
     files = {name: find_images(arguments.images, arguments.limit, formats[name]) for name in names}
@@ -45,16 +47,12 @@ def run(arguments: SimpleNamespace) -> Answer:
     return Answer({**answer, "seconds": seconds}, text)
 
 
-def _measure(name: str, arguments: SimpleNamespace, files: list[Path], settings: CurveSettings) -> Curves:
+def _measure(name: str, arguments: MeasureCurves, files: list[Path], settings: CurveSettings) -> Curves:
     detector = registry.create(name, arguments.weights, resolve_device(arguments.device), arguments.weights_key)
-    progress = Progress()
-    outputs = head_outputs(detector, files, lambda d, n: progress(f"{name}: images", d, n))
     about = {"detector": name, "image_hash": content_hash(files)}
-    curves = noise_score_curves(
-        detector, outputs, settings, lambda d, n: progress(f"{name}: curves", d, n), about=about
-    )
-    progress.close()
-    return curves
+    with Progress() as progress:
+        outputs = head_outputs(detector, files, progress.phase_of(f"{name}: images"))
+        return noise_score_curves(detector, outputs, settings, progress.phase_of(f"{name}: curves"), about=about)
 
 
 def _heads(curves: Curves) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+from sfcore.cli.commands.detect import Detect
 from sfcore.cli.console import Answer, Progress
 from sfcore.datasets.images import find_images
 from sfcore.detectors import registry
@@ -20,7 +20,7 @@ from sfcore.tasks.base import Prediction, Task
 BATCH = 8  # frames in memory at a time
 
 
-def run(arguments: SimpleNamespace) -> Answer:
+def run(arguments: Detect) -> Answer:
     """Find the objects of images, such as lanes, in the pixels of each."""
     files = find_images(arguments.images, formats=registry.entry(arguments.detector).input.formats)
     device = resolve_device(arguments.device)
@@ -38,19 +38,18 @@ def _detect_all(detector: Detector, files: Sequence[Path], out: Path | None) -> 
     if out:
         with explained(out):
             out.mkdir(parents=True, exist_ok=True)
-    progress = Progress()
     entries: list[dict[str, Any]] = []
     spec, task = detector.preprocessing, detector.task
-    for start in range(0, len(files), BATCH):
-        frames = [spec.read(file) for file in files[start : start + BATCH]]
-        for frame, found in zip(frames, detector.detect(frames), strict=True):
-            file = files[len(entries)]
-            if out:
-                name = shortened(f"{len(entries):05d}-{file.stem}", LONGEST - len(".png"))
-                save_png(out / f"{name}.png", task.draw_each(spec.canvas(frame), found))
-            entries.append(_entry(file, task, spec.size_of(frame), found))
-        progress("detecting", len(entries), len(files))
-    progress.close()
+    with Progress() as progress:
+        for start in range(0, len(files), BATCH):
+            frames = [spec.read(file) for file in files[start : start + BATCH]]
+            for frame, found in zip(frames, detector.detect(frames), strict=True):
+                file = files[len(entries)]
+                if out:
+                    name = shortened(f"{len(entries):05d}-{file.stem}", LONGEST - len(".png"))
+                    save_png(out / f"{name}.png", task.draw_each(spec.canvas(frame), found))
+                entries.append(_entry(file, task, spec.size_of(frame), found))
+            progress("detecting", len(entries), len(files))
     return entries
 
 

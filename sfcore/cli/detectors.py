@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+from sfcore.cli.commands.detectors import Detectors
 from sfcore.cli.console import Answer, table
 from sfcore.detectors import registry
 
 
-def run(_: SimpleNamespace) -> Answer:
+def run(_: Detectors) -> Answer:
     """List the detectors, their heads and the weights that ship."""
     content: list[dict[str, Any]] = []
     for entry in registry.entries():

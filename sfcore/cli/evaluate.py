@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+from sfcore.cli.commands.evaluate import OfDetector, OfRun, OverDataset
 from sfcore.cli.console import Answer, Progress, table, with_problems
 from sfcore.cli.runs import find_run
 from sfcore.datasets.dataset import Dataset, open_dataset, spread
@@ -26,43 +26,40 @@ WORST = 20  # frames that are named
 FULL = "full"
 
 
-def run(arguments: SimpleNamespace) -> Answer:
-    """Carry out one of the kinds of evaluation."""
-    return _ACTIONS[arguments.what](arguments)
-
-
-def _detector(arguments: SimpleNamespace) -> Answer:
+def score_detector(arguments: OfDetector) -> Answer:
+    """Score a detector on a dataset."""
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     return _over_dataset(arguments, {FULL: detector})
 
 
-def _run(arguments: SimpleNamespace) -> Answer:
+def score_run(arguments: OfRun) -> Answer:
+    """Score each of a run's models on a dataset."""
     folder, device = find_run(arguments.run), resolve_device(arguments.device)
     names: list[ModelName] = ["full", *models_of(folder)]
     return _over_dataset(arguments, {name: load_model(folder, name, device) for name in names})
 
 
-def _over_dataset(arguments: SimpleNamespace, models: Mapping[str, Detector]) -> Answer:
+def _over_dataset(arguments: OverDataset, models: Mapping[str, Detector]) -> Answer:
     """Predict and score with each model; the quantized ones also against the full-precision predictions."""
     dataset = _chosen(arguments)
-    out, progress = Path(arguments.out), Progress()
+    out = Path(arguments.out)
     _claim(out, dataset, models)
     filed = {name: dataset.predictions(out / name) for name in models}
     problems: dict[str, str] = {}
-    for name, model in models.items():
-        problems |= predict(model, dataset, filed[name], progress.phase_of(f"predicting, {name}"))
-    scored = True
     content: dict[str, Any] = {"dataset": str(dataset.root), "split": dataset.split, "models": {}}
-    for name in models:
-        found = evaluate(dataset, filed[name], None, arguments.metric, progress.phase_of(f"scoring, {name}"))
-        problems = found.problems | problems  # what is wrong with an image says more than that it has no prediction
-        content["models"][name] = _summary(found)
-        scored = scored and bool(found.frames)
-        if name != FULL:
-            agreed = evaluate(dataset, filed[name], filed[FULL], arguments.metric, progress.phase_of("agreement"))
-            content["models"][name]["agreement"] = _figures(agreed)
-    progress.close()
+    scored = True
+    with Progress() as progress:
+        for name, model in models.items():
+            problems |= predict(model, dataset, filed[name], progress.phase_of(f"predicting, {name}"))
+        for name in models:
+            found = evaluate(dataset, filed[name], None, arguments.metric, progress.phase_of(f"scoring, {name}"))
+            problems = found.problems | problems  # an image's own problem says more than that it has no prediction
+            content["models"][name] = _summary(found)
+            scored = scored and bool(found.frames)
+            if name != FULL:
+                agreed = evaluate(dataset, filed[name], filed[FULL], arguments.metric, progress.phase_of("agreement"))
+                content["models"][name]["agreement"] = _figures(agreed)
     content |= {"metric": found.metric, "images": len(dataset.frames)}
     text = f"{_tables(content['models'], found.headline)}\n\npredictions and scores.json are in {printable(out)}"
     content["problems"] = [*dataset.problems, *problems.values()]
@@ -70,7 +67,7 @@ def _over_dataset(arguments: SimpleNamespace, models: Mapping[str, Detector]) ->
     return with_problems(content, text, arguments.allow_missing, scored)
 
 
-def _chosen(arguments: SimpleNamespace) -> Dataset:
+def _chosen(arguments: OverDataset) -> Dataset:
     """The dataset, or as many of its frames as were asked for."""
     dataset = open_dataset(Path(arguments.dataset), arguments.split, arguments.layout)
     if arguments.limit is None:
@@ -137,6 +134,3 @@ def scenario_row(scenarios: Mapping[str, Score], headline: str) -> dict[str, Any
         for name, score in scenarios.items()
         for empty in [nothing_to_find(score)]
     }
-
-
-_ACTIONS = {"detector": _detector, "run": _run}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 
+from sfcore.cli.commands.layers import Layers
 from sfcore.cli.console import Answer, Progress, table
 from sfcore.datasets.images import find_images
 from sfcore.detectors import registry
@@ -24,20 +24,19 @@ from sfcore.quant.layer_sensitivity import LayerSensitivity, layer_sensitivities
 SHOWN = 12
 
 
-def run(arguments: SimpleNamespace) -> Answer:
+def run(arguments: Layers) -> Answer:
     """Quantize each layer alone and score what it does to the prediction."""
     scheme = Scheme.parse(arguments.bits)
     files = find_images(arguments.images, arguments.limit, registry.entry(arguments.detector).input.formats)
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
-    progress = Progress()
     spec = detector.preprocessing
     frames = torch.cat([spec.stack([spec.read(file)]) for file in files])
     batches = [spec.normalize(part.to(detector.device)) for part in frames.split(8)]
     # Without bias correction, which would repair in later layers what earlier ones do.
     model = quantize(detector, scheme, batches, bias_correction=False)
-    found = layer_sensitivities(detector, model, frames, lambda done, total: progress("layers", done, total))
-    progress.close()
+    with Progress() as progress:
+        found = layer_sensitivities(detector, model, frames, progress.phase_of("layers"))
     rows, cost = [one.row() for one in found], Profile.of(detector).cost(scheme)
     where = f"\n{scheme.name}: {cost}"
     if arguments.out:

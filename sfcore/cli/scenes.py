@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
+from sfcore.cli.commands.scenes import Scenes
 from sfcore.cli.console import Answer, Progress
 from sfcore.datasets.scenes import SCENARIOS, Scene, render
 from sfcore.datasets.scenes.folders import SIZES, write_scenes
@@ -13,7 +13,7 @@ from sfcore.errors import InputError
 from sfcore.names import printable
 
 
-def run(arguments: SimpleNamespace) -> Answer:
+def run(arguments: Scenes) -> Answer:
     """Render road scenes with their lane labels into a folder."""
     if arguments.count < 1:
         raise InputError(f"{arguments.count} scenes cannot be rendered: choose 1 or more")
@@ -25,9 +25,8 @@ def run(arguments: SimpleNamespace) -> Answer:
     return Answer({"out": str(out), "scenes": scenes}, f"{len(scenes)} scenes and their labels are in {printable(out)}")
 
 
-def _render(arguments: SimpleNamespace, size: tuple[int, int]) -> Iterator[Scene]:
-    progress = Progress()
-    for done in range(arguments.count):
-        yield render(arguments.seed + done, size, arguments.scenario)
-        progress("scenes", done + 1, arguments.count)
-    progress.close()
+def _render(arguments: Scenes, size: tuple[int, int]) -> Iterator[Scene]:
+    with Progress() as progress:
+        for done in range(arguments.count):
+            yield render(arguments.seed + done, size, arguments.scenario)
+            progress("scenes", done + 1, arguments.count)

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
+SEVERAL = "..."  # at the end of the metavar of an option that takes several values
 _NUMBER = re.compile(r"-\d*\.?\d+(e[+-]?\d+)?", re.IGNORECASE)
 
 
-def taking_several(*flags: str) -> type[TyperCommand]:
-    """The class of a command whose options ``flags`` take all values up to the next flag; they may also be repeated."""
+class SeveralValues(TyperCommand):
+    """A command whose options with ``...`` after their metavar take all words up to the next flag; they may also be
+    repeated. No option takes a flag for its value: ``--out --json`` is wrong usage, ``--out=--json`` is meant."""
 
-    class Several(TyperCommand):
-        def parse_args(self, ctx: Any, args: list[str]) -> Any:
-            return super().parse_args(ctx, repeated(args, flags))
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        options = [one for one in self.params if isinstance(one, TyperOption) and not one.is_flag]
+        missing = valueless(args, [flag for one in options for flag in one.opts])
+        if missing and not ctx.resilient_parsing:  # which is how shells ask what could come next
+            ctx.fail(f"Option {missing!r} requires an argument; one that begins with '-' is written {missing}=VALUE.")
+        several = [flag for one in options if (one.metavar or "").endswith(SEVERAL) for flag in one.opts]
+        return super().parse_args(ctx, repeated(args, several))
 
-    return Several
+
+def valueless(words: Sequence[str], flags: Collection[str]) -> str | None:
+    """The first of ``flags`` that is followed by another flag instead of a value."""
+    options = words[: words.index("--") + 1] if "--" in words else words
+    return next((word for word, following in pairwise(options) if word in flags and _is_flag(following)), None)
 
 
-def repeated(words: Sequence[str], flags: Sequence[str]) -> list[str]:
+def repeated(words: Sequence[str], flags: Collection[str]) -> list[str]:
     """A command line in which each value of some flags has the flag before it."""
     found: list[str] = []
     flag, waiting = "", False  # the flag whose values are being read; whether it still has none
     for place, word in enumerate(words):
         if word == "--":
             return [*found, *words[place:]]
-        if word.startswith("-") and len(word) > 1 and not _NUMBER.fullmatch(word):
+        if _is_flag(word):
             name = word.partition("=")[0]
             flag, waiting = (name, name == word) if name in flags else ("", False)
             found.append(word)
@@ -36,3 +47,7 @@ def repeated(words: Sequence[str], flags: Sequence[str]) -> list[str]:
         found += [flag, word] if flag and not waiting else [word]
         waiting = False
     return found
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("-") and len(word) > 1 and not _NUMBER.fullmatch(word)

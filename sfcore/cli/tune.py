@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from sfcore.bench.plan import Setting
+from sfcore.cli.commands.tune import Tune
 from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.quant.methods import methods
 from sfcore.quant.methods.options import MAIN, options_of
@@ -19,7 +19,7 @@ CALIBRATORS = ("weight_calibrator", "activation_calibrator")
 INTERRUPTED = 130
 
 
-def run(arguments: SimpleNamespace) -> Answer:
+def run(arguments: Tune) -> Answer:
     """Start a run, or go on with it, here or in a process of its own."""
     spec = RunSpec(
         detector=arguments.detector,
@@ -46,11 +46,8 @@ def carry_out(folder: RunFolder, detach: bool) -> Answer:
         return Answer(
             {"run": str(folder.path), "status": folder.status, "pid": pid, "ahead": before}, f"{folder.path} {doing}"
         )
-    progress = Progress()
-    try:
+    with Progress() as progress:
         status = work(folder, watch=lambda event: _show(progress, event))
-    finally:
-        progress.close()
     answer = summary(folder)
     return Answer(answer.content, answer.text, 0 if status == "done" else INTERRUPTED)
 
@@ -75,7 +72,7 @@ def summary(folder: RunFolder) -> Answer:
     return Answer(content, "\n".join(lines))
 
 
-def _method_options(arguments: SimpleNamespace) -> dict[str, Any]:
+def _method_options(arguments: Tune) -> dict[str, Any]:
     """The method options that were given; those that the method does not have are named and left out.
 
     Raises:

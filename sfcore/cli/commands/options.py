@@ -1,0 +1,52 @@
+"""Arguments and options that several commands have."""
+
+from typing import Annotated, NamedTuple, Self
+
+import typer
+
+SOURCE = (
+    "Folder, dataset, video, rendered scenes ('scenes:600'), part of one ('frames[:140]', 'drive.mp4[::10]') or image"
+)
+LIMIT = "At most N images, evenly spread over the sources"
+RUN = "Run folder, or the name of a run in the folder of runs."
+
+Detector = Annotated[str, typer.Argument(metavar="NAME", help="A detector (sfcore detectors lists them).")]
+Weights = Annotated[str | None, typer.Option(metavar="FILE", help="Its checkpoint, where other than the shipped one.")]
+WeightsKey = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="Which weights in it, such as ema, where several fit; the message lists them."),
+]
+Images = Annotated[list[str], typer.Option(metavar="SOURCE", help=f"{SOURCE}; again for more.")]
+Limit = Annotated[int | None, typer.Option(metavar="N", help=f"{LIMIT} (default: all).")]
+SomeImages = Annotated[int, typer.Option(metavar="N", help=f"{LIMIT}.")]
+Bits = Annotated[
+    str,
+    typer.Option(
+        metavar="WxAy",
+        help="Such as W4A4; W4A4-affine gives activations zero points, W4A4-tensor each weight a single step size; "
+        "W4A4,heads=16 or W4A4,PATTERN=W8A8 gives layers other bits; or a scheme file (.json).",
+    ),
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Run = Annotated[str, typer.Argument(metavar="RUNDIR", help=RUN)]
+Detach = Annotated[bool, typer.Option("--detach", help="In a process of its own, once earlier ones are done.")]
+
+
+class Size(NamedTuple):
+    """Of images, in pixels."""
+
+    height: int
+    width: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """A size as ``1640x590``, which has the width in front as people say it.
+
+        Raises:
+            typer.BadParameter: the text is no size.
+        """
+        width, cross, height = text.lower().partition("x")
+        if not (cross and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+            raise typer.BadParameter(f"{text!r} is no size: write WIDTHxHEIGHT, such as 1640x590")
+        return cls(int(height), int(width))
