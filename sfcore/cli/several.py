@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from typer.core import TyperCommand, TyperOption
@@ -27,8 +27,8 @@ class SeveralValues(TyperCommand):
 
 
 def valueless(words: Sequence[str], flags: Collection[str]) -> str | None:
-    """The first of ``flags`` that is followed by another flag instead of a value."""
-    options = words[: words.index("--") + 1] if "--" in words else words
+    """The first of ``flags`` that another flag, or nothing, follows instead of a value."""
+    options = [*takewhile(lambda word: word != "--", words), "--"]
     return next((word for word, following in pairwise(options) if word in flags and _is_flag(following)), None)
 
 

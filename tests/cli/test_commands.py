@@ -316,11 +316,6 @@ def test_runs_are_listed(sfcore_: Command, tmp_path: Path) -> None:
     assert sfcore_.json("runs", "list", "--root", tmp_path) == []
 
 
-def test_help_does_not_wait_for_pytorch() -> None:
-    code = "import sys, sfcore.cli; sfcore.cli.main(['tune', '--help']); print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.endswith("False\n")
-
-
 def test_a_reader_that_leaves_early_is_no_fault(frames: Path, weights: Path) -> None:
     words = [sys.executable, "-m", "sfcore", "detect", "lstr-r18s", str(frames), "--weights", str(weights), "--json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -9,6 +9,8 @@ import pytest
 from sfcore.cli import console
 from sfcore.cli.console import Progress
 
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
@@ -55,3 +57,14 @@ def test_a_terminal_gets_a_bar_that_is_taken_away(clock: list[float]) -> None:
     said = stream.getvalue()
     assert "curves" in said and "/40" in said and "2 min left" in said
     assert said.endswith(("\x1b[2K", "\x1b[?25h")) or "\x1b[1A\x1b[2K" in said
+
+
+def test_an_interrupted_command_leaves_the_terminal_as_it_was(clock: list[float]) -> None:
+    stream = Terminal()
+    with pytest.raises(KeyboardInterrupt), Progress(stream) as progress:
+        for done in range(1, 5):
+            clock.append(clock[-1] + 1.0)
+            progress("[curves]", done, 40)
+        raise KeyboardInterrupt
+    assert "[curves]" in stream.getvalue()
+    assert stream.getvalue().rindex(SHOW_CURSOR) > stream.getvalue().rindex(HIDE_CURSOR)
