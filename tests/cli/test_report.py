@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sfcore.datasets.images import find_images, read_images
 from sfcore.detectors.registry import create
-from sfcore.present.report.settings import settings
+from sfcore.present.report.sections.settings import run_settings
 from sfcore.quant import Scheme, quantize
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec
@@ -33,8 +33,8 @@ def test_a_report_is_written(sfcore_: Command, tmp_path: Path) -> None:
 
 
 def test_the_settings_tell_what_the_bits_cost(tmp_path: Path) -> None:
-    said = settings([calibrated(tmp_path / "run")])
-    assert "<td>Average bits of weights</td>" in said and "Bit operations an image" in said and "14.7 G" in said
+    said = run_settings(calibrated(tmp_path / "run"))
+    assert "Average bits of weights" in said and "14.7 G" in str(said["Bit operations an image"])
 
 
 def test_what_cannot_be_reported_is_said(sfcore_: Command, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class Settings:
 def section(evidence: Evidence) -> Settings:
     """Everything that decided the results, side by side for two runs."""
     runs = evidence.runs
-    each = [_settings(run) for run in runs]
+    each = [run_settings(run) for run in runs]
     names = list(dict.fromkeys(name for one in each for name in one))
     rows: list[Row] = [
         {"Setting": name, **{run.name: one.get(name) for run, one in zip(runs, each, strict=True)}} for name in names
@@ -46,7 +46,7 @@ def section(evidence: Evidence) -> Settings:
     return Settings(Table("Settings", rows, marked=differing), [command(run) for run in runs])
 
 
-def _settings(run: RunFolder) -> dict[str, Cell]:
+def run_settings(run: RunFolder) -> dict[str, Cell]:
     """A run's settings by name, as text."""
     spec, record = run.spec, run.record()
     try:
