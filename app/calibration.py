@@ -140,7 +140,7 @@ def _readable(choice: DetectorChoice, frames: Sequence[Frame]) -> tuple[tuple[Pa
     return tuple(found)
 
 
-def apart(frames: Sequence[Frame], from_: Calibration) -> list[Frame]:
+def unseen(frames: Sequence[Frame], from_: Calibration) -> list[Frame]:
     """The frames that a calibration has not seen; all where it has seen all."""
     return [frame for frame in frames if frame.image not in from_.files] or list(frames)
 
@@ -154,7 +154,7 @@ def is_ready(chosen: Calibration) -> bool:
     return small or is_remembered(chosen)
 
 
-def offer(chosen: Calibration) -> None:
+def start_button(chosen: Calibration) -> None:
     """A button that makes the model, with the time that it will take."""
     seconds = PASSES * len(chosen.images) * pass_seconds(chosen.choice)
     if st.button(f"Quantize now, about {about(seconds)}", type="primary", icon=":material/compress:"):

@@ -21,7 +21,7 @@ MADE = "report"  # where the session keeps the last one
 
 
 @st.dialog("Report")
-def ask(runs: Sequence[RunFolder], frames: Sequence[Frame] | None = None) -> None:
+def dialog(runs: Sequence[RunFolder], frames: Sequence[Frame] | None = None) -> None:
     """A dialog that makes the report of a run, or of two compared.
 
     Args:

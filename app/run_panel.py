@@ -22,7 +22,7 @@ STATUS = {
 EVERY = "2s"  # a run that goes on is drawn anew
 
 
-def watch() -> None:
+def panel() -> None:
     """The chosen run, redrawn while it goes on."""
     found = {run.name: run for run in results.runs()}
     if all(map(ships, found.values())):
@@ -161,7 +161,7 @@ def preview(run: RunFolder, alive: bool) -> None:
         help=f"The frame with most {things} among those that the run is not tuned on. Its {things} are written down "
         "before the first iteration and whenever the held-back images are checked.",
     )
-    at = moment(found, alive)
+    at = iteration_control(found, alive)
     now = found.predictions[found.iterations.index(at)]
     moved = task.distortion(found.full, now)
     picture = task.draw_moved(drawing.canvas(found.image), found.full, now, moved)
@@ -171,7 +171,7 @@ def preview(run: RunFolder, alive: bool) -> None:
     style.note(f"{name.capitalize()}: distortion {float(moved.score[0]):.2f} on this frame.")
 
 
-def moment(found: Preview, alive: bool) -> int:
+def iteration_control(found: Preview, alive: bool) -> int:
     """The iteration whose prediction is shown."""
     times = list(found.iterations)
     if alive or len(times) == 1:

@@ -63,16 +63,16 @@ class Tour:
         found = self.view.task.agreement(self.view.prediction(), results.prediction(self.run, which, self.view.image))
         return found.tp, found.tp + found.fn
 
-    def everywhere(self, which: ModelName) -> Agreement:
+    def agreement(self, which: ModelName) -> Agreement:
         """How a quantized model agrees with full precision on all sample roads."""
 
-        def judge() -> Agreement:
+        def measured() -> Agreement:
             images = self.view.images
             task = self.view.task
             full = task.join([self.view.prediction(image) for image in images])
             return task.agreement(full, task.join([results.prediction(self.run, which, image) for image in images]))
 
-        return remembered(("tour", which, results.stamp(self.run, which)), judge)
+        return remembered(("tour", which, results.stamp(self.run, which)), measured)
 
     def scores(self) -> dict[str, float]:
         """Mean distortion that noise of LEVEL on each head causes, most sensitive first."""

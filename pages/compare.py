@@ -50,7 +50,7 @@ LONGEST, CLIP_WIDTH = 60, 720  # frames of a clip; pixels of each of its two pic
 
 
 @dataclass(frozen=True)
-class Look:
+class Display:
     """How a frame is shown: one of VIEWS, the two models, and whether labels are drawn."""
 
     view: str
@@ -182,7 +182,7 @@ def sides(models: Sequence[Contender]) -> tuple[Contender, Contender]:
     return named[chosen[0]], named[chosen[1]]
 
 
-def controls(models: Sequence[Contender], labelled: bool) -> Look:
+def controls(models: Sequence[Contender], labelled: bool) -> Display:
     """View, sides, and whether labels are drawn; all in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = st.segmented_control(
@@ -191,7 +191,7 @@ def controls(models: Sequence[Contender], labelled: bool) -> Look:
         )  # fmt: skip
         left, right = sides(models)
         labels = labelled and st.toggle("Labels", True, key="labels", bind="query-params", width="content")
-    return Look(view, left, right, labels)
+    return Display(view, left, right, labels)
 
 
 def strip(view: Studio, found: Comparison, model: Contender) -> Frame:
@@ -229,7 +229,7 @@ def drawn(view: Studio, model: Contender, frame: Frame, canvas: Image, labels: b
     return draw(view.task, canvas, model, before, after, labelled, size)
 
 
-def film(view: Studio, chosen: Look, frame: Frame) -> None:
+def film(view: Studio, chosen: Display, frame: Frame) -> None:
     """The chosen frame and those that follow it in the source, as a film of both models."""
     all_frames = list(view.dataset.frames)
     rest = all_frames[all_frames.index(frame) :][:LONGEST]
@@ -244,11 +244,11 @@ def film(view: Studio, chosen: Look, frame: Frame) -> None:
     stamps = tuple((each.name, written(each.image)) for each in frames)
     key = ("clip", view.choice, view.dataset.root, stamps, *(model.key for model in chosen.sides), chosen.labels)
     if st.session_state.get("film", (None,))[0] != key:  # only the last one is kept, for films are large
-        st.session_state["film"] = (key, shoot(view, chosen, frames))
+        st.session_state["film"] = (key, rendered_film(view, chosen, frames))
     st.video(st.session_state["film"][1], format="video/webm", loop=True, muted=True)
 
 
-def shoot(view: Studio, chosen: Look, frames: Sequence[Frame]) -> bytes:
+def rendered_film(view: Studio, chosen: Display, frames: Sequence[Frame]) -> bytes:
     """The film, with a progress bar while it is made."""
     bar, pictures = style.Bar("Drawing frames"), []
     for done, frame in enumerate(frames, 1):
@@ -260,7 +260,7 @@ def shoot(view: Studio, chosen: Look, frames: Sequence[Frame]) -> bytes:
     return clips.webm(pictures)
 
 
-def picture(view: Studio, chosen: Look, frame: Frame) -> None:
+def picture(view: Studio, chosen: Display, frame: Frame) -> None:
     """The two models on one frame, in the chosen view."""
     if chosen.view == "Clip":
         return film(view, chosen, frame)
@@ -299,7 +299,7 @@ def frame_numbers(view: Studio, models: Sequence[Contender], found: Comparison, 
 
 
 @st.fragment
-def look(view: Studio, models: Sequence[Contender], found: Comparison) -> None:
+def viewer(view: Studio, models: Sequence[Contender], found: Comparison) -> None:
     """Strip, controls and picture; only this is rerun when one of them is used."""
     above = st.container()
     try:
@@ -336,7 +336,7 @@ def of_runs(view: Studio, run: RunFolder, places: Sequence[DeltaGenerator]) -> C
     runs = (run, second) if second else (run,)
     with last:
         if st.button("Report", icon=":material/description:", width="stretch", help="All of this in one HTML file."):
-            report_download.ask(runs, frames)
+            report_download.dialog(runs, frames)
     return Choice(contenders(run, second), frames, runs)
 
 
@@ -344,14 +344,14 @@ def on_the_spot(view: Studio, places: Iterator[DeltaGenerator]) -> Choice:
     """The detector quantized here and now, where there is no run of it; nothing comes before it is."""
     chosen = calibration.choose(view, places)
     with next(places):
-        frames = frames_to_compare(calibration.apart(view.frames, chosen))
+        frames = frames_to_compare(calibration.unseen(view.frames, chosen))
     ready = calibration.is_ready(chosen)
-    st.info(known_frames(chosen, frames) if ready else not_yet(chosen), icon=":material/bolt:")
+    st.info(known_frames(chosen, frames) if ready else invitation(chosen), icon=":material/bolt:")
     if ready:
         say_cost(view.choice, Scheme.parse(chosen.scheme))
     else:
-        calibration.offer(chosen)
-    ways_on(chosen)
+        calibration.start_button(chosen)
+    next_steps(chosen)
     if not ready:
         st.stop()
     return Choice([Contender(), OnTheSpot(calibration=chosen)], frames)
@@ -368,12 +368,12 @@ def known_frames(chosen: Calibration, frames: Sequence[Frame]) -> str:
     )
 
 
-def not_yet(chosen: Calibration) -> str:
+def invitation(chosen: Calibration) -> str:
     """That there is nothing to compare before the model is made."""
     return f"There is no run of **{chosen.choice.name}** yet. Quantize it to {chosen.scheme} here, or start a run."
 
 
-def ways_on(chosen: Calibration) -> None:
+def next_steps(chosen: Calibration) -> None:
     """To the Tune page with these bits, and to what tuning comes to."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         query = {"detector": chosen.choice.name, "t_bits": chosen.scheme}
@@ -398,5 +398,5 @@ for each in choice.runs:
     known_images(each, found.frames)
 style.in_full_precision({name: why for model in models for name, why in model.full_precision.items()})
 problems(found)
-look(view, models, found)
+viewer(view, models, found)
 bars(view.words.plural, models, found)

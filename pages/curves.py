@@ -78,7 +78,7 @@ def table(curves: Curves) -> pd.DataFrame:
     return pd.DataFrame([row for curve in curves.curves.values() for row in curve.rows()])
 
 
-def facts(curves: Curves, standing: Standing) -> pd.DataFrame:
+def head_table(curves: Curves, standing: Standing) -> pd.DataFrame:
     """One row a head: distortion at three noise levels, and where the quantized models stand."""
     rows = []
     for name, curve in curves.curves.items():
@@ -97,7 +97,7 @@ def formats(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def how(view: Studio) -> tuple[bool, bool, RunFolder | None, Calibration | None]:
+def plot_controls(view: Studio) -> tuple[bool, bool, RunFolder | None, Calibration | None]:
     """Whether axes are logarithmic, whether single images are drawn, and whose models are marked: a run's, or, where
     there is none of the detector, one that is quantized on the spot."""
     left, middle, right = st.columns([1, 1, 3], gap="medium", vertical_alignment="bottom")
@@ -126,7 +126,7 @@ def on_the_spot(view: Studio) -> Calibration | None:
         return None
     chosen = calibration.of(view, bits)
     if not calibration.is_ready(chosen):
-        calibration.offer(chosen)
+        calibration.start_button(chosen)
         return None
     return chosen
 
@@ -139,7 +139,7 @@ def chosen_heads(run: RunFolder, curves: Curves, standing: Standing) -> Selected
     scores = {model: fast_scores(curves, levels) for model, levels in standing.items()}
     selected = {model: select(scores[model], k) for model in standing}
     with right:
-        words(standing, scores, selected, k)
+        selection_text(standing, scores, selected, k)
     return selected
 
 
@@ -155,7 +155,7 @@ def choose_k(run: RunFolder, heads: int) -> int:
     )  # fmt: skip
 
 
-def words(standing: Standing, scores: Mapping[str, Mapping[str, float]], selected: Selected, k: int) -> None:
+def selection_text(standing: Standing, scores: Mapping[str, Mapping[str, float]], selected: Selected, k: int) -> None:
     """What is selected, said in words."""
     for model, heads in selected.items():
         taken = ", ".join(
@@ -167,7 +167,7 @@ def words(standing: Standing, scores: Mapping[str, Mapping[str, float]], selecte
 
 def show_chosen(view: Studio, curves: Curves) -> bool:
     """The picture and the table of the chosen detector; returns whether axes are logarithmic."""
-    logarithmic, points, run, here = how(view)
+    logarithmic, points, run, here = plot_controls(view)
     used = [view.images[i] for i in curves.meta["images"]]
     standing: Standing = {}
     selected: Selected = {}
@@ -188,7 +188,7 @@ def show_chosen(view: Studio, curves: Curves) -> bool:
         "Line: mean distortion of an image's lanes. Band: 5 % to 95 % of images and draws. The steeper a head's curve, "
         f"the less noise it bears.{rings} Click a name to hide its line."
     )
-    frame = facts(curves, standing)
+    frame = head_table(curves, standing)
     st.dataframe(frame, column_config=formats(frame))
     return logarithmic
 

@@ -110,7 +110,7 @@ def nothing_to_replay(view: Studio) -> None:
 
 
 @st.fragment
-def explore(view: Studio) -> None:
+def perturbation_panel(view: Studio) -> None:
     """Everything that follows the controls; only this is rerun when one of them moves."""
     try:
         head, kind, seed, place = controls(view)
@@ -149,4 +149,4 @@ style.page(
     "Heads",
     f"Put noise on one head and watch the {things}. The head that moves them most at equal noise needs the most care.",
 )
-explore(view)
+perturbation_panel(view)

@@ -184,7 +184,7 @@ def distortions(moved: Moved) -> None:
 
 
 @st.fragment
-def explore(view: Studio) -> None:
+def element_panel(view: Studio) -> None:
     """Everything on the page; only this is rerun when something is picked."""
     try:
         head, step, seed, slider = controls(view)
@@ -213,4 +213,4 @@ def explore(view: Studio) -> None:
 view = studio()
 things = view.words.plural
 style.page("Pixels", f"Move each element of a head alone and see which ones the {things} hang on.")
-explore(view)
+element_panel(view)

@@ -103,7 +103,7 @@ def choose(column: DeltaGenerator, name: str, values: Sequence[str]) -> list[str
 
 
 @st.dialog("Delete runs")
-def confirm(names: list[str]) -> None:
+def deletion_dialog(names: list[str]) -> None:
     """Ask before anything is removed."""
     st.write(f"Delete {sources.count(len(names), 'run')}, models included? For a day that can be undone.")
     st.write("\n".join(f"- {name}" for name in names))
@@ -138,16 +138,16 @@ def undo_bar() -> None:
         more = f"{others} {'more ' if mine else ''}in the trash" if others else ""
         st.markdown(":material/delete: " + " · ".join(filter(None, (said, more))), width="content")
         if mine and st.button("Undo", icon=":material/undo:", help="Put back what you deleted."):
-            put_back(mine)
+            restore_runs(mine)
         if others and not mine and st.button("Restore", icon=":material/undo:", help="Put all of them back."):
-            put_back(all_runs)
+            restore_runs(all_runs)
         if mine and st.button("Delete for good", type="tertiary", help="Now. A day after deletion it happens anyway."):
             for run in mine:
                 remove(run)
             st.rerun()
 
 
-def put_back(gone: Sequence[Deleted]) -> None:
+def restore_runs(gone: Sequence[Deleted]) -> None:
     """Restore runs, as many as can be."""
     try:
         for run in gone:
@@ -158,7 +158,7 @@ def put_back(gone: Sequence[Deleted]) -> None:
 
 
 @st.dialog("Tags and note")
-def write_on(runs: Sequence[RunFolder], known: Sequence[str]) -> None:
+def tags_dialog(runs: Sequence[RunFolder], known: Sequence[str]) -> None:
     """Edit what is written on runs: a note on one, the tags that they share on several."""
     before = [tags_of(run) for run in runs]
     shared = set.intersection(*(set(each.tags) for each in before))
@@ -178,7 +178,7 @@ def write_on(runs: Sequence[RunFolder], known: Sequence[str]) -> None:
 
 
 @st.dialog("Sweep over k and λ", width="medium")
-def start_sweep(pattern: RunFolder) -> None:
+def sweep_dialog(pattern: RunFolder) -> None:
     """Choose the values of k and λ and queue a run for each pair."""
     spec = pattern.spec
     what = f"{spec.detector} · {spec.full_scheme().name} · {spec.method}"
@@ -241,19 +241,19 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
         if st.button(
             "Tags and note", icon=":material/label:", disabled=not some or example, help="Write something on runs."
         ):
-            write_on(runs, known_tags)
+            tags_dialog(runs, known_tags)
         if st.button(
             "Sweep", icon=":material/grid_view:", disabled=not one or example,
             help="Repeat a run with other values of k and λ.",
         ):  # fmt: skip
-            start_sweep(runs[0])
+            sweep_dialog(runs[0])
         if st.button(
             "Report", icon=":material/description:", disabled=not pair,
             help="One HTML file of a run, or of two compared, that opens anywhere without this app.",
         ):  # fmt: skip
-            report_download.ask(runs)
+            report_download.dialog(runs)
         if st.button("Delete", icon=":material/delete:", disabled=not some or example, help="Asks before it deletes."):
-            confirm(chosen)
+            deletion_dialog(chosen)
 
 
 def first_steps(example: RunFolder) -> None:
@@ -284,7 +284,7 @@ def open_runs(runs: Sequence[RunFolder]) -> None:
 
 
 @st.fragment(run_every="3s")
-def going_on(runs: Sequence[RunFolder]) -> None:
+def sweep_progress(runs: Sequence[RunFolder]) -> None:
     """How far each sweep is that has not ended."""
     for tag, each in sweeps.sweeps(runs).items():
         done = sum(run.status in ("done", "failed") for run in each)
@@ -357,7 +357,7 @@ own = [run for run in found.values() if not ships(run)]
 everything = pd.DataFrame([row(run) for run in found.values()])
 with st.container():
     if sweeps.sweeps(own):
-        going_on(own)
+        sweep_progress(own)
 frame = filters(everything)
 event = st.dataframe(
     frame, column_config=COLUMNS, column_order=ORDER, hide_index=True, on_select="rerun", selection_mode="multi-row",

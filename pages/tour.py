@@ -122,7 +122,7 @@ def repaired(shown: Tour) -> Words:
     left, right = (drawing.jpeg(shown.draw(shown.moved(which)), 90) for which in ("calibrated", "tuned"))
     compare_slider(left, right, "4 bits", "4 bits, tuned", key="tour-slider")
     style.moved_legend(shown.view.task, "4 bits")
-    before, after = shown.everywhere("calibrated"), shown.everywhere("tuned")
+    before, after = shown.agreement("calibrated"), shown.agreement("tuned")
     return Words(
         f"{100 * before.recall:.0f} → {100 * after.recall:.0f} %",
         f"of the lanes of {after.images} roads are in place",
@@ -147,7 +147,7 @@ def chart_height() -> int:
     return PROJECTED_CHART if projector.on() else CHART
 
 
-def go(step: str) -> None:
+def open_step(step: str) -> None:
     """To another step; for use as a callback."""
     st.session_state["step"] = step
 
@@ -164,16 +164,16 @@ def steps() -> str:
         place = names.index(step)
         first.button(
             "Back", key="back", disabled=place == 0, shortcut="Left", width="stretch",
-            on_click=go, args=(names[max(place - 1, 0)],),
+            on_click=open_step, args=(names[max(place - 1, 0)],),
         )  # fmt: skip
         last.button(
             "Next", key="next", type="primary", disabled=place == len(names) - 1, shortcut="Right", width="stretch",
-            on_click=go, args=(names[min(place + 1, len(names) - 1)],),
+            on_click=open_step, args=(names[min(place + 1, len(names) - 1)],),
         )  # fmt: skip
     return step
 
 
-def beside(title: str, words: Words, shown: Tour) -> None:
+def explanation(title: str, words: Words, shown: Tour) -> None:
     """The number, the two sentences, and the way to the page."""
     st.title(title, anchor=False)
     style.key_number(words.number, words.label)
@@ -181,11 +181,11 @@ def beside(title: str, words: Words, shown: Tour) -> None:
     query = {"detector": shown.view.choice.name, "image": shown.view.image.name, **words.query}
     if not words.needs_run:
         st.page_link(f"../pages/{words.page}.py", label=words.link, icon=":material/arrow_outward:", query_params=query)
-    elif st.button(words.link, icon=":material/arrow_outward:", type="tertiary", on_click=take, args=(shown,)):
+    elif st.button(words.link, icon=":material/arrow_outward:", type="tertiary", on_click=choose_run, args=(shown,)):
         open_page(words.page)
 
 
-def take(shown: Tour) -> None:
+def choose_run(shown: Tour) -> None:
     """Choose the run, with its detector and the road; for use as a callback."""
     results.put_in_sidebar(shown.run)
     st.session_state.update({"images": "Samples", "image": shown.view.image.name})
@@ -198,4 +198,4 @@ left, right = st.columns([3.4 if projector.on() else 2.5, 1], gap="large")
 with left:
     words = draw(shown)
 with right:
-    beside(title, words, shown)
+    explanation(title, words, shown)

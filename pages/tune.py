@@ -13,7 +13,7 @@ import torch
 
 from app import options, results, style
 from app.run_estimate import forecast
-from app.run_panel import watch
+from app.run_panel import panel
 from app.scheme import choose, say_cost
 from app.session import Studio, outputs_of_all, studio
 from app.widgets.links import keep
@@ -163,4 +163,4 @@ with left, st.container(border=True):
     except InputError as error:
         st.error(str(error))
 with right:
-    watch()
+    panel()

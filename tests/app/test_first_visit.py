@@ -67,7 +67,7 @@ def test_compare_is_what_quantize_gives_by_hand(visit: Visit) -> None:
     chosen = calibration.of(view, "W4A4")
     assert len(chosen.files) == 8 and is_remembered(chosen)
     full, quantized = by_hand(first_detector(), "W4A4", chosen.files)
-    compared = calibration.apart(view.frames, chosen)
+    compared = calibration.unseen(view.frames, chosen)
     images = [frame.image for frame in spread(compared, 4)]
     assert len(compared) == 16 and app.number_input(key="frames").max == 16
     pixels = full.preprocess(read_images(images))

@@ -50,7 +50,7 @@ def test_the_story_is_true() -> None:
     assert scores[worst] > 10 * min(scores.values())
     kept, lanes = shown.in_place("calibrated")
     assert kept <= lanes / 2 and shown.in_place("tuned") == (lanes, lanes)
-    assert shown.everywhere("calibrated").f1 < 0.8 < 0.9 < shown.everywhere("tuned").f1
+    assert shown.agreement("calibrated").f1 < 0.8 < 0.9 < shown.agreement("tuned").f1
     cells = shown.cells(worst).numpy()
     assert how_few(cells) < cells.size / 10
 
