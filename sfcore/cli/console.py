@@ -79,7 +79,8 @@ class Progress:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
-        self.terminal = self.stream.isatty()
+        self.console = Console(file=self.stream, force_terminal=self.stream.isatty())
+        self.terminal = self.console.is_terminal and not self.console.is_dumb_terminal  # where a line can be redrawn
         self.interval = 0.2 if self.terminal else 10.0
         self.phase = ""
         self.first = 0
@@ -131,8 +132,7 @@ class Progress:
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[left]} left"),
             )
-            console = Console(file=self.stream, force_terminal=True)
-            self.bar = rich.progress.Progress(*columns, console=console, transient=True, redirect_stdout=False)
+            self.bar = rich.progress.Progress(*columns, console=self.console, transient=True, redirect_stdout=False)
             self.bar.add_task(self.phase, total=total, left=left)
             self.bar.start()
         self.bar.update(self.bar.task_ids[0], completed=done, total=total, left=left)

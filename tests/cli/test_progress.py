@@ -22,6 +22,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What time it is; the last entry counts."""
     times = [0.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: times[-1])
+    monkeypatch.setenv("TERM", "xterm")
     return times
 
 
@@ -35,6 +36,18 @@ def test_a_log_gets_a_line_now_and_then_with_the_time_left(clock: list[float]) -
     lines = stream.getvalue().splitlines()
     assert lines[0] == "tuning: 2 of 40, 19 s left" and len(lines) == 4  # after a second, then every ten
     assert "\x1b" not in stream.getvalue()
+
+
+def test_a_terminal_that_cannot_redraw_gets_lines_like_a_log(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    stream = Terminal()
+    with Progress(stream) as progress:
+        for done in range(1, 4):
+            clock.append(clock[-1] + 1.0)
+            progress("tuning", done, 40)
+    assert stream.getvalue() == "tuning: 2 of 40, 19 s left\n"
 
 
 def test_quick_work_shows_nothing(clock: list[float]) -> None:
