@@ -104,6 +104,9 @@ def test_the_version_is_printed_alone(sfcore_: Command) -> None:
         ("sfcore tu", "tune"),
         ("sfcore evaluate cur", "curvelanes"),
         ("sfcore bench --bits W8A8 W4A4 --met", "--methods"),
+        ("sfcore detect lst", "lstr-tiny"),
+        ("sfcore curves lstr-tiny gan", "ganet-tiny"),
+        ("sfcore detect lstr-tiny a.jpg --device cu", "cuda"),
     ],
 )
 def test_shells_can_complete(line: str, expected: str) -> None:

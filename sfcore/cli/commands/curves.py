@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import Device, Images, Seed, SomeImages, Weights, WeightsKey
+from sfcore.cli.commands.options import Detectors, Device, Images, Seed, SomeImages, Weights, WeightsKey
 from sfcore.cli.console import Answer
 
 
@@ -14,7 +14,7 @@ from sfcore.cli.console import Answer
 class MeasureCurves(Command):
     """Measure how much distortion noise on each head causes."""
 
-    detector: Annotated[list[str], typer.Argument(metavar="NAME", help="Detectors (sfcore detectors lists them).")]
+    detector: Detectors
     images: Images
     out: Annotated[str, typer.Option(metavar="DIR", help="Gets curves.csv, curves.json and curves.png.")]
     weights: Weights = None

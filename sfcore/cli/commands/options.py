@@ -4,13 +4,26 @@ from typing import Annotated, NamedTuple, Self
 
 import typer
 
+from sfcore.resources import sample_data
+
+
+def _shipped() -> list[str]:
+    """The detectors that need no weights of one's own, by the files of theirs: those of all would wait for PyTorch."""
+    return sorted(file.stem for file in (sample_data() / "weights").glob("*.safetensors"))
+
+
 SOURCE = (
     "Folder, dataset, video, rendered scenes ('scenes:600'), part of one ('frames[:140]', 'drive.mp4[::10]') or image"
 )
 LIMIT = "At most N images, evenly spread over the sources"
 RUN = "Run folder, or the name of a run in the folder of runs."
 
-Detector = Annotated[str, typer.Argument(metavar="NAME", help="A detector (sfcore detectors lists them).")]
+Detector = Annotated[
+    str, typer.Argument(metavar="NAME", help="A detector (sfcore detectors lists them).", autocompletion=_shipped)
+]
+Detectors = Annotated[
+    list[str], typer.Argument(metavar="NAME", help="Detectors (sfcore detectors lists them).", autocompletion=_shipped)
+]
 Weights = Annotated[str | None, typer.Option(metavar="FILE", help="Its checkpoint, where other than the shipped one.")]
 WeightsKey = Annotated[
     str | None,
@@ -28,7 +41,7 @@ Bits = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=lambda: ["auto", "cpu", "cuda"])]
 Run = Annotated[str, typer.Argument(metavar="RUNDIR", help=RUN)]
 Detach = Annotated[bool, typer.Option("--detach", help="In a process of its own, once earlier ones are done.")]
 
