@@ -37,6 +37,7 @@ class Option:
         choices: the values there are; None where there is no list of them.
         least: of a whole number.
         idle: whether it changes nothing, given the values of all options.
+        sign: the letter that it has in equations, if any: reports and messages call it so.
         main: it is among the few that are shown at once, and that the commands have a flag for.
     """
 
@@ -46,6 +47,7 @@ class Option:
     least: int = 1
     idle: Callable[[Values], bool] = lambda _: False
     main: bool = False
+    sign: str = ""
 
 
 def _of_units(now: Values) -> bool:
@@ -62,11 +64,12 @@ def _unlearned(*names: str) -> Callable[[Values], bool]:
 
 OPTIONS: dict[str, Option] = {
     "k": Option(
-        "Heads, k", "How many heads are selected; None for 1 of two heads, 2 of more.", idle=_unselected, main=True
+        "Heads, k", "How many heads are selected; None for 1 of two heads, 2 of more.", idle=_unselected, main=True,
+        sign="k",
     ),
     "lam": Option(
         "Confidence, λ", "λ > 0, the weight of the confidence term.",
-        idle=lambda now: _of_units(now) or now["objective"] == "plain", main=True,
+        idle=lambda now: _of_units(now) or now["objective"] == "plain", main=True, sign="λ",
     ),
     "iterations": Option(
         "Iterations", "Steps of Adam, for each unit of the granularity; 0 tunes nothing.", main=True
@@ -203,3 +206,9 @@ def as_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def called(name: str) -> str:
+    """What reports call an option: its letter, or its label; its name where no method here has it."""
+    option = OPTIONS.get(name)
+    return (option.sign or option.label) if option else name

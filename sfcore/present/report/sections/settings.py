@@ -12,7 +12,7 @@ from sfcore.errors import InputError
 from sfcore.present.report.blocks import Cell, Row, Table
 from sfcore.present.report.evidence import Evidence
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
-from sfcore.quant.methods.options import OPTIONS, as_text, as_words
+from sfcore.quant.methods.options import as_text, as_words, called
 from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.results import cost_of
 from sfcore.runs.shipped import COMMAND, ships
@@ -69,7 +69,7 @@ def run_settings(run: RunFolder) -> dict[str, Cell]:
         "Calibrator of activations": spec.activation_calibrator,
         "Biases corrected": as_text(spec.bias_correction),
         "Method": spec.method,
-        **{OPTIONS[name].label if name in OPTIONS else name: as_text(value) for name, value in options.items()},
+        **{called(name): as_text(value) for name, value in options.items()},
         "Seed": spec.seed,
         "Device": spec.device,
         **versions,
