@@ -69,6 +69,8 @@ def _converted(detector: Detector, scheme: Scheme, transforms: Sequence[Transfor
 
         become(module, quantized(module, bits_of).to(detector.device))
     scheme.check_names(parts)
+    for transform in transforms:
+        transform.extend(model)
     model.full_precision = left
     with full_precision(model):
         require_same(detector, model, images)

@@ -43,7 +43,7 @@ Step = Callable[[Work, Detector], Detector]  # the model so far to the model to 
 
 
 def steps(transforms: Sequence[str], weights: str, activations: str, corrections: Sequence[str]) -> list[Step]:
-    """Transforms, conversion, calibrators, corrections, in this order.
+    """Conversion with its transforms, the fitting of these, calibrators, corrections, in this order.
 
     Raises:
         InputError: there is none of a name.
@@ -51,7 +51,7 @@ def steps(transforms: Sequence[str], weights: str, activations: str, corrections
     fits = [partial(_fit, TRANSFORMS[name]()) for name in transforms]
     ranges = partial(_weights, CALIBRATORS[weights]), partial(_activations, CALIBRATORS[activations])
     mends = [partial(_correct, CORRECTIONS[name]) for name in corrections]
-    return [partial(_convert, tuple(transforms)), *fits, *ranges, *mends]
+    return [partial(_convert, transforms), *fits, _check, *ranges, *mends]
 
 
 def quantize(
@@ -98,15 +98,18 @@ def quantize(
     return model
 
 
-def _convert(transforms: tuple[str, ...], work: Work, model: Detector) -> Detector:
-    made = convert(model, work.scheme, transforms)
-    with full_precision(made):
-        require_same(work.detector, made, work.batches[0][:CHECKED])
-    return made
+def _convert(transforms: Sequence[str], work: Work, model: Detector) -> Detector:
+    return convert(model, work.scheme, transforms)
 
 
 def _fit(transform: Transform, work: Work, model: Detector) -> Detector:
     transform.fit(model, work.batches, work.scheme)
+    return model
+
+
+def _check(work: Work, model: Detector) -> Detector:
+    with full_precision(model):
+        require_same(work.detector, model, work.batches[0][:CHECKED])
     return model
 
 

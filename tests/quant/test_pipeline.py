@@ -15,6 +15,7 @@ from sfcore.errors import InputError
 from sfcore.quant import Scheme, quantize, scheme
 from sfcore.quant.convert import convert
 from sfcore.quant.fidelity import require_same
+from sfcore.quant.hooks import hooks
 from sfcore.quant.methods import methods
 from sfcore.quant.quantizers import QUANTIZERS, Quantizer, full_precision, quantizers
 from sfcore.quant.reconstruct.engine import Tuner
@@ -36,26 +37,67 @@ def registered() -> Iterator[Any]:
         del registry._things[name], registry._owners[name]
 
 
-class Halved(Transform):
-    """A weight is halved, and what it puts out doubled, by a buffer that is filled on the batches."""
+class Balanced(Transform):
+    """What "middle" reads is shifted and scaled to -1…1, channel by channel, and its weight and bias undo it."""
 
-    seen: list[int]
+    def extend(self, model: Detector) -> None:
+        quantizer, weight = model.middle.input_quantizer, model.middle.weight
+        quantizer.register_buffer("shift", torch.zeros_like(weight[0]))
+        quantizer.register_buffer("factor", torch.ones_like(weight[0]))
+        quantizer.register_forward_pre_hook(_balance)
 
-    def restructure(self, model: Detector, example: Tensor) -> dict[str, str]:
-        model.middle.register_buffer("factor", torch.ones(()))
-        return {"middle": "its factor is a buffer"}
+    @torch.no_grad()
+    def fit(self, model: Detector, batches: Sequence[Tensor], scheme: Scheme) -> None:
+        layer, seen = model.middle, []
+        with full_precision(model), hooks([layer], before=lambda _, inputs: seen.append(inputs[0])):
+            for batch in batches:
+                model(batch)
+        low, high = torch.cat(seen).aminmax(dim=0)
+        layer.input_quantizer.shift.copy_((low + high) / 2)
+        layer.input_quantizer.factor.copy_((high - low) / 2)
+        layer.bias.add_(layer.weight @ layer.input_quantizer.shift)
+        layer.weight.mul_(layer.input_quantizer.factor)
+
+
+def _balance(quantizer: Any, inputs: tuple[Tensor]) -> Tensor:
+    return (inputs[0] - quantizer.shift) / quantizer.factor
+
+
+class Unfaithful(Transform):
+    """Its fit changes what the network computes."""
 
     def fit(self, model: Detector, batches: Sequence[Tensor], scheme: Scheme) -> None:
-        type(self).seen = [len(batch) for batch in batches]
+        model.middle.weight.data.mul_(2.0)
 
 
-def test_transforms_are_carried_out_by_name_and_in_order(small: Detector, pixels: Tensor, registered: Any) -> None:
-    registered(TRANSFORMS, "halved", Halved)
-    batches = list(small.preprocessing.normalize(pixels).split(8))
-    model = quantize(small, Scheme.parse("W8A8"), batches, transforms=("fold-batch-norm", "halved"))
-    assert Halved.seen == [8, 8, 8] and model.full_precision["middle"] == "its factor is a buffer"
-    with pytest.raises(InputError, match="there is no transform 'nothing'"):
-        quantize(small, Scheme.parse("W8A8"), batches, transforms=("nothing",))
+@torch.no_grad()
+def test_a_transform_shifts_and_scales_what_a_layer_reads(small: Detector, pixels: Tensor, registered: Any) -> None:
+    registered(TRANSFORMS, "balanced", Balanced)
+    names = ("fold-batch-norm", "balanced")
+    images = small.preprocessing.normalize(pixels)
+    batches = list(images.split(8))
+    model = quantize(small, Scheme.parse("W8A8"), batches, bias_correction=False, transforms=names)
+    quantizer = model.middle.input_quantizer
+    seen: list[Tensor] = []
+    with full_precision(model), hooks([quantizer], before=lambda _, inputs: seen.append(inputs[0])):
+        model(images)
+    assert torch.allclose(seen[0].abs().amax(0), torch.ones(8)) and float(quantizer.shift.abs().max()) > 0.1
+    again = convert(small, Scheme.parse("W8A8"), names)
+    again.load_state_dict(model.state_dict())
+    assert all(torch.equal(value, again(images)[head]) for head, value in model(images).items())
+
+
+def test_a_transform_whose_fit_changes_what_is_computed_is_refused(
+    small: Detector, pixels: Tensor, registered: Any
+) -> None:
+    registered(TRANSFORMS, "unfaithful", Unfaithful)
+    with pytest.raises(InputError, match="cannot be quantized faithfully"):
+        quantize(small, Scheme.parse("W8A8"), [small.preprocessing.normalize(pixels)], transforms=("unfaithful",))
+
+
+def test_an_unknown_transform_is_refused(small: Detector, pixels: Tensor) -> None:
+    with pytest.raises(InputError, match="there is no transform 'nothing': choose one of fold-batch-norm"):
+        quantize(small, Scheme.parse("W8A8"), [small.preprocessing.normalize(pixels)], transforms=("nothing",))
 
 
 def test_without_folding_norms_stay_and_the_copy_computes_the_same(small: Detector, pixels: Tensor) -> None:
@@ -70,7 +112,6 @@ def test_without_folding_norms_stay_and_the_copy_computes_the_same(small: Detect
 class Sign(Quantizer):
     """One bit: the sign times the mean magnitude of each row."""
 
-    possible = range(1, 3)
     learnable = frozenset({"steps"})
 
     @property

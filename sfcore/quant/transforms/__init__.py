@@ -16,13 +16,13 @@ USUAL = ("fold-batch-norm",)  # where nothing else is asked
 class Transform:
     """Changes a network so that it can be quantized, or quantized better, and computes the same in full precision.
 
-    A subclass overrides one of the two, or both.
+    A subclass overrides what it needs. All but :meth:`fit` is done again when a saved model is loaded, and when the
+    full-precision network is made that reconstruction compares with: what a layer reads and puts out must not depend
+    on what is fitted.
     """
 
     def restructure(self, model: Detector, example: Tensor) -> dict[str, str]:
         """Change the full-precision copy, in place, before its layers are replaced by quantized ones.
-
-        It is done again when a saved model is loaded, so whatever :meth:`fit` will fill must be there as buffers.
 
         Args:
             example: (1, ...) input that shows what the network does.
@@ -32,8 +32,15 @@ class Transform:
         """
         return {}
 
+    def extend(self, model: Detector) -> None:
+        """Give the quantized layers, in place, what :meth:`fit` will fill: buffers, with values that change nothing.
+
+        The place for the shift and scale of what a layer quantizes is its input quantizer: buffers of it, and a forward
+        pre-hook that applies them.
+        """
+
     def fit(self, model: Detector, batches: Sequence[Tensor], scheme: Scheme) -> None:
-        """Fill what :meth:`restructure` prepared, on preprocessed frames, each (B, ...), before ranges are found."""
+        """Fill what is prepared, on preprocessed frames, each (B, ...), before ranges are found."""
 
 
 TRANSFORMS: Registry[type[Transform]] = Registry("transform", __name__)
