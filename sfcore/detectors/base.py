@@ -65,6 +65,7 @@ class Detector(nn.Module):
         heads: the table of heads.
         preprocessing: how frames become inputs.
         full_precision: of a quantized copy, what of it stays in full precision, and why, by the names of its modules.
+        transformed_by: of a quantized copy, the names of the transforms that restructured it, in their order.
 
     A detector of lanes has two more:
 
@@ -77,6 +78,7 @@ class Detector(nn.Module):
     heads: tuple[Head, ...]
     preprocessing: InputSpec
     full_precision: Mapping[str, str] = MappingProxyType({})
+    transformed_by: tuple[str, ...] = ()
     frame: tuple[int, int]
     rows: Tensor
 

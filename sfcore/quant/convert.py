@@ -42,7 +42,9 @@ def convert(detector: Detector, scheme: Scheme, transforms: Sequence[str] = USUA
             to a layer that it has not.
     """
     with said_of(detector):
-        return _converted(detector, scheme, [TRANSFORMS[name]() for name in transforms])
+        model = _converted(detector, scheme, [TRANSFORMS[name]() for name in transforms])
+    model.transformed_by = tuple(transforms)
+    return model
 
 
 def _converted(detector: Detector, scheme: Scheme, transforms: Sequence[Transform]) -> Detector:

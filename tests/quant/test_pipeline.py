@@ -13,12 +13,15 @@ from torch import Tensor, nn
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.quant import Scheme, quantize, scheme
+from sfcore.quant.capture import captured
 from sfcore.quant.convert import convert
 from sfcore.quant.fidelity import require_same
 from sfcore.quant.hooks import hooks
+from sfcore.quant.inference import prepared
 from sfcore.quant.methods import methods
 from sfcore.quant.quantizers import QUANTIZERS, Quantizer, full_precision, quantizers
 from sfcore.quant.reconstruct.engine import Tuner
+from sfcore.quant.same import all_same
 from sfcore.quant.transforms import TRANSFORMS, Transform
 from sfcore.registries import Registry
 
@@ -98,6 +101,27 @@ def test_a_transform_whose_fit_changes_what_is_computed_is_refused(
 def test_an_unknown_transform_is_refused(small: Detector, pixels: Tensor) -> None:
     with pytest.raises(InputError, match="there is no transform 'nothing': choose one of fold-batch-norm"):
         quantize(small, Scheme.parse("W8A8"), [small.preprocessing.normalize(pixels)], transforms=("nothing",))
+
+
+@pytest.mark.parametrize("transforms", [(), ("fold-batch-norm",), ("fold-batch-norm", "balanced")])
+@pytest.mark.parametrize("method", ["brecq", "qdrop"])
+def test_reconstruction_compares_with_a_teacher_of_the_same_transforms(
+    small: Detector, pixels: Tensor, registered: Any, transforms: tuple[str, ...], method: str
+) -> None:
+    registered(TRANSFORMS, "balanced", Balanced)
+    model = quantize(
+        small, Scheme.parse("W8A8"), [small.preprocessing.normalize(pixels)], bias_correction=False,
+        transforms=transforms,
+    )  # fmt: skip
+    tuner = Tuner(small, model, pixels[:16], pixels[16:], replace(methods()[method](), granularity="layer"))
+    assert tuner.teacher is not None and "stem" in [unit.name for unit in tuner.units if unit]
+    for unit in filter(None, tuner.units):
+        with full_precision(model):
+            own, teachers = (
+                captured(each, unit.name, unit.calls, prepared(each, pixels[:4])) for each in (model, tuner.teacher)
+            )
+        for found, expected in zip(own, teachers, strict=True):
+            assert all_same([*found.inputs, *found.outputs], [*expected.inputs, *expected.outputs]), unit.name
 
 
 def test_without_folding_norms_stay_and_the_copy_computes_the_same(small: Detector, pixels: Tensor) -> None:

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from sfcore.detectors import registry
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, RunSpec, preview, worker
+from sfcore.runs.results import load_model
 from sfcore.runs.session import split
 from sfcore.tasks.base import TASKS
 
@@ -117,6 +119,13 @@ def test_a_killed_run_resumes_to_the_same_model_and_events(
 def untimed(folder: RunFolder) -> list[dict[str, object]]:
     """The events of the steps, without when they happened."""
     return [{**event, "time": 0} for event in folder.events()[0] if event["type"] == "step"]
+
+
+def test_a_run_without_transforms_keeps_its_batch_norms(spec: RunSpec, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run", replace(spec, method="calibrate", options={}, transforms=()))
+    assert worker.work(folder) == "done"
+    model = load_model(folder, "calibrated")
+    assert model.transformed_by == () and any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
 def test_changed_images_are_refused(spec: RunSpec, undisturbed: RunFolder, tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ class Tuner:
         recipe.fixed_heads(names)
         self.reference = run(self.detector, held_back)
         self.units = self._units()
-        self.teacher = _unquantized(detector) if recipe.granularity != "net" and self.units else None
+        unitwise = recipe.granularity != "net" and bool(self.units)
+        self.teacher = _unquantized(detector, quantized.transformed_by) if unitwise else None
         self.memory = memory
         self.plan = self._plan(*self.units)
         self.iteration = 0
@@ -275,9 +276,9 @@ def _copied(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
-def _unquantized(detector: Detector) -> Detector:
-    """The detector with the module tree of a quantized one, at full precision."""
-    model = channels_last(convert(detector, Scheme(8, 8))).requires_grad_(False)
+def _unquantized(detector: Detector, transforms: Sequence[str]) -> Detector:
+    """The detector with the module tree of a quantized one that was made with some transforms, at full precision."""
+    model = channels_last(convert(detector, Scheme(8, 8), transforms)).requires_grad_(False)
     for _, quantizer in quantizers(model):
         quantizer.active = False
     return model
