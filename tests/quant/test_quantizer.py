@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -39,6 +41,32 @@ def test_gradients_are_those_of_learned_step_size_quantization():
     assert x.grad.tolist() == [1.0, 0.0, 0.0]  # straight through inside the range, none outside
     # inside: round(0.6) - 0.6 = 0.4; outside: the largest integer 7 and the smallest -8
     assert made.scale.grad.item() == pytest.approx(0.4 + 7 - 8)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_saved_range_is_a_step_size_and_a_truth_and_comes_back(signed: bool):
+    made = quantizer(4, 0.5, signed)
+    state = made.state_dict()
+    assert list(state) == ["scale", "signed"]
+    assert state["signed"].dtype == torch.bool and state["signed"].shape == () and bool(state["signed"]) is signed
+    other = quantizer(4, 1.0, not signed)
+    other.load_state_dict(state)
+    assert other.signed is signed and other.limits == made.limits == copy.deepcopy(other).limits
+    assert list(state) == ["scale", "signed"]  # as it was given
+
+
+def test_a_state_without_its_signedness_is_refused():
+    with pytest.raises(RuntimeError, match="signed"):
+        FakeQuantizer(4).load_state_dict({"scale": torch.tensor(0.5)})
+
+
+def test_a_range_that_is_not_known_is_not_known_of_a_saved_one_either():
+    made, other, x = quantizer(4, 0.5), quantizer(4, 0.5), torch.tensor([0.3])
+    made.set_unknown()
+    other.load_state_dict(made.state_dict())
+    assert not other.known and other(x).item() == copy.deepcopy(other)(x).item() == x.item()
+    other.load_state_dict(quantizer(4, 0.5).state_dict())
+    assert other.known and other(x).item() == 0.5
 
 
 def affine(bits: int, scale: list[float], zero: list[float]) -> FakeQuantizer:

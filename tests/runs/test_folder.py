@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,19 @@ def test_a_specification_from_before_calibrators_could_be_chosen_has_those_of_th
 def test_a_specification_from_before_weights_could_be_chosen_takes_the_only_ones(spec: RunSpec) -> None:
     older = {name: value for name, value in spec.to_dict().items() if name != "weights_key"}
     assert RunSpec.from_dict(older) == spec and spec.weights_key is None
+
+
+def test_a_specification_from_before_transforms_could_be_chosen_folds_batch_norms(spec: RunSpec) -> None:
+    older = {name: value for name, value in spec.to_dict().items() if name != "transforms"}
+    assert RunSpec.from_dict(older) == spec and spec.transforms == ("fold-batch-norm",)
+    other = replace(spec, transforms=())
+    assert RunSpec.from_dict(json.loads(json.dumps(other.to_dict()))) == other
+
+
+def test_an_unknown_transform_is_refused_before_anything_is_read() -> None:
+    spec = RunSpec("ganet-tiny", ("nowhere",), "W4A4", "netwise", transforms=("fold-batch-norm", "mix"))
+    with pytest.raises(InputError, match=r"there is no transform 'mix': choose one of .*fold-batch-norm"):
+        spec.validate()
 
 
 def test_an_unknown_calibrator_is_refused_before_anything_is_read() -> None:
