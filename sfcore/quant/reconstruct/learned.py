@@ -140,7 +140,7 @@ def parameters(module: nn.Module, recipe: Recipe) -> Iterator[tuple[nn.Parameter
 def weight_span(layer: QuantLayer) -> Tensor:
     """The largest magnitude that each channel's quantized weights can take, shaped to broadcast over the weight."""
     quantizer = layer.weight_quantizer
-    return quantizer.scale.detach() * 2.0 ** (quantizer.bits - 1)
+    return quantizer.scale.detach() * float(max(map(abs, quantizer.limits)))
 
 
 def weight_limits(module: nn.Module, reach: float) -> list[tuple[nn.Parameter, Tensor, Tensor]]:
