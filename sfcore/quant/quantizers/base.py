@@ -45,7 +45,6 @@ class Quantizer(nn.Module, ABC):
         affine: whether there is a zero point.
 
     Attributes:
-        possible: the bits that it can have.
         learnable: what of it a method may learn: "steps" (``scale``), "offsets" (``zero``), "rounding" (up or down, on
             the grid of :attr:`integers`).
         scale: the step size; a parameter, so that a method may learn it.
@@ -58,7 +57,6 @@ class Quantizer(nn.Module, ABC):
             pass as they are.
     """
 
-    possible: ClassVar[range] = range(2, 17)
     learnable: ClassVar[frozenset[str]] = frozenset()
     scale: nn.Parameter
     zero: nn.Parameter | None
