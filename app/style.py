@@ -36,10 +36,10 @@ def page(title: str, lead: str) -> None:
 
 
 def legend(*keys: tuple[str, str, str]) -> None:
-    """A row of (label, colour, "line" | "band" | "dots" | "dash")."""
+    """A row of (name, colour, "line" | "band" | "dots" | "dash")."""
     items = "".join(
-        f'<span class="key"><i class="{shape}" style="background:{colour};color:{colour}"></i>{escape(label)}</span>'
-        for label, colour, shape in keys
+        f'<span class="key"><i class="{shape}" style="background:{colour};color:{colour}"></i>{escape(name)}</span>'
+        for name, colour, shape in keys
     )
     st.html(f'<div class="sf-legend">{items}</div>')
 
@@ -55,14 +55,14 @@ def moved_legend(task: Task[Any], after: str, *more: tuple[str, str, str]) -> No
     )
 
 
-def chips(title: str, labels: Sequence[str], colour: str | None = None) -> None:
-    """A small heading with labels beside it, underlined by a colour key when one is given."""
+def chips(title: str, names: Sequence[str], colour: str | None = None) -> None:
+    """A small heading with names beside it, underlined by a colour key when one is given."""
     key = (
         f'<i style="width:.7rem;height:.7rem;border-radius:50%;background:{colour};display:inline-block"></i>'
         if colour
         else ""
     )
-    marks = "".join(f'<span class="sf-chip">{escape(label)}</span>' for label in labels)
+    marks = "".join(f'<span class="sf-chip">{escape(name)}</span>' for name in names)
     st.html(f'<div class="sf-head">{key}<b>{escape(title)}</b>{marks}</div>')
 
 
@@ -78,9 +78,9 @@ def in_full_precision(left: Mapping[str, str]) -> None:
         st.warning(f"Stays in full precision: {said}", icon=":material/info:")
 
 
-def key_number(number: str, label: str) -> None:
+def key_number(number: str, caption: str) -> None:
     """The one number that matters, large, and what it is."""
-    st.html(f'<div class="sf-figure"><b>{escape(number)}</b><span>{escape(label)}</span></div>')
+    st.html(f'<div class="sf-figure"><b>{escape(number)}</b><span>{escape(caption)}</span></div>')
 
 
 def text(sentences: str) -> None:

@@ -24,7 +24,7 @@ class Words:
     """What stands beside a picture.
 
     Attributes:
-        number, label: the one number that matters, and what it is.
+        number, caption: the one number that matters, and what it is.
         text: two sentences.
         link: what one can do oneself.
         page: where.
@@ -33,7 +33,7 @@ class Words:
     """
 
     number: str
-    label: str
+    caption: str
     text: str
     link: str
     page: str
@@ -176,7 +176,7 @@ def steps() -> str:
 def explanation(title: str, words: Words, shown: Tour) -> None:
     """The number, the two sentences, and the way to the page."""
     st.title(title, anchor=False)
-    style.key_number(words.number, words.label)
+    style.key_number(words.number, words.caption)
     style.text(words.text)
     query = {"detector": shown.view.choice.name, "image": shown.view.image.name, **words.query}
     if not words.needs_run:

@@ -10,7 +10,7 @@ from sfcore.detectors.base import Image
 
 
 def captioned(image: Image, text: str, lines: int = 44) -> Image:
-    """A copy of the picture with the text on a dark label.
+    """A copy of the picture with the text on a dark ground.
 
     Args:
         lines: how many lines of text would be as wide as the picture; fewer are larger.

@@ -17,10 +17,10 @@ RATE = 10  # frames a second: slow enough to follow a lane
 GAP = 4  # pixels between the two pictures
 
 
-def beside(left: Image, right: Image, left_label: str, right_label: str) -> Image:
-    """Two pictures of one size, side by side, each with its label in the upper corner."""
+def beside(left: Image, right: Image, left_title: str, right_title: str) -> Image:
+    """Two pictures of one size, side by side, each with its title in the upper corner."""
     gap = np.zeros((left.shape[0], GAP, 3), np.uint8)
-    return np.concatenate([captioned(left, left_label), gap, captioned(right, right_label)], 1)
+    return np.concatenate([captioned(left, left_title), gap, captioned(right, right_title)], 1)
 
 
 def webm(frames: Iterable[Image], rate: int = RATE) -> bytes:

@@ -57,7 +57,7 @@ class Table:
 class Card:
     """A headline number, and what it was before."""
 
-    label: str
+    title: str
     number: str
     before: str
 
@@ -66,7 +66,7 @@ class Card:
 class Key:
     """What a colour and a shape mean in pictures."""
 
-    label: str
+    name: str
     colour: str
     shape: Literal["line", "band", "dots", "dash"]
 

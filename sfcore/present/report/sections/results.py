@@ -83,7 +83,7 @@ def _cards(evidence: Evidence, run: RunFolder) -> list[Card]:
         name = before.labels.headline
         totals = before.labels.total[name], after.labels.total[name]
         rows.append((f"{measure_title(name)} against labels", *totals, "{:.3f}"))
-    return [Card(label, _number(now, form), _before(own, _number(was, form))) for label, was, now, form in rows]
+    return [Card(title, _number(now, form), _before(own, _number(was, form))) for title, was, now, form in rows]
 
 
 def _before(models: Sequence[Model], number: str) -> str:
