@@ -1,3 +1,3 @@
 """Selective Focus Studio: find and mend what quantization does to lane detectors."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
