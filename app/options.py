@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import streamlit as st
@@ -17,12 +16,13 @@ from sfcore.errors import InputError
 from sfcore.names import printable
 from sfcore.quant.methods import methods
 from sfcore.quant.methods.effort import PUBLISHED, described, efforts, preset, usual
-from sfcore.quant.methods.options import MAIN, Option, defaults, in_use, options_of
-from sfcore.quant.methods.recipe import NAMES, Recipe, kinds
+from sfcore.quant.methods.options import MAIN, NAMES, Option, defaults, in_use, options_of
+from sfcore.quant.methods.recipe import Recipe
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.shipped import ships
 
+MOST = 1_000_000  # of an option that has no bound of its own
 ELSEWHERE = "images elsewhere"  # where the session keeps why a run's images are not chosen
 
 
@@ -145,27 +145,34 @@ def _grid(method: type[Recipe], names: list[str], shown: Mapping[str, Any], head
         columns = st.columns(2, gap="small", vertical_alignment="bottom")
         for name, column in zip(names[first : first + 2], columns, strict=False):
             with column:
-                values[name] = _control(name, known[name], shown[name], kinds(method)[name], heads)  # type: ignore[arg-type]  # a class is hashable
+                values[name] = _control(known[name], shown[name], heads)
     return values
 
 
-def _control(name: str, option: Option, default: Any, kinds: tuple[Any, ...], heads: int) -> Any:
-    """One control, by what the option may be; ``kinds`` are the types of its values."""
-    label, choices = option.label, option.choices() if option.choices else None
-    key: dict[str, Any] = {"key": f"t_{name}", "bind": "query-params", "help": option.tooltip}
-    if choices and NAMES in kinds:
+def _control(option: Option, default: Any, heads: int) -> Any:
+    """One control, by what the option may be."""
+    label, choices = option.label, tuple(option.choices)
+    key: dict[str, Any] = {"key": f"t_{option.name}", "bind": "query-params", "help": option.tooltip}
+    if choices and NAMES in option.kinds:
         return tuple(st.multiselect(label, choices, list(default), **key))
     if choices:
-        return st.selectbox(label, choices, index=list(choices).index(default), **key)
-    if bool in kinds:
+        return st.selectbox(label, choices, index=choices.index(default), **key)
+    if bool in option.kinds:
         return st.checkbox(label, default, **key)
-    if int in kinds:
-        most = heads if name == "k" else 1_000_000
-        return st.number_input(label, option.least, most, default, **key)
-    if float in kinds and NoneType in kinds:
+    if int in option.kinds:
+        most = heads if option.name == "k" else int(min(option.most, MOST))
+        return st.number_input(label, int(max(option.least, 0)), most, default, **key)
+    if float in option.kinds:
+        return _float_control(option, default, key)
+    text = st.text_input(label, ", ".join(default) if NAMES in option.kinds else default, **key)
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if NAMES in option.kinds else text
+
+
+def _float_control(option: Option, default: float | None, key: dict[str, Any]) -> float | None:
+    """A number, or null where the option may be: 0 stands for it, for as a number the option is greater."""
+    if option.optional:
         key["help"] = f"{option.tooltip} 0 stands for None."
-        return st.number_input(label, 0.0, 1e6, default or 0.0, (default or 0.1) / 5, format="%g", **key) or None
-    if float in kinds:
-        return st.number_input(label, 0.0, 1e6, default, (default or 0.5) / 5, format="%g", **key)
-    text = st.text_input(label, ", ".join(default) if NAMES in kinds else default, **key)
-    return tuple(part.strip() for part in text.split(",") if part.strip()) if NAMES in kinds else text
+    usual = default or (0.1 if option.optional else 0.5)
+    most = float(min(option.most, MOST))
+    found = st.number_input(option.label, 0.0, most, default or 0.0, usual / 5, format="%g", **key)
+    return (found or None) if option.optional else found

@@ -7,12 +7,12 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from app import results
 from sfcore.errors import InputError
-from sfcore.quant.methods.options import in_use
+from sfcore.quant.methods.options import idle
 from sfcore.runs import RunFolder, RunSpec, launch, unused
 from sfcore.runs.tags import Tags, tags_of, write_tags
 
@@ -31,12 +31,9 @@ class Axes:
 def axes(spec: RunSpec) -> Axes:
     """Why k or λ cannot be varied, None where it can. Raises InputError: the method is not known here."""
     recipe = spec.settings()
-    if not recipe.iterations or recipe.granularity != "net":
-        reason = f"{spec.method} does not tune on heads"
-        return Axes(reason, reason)
-    used = in_use(type(recipe), spec.options)
-    no_k = None if "k" in used else f"{spec.method} selects no heads"
-    return Axes(no_k, None if "lam" in used else f"{spec.method} has no confidence term")
+    why = idle(type(recipe), asdict(recipe))
+    k, lam = (f"{spec.method} {why[name]}" if name in why else None for name in ("k", "lam"))
+    return Axes(k, lam)
 
 
 def variants(spec: RunSpec, ks: Sequence[int], lams: Sequence[float]) -> list[RunSpec]:

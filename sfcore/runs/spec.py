@@ -16,8 +16,7 @@ from sfcore.errors import InputError
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.quant.calibrators import CALIBRATORS
 from sfcore.quant.cost import Profile
-from sfcore.quant.methods.options import configured
-from sfcore.quant.methods.recipe import Recipe
+from sfcore.quant.methods.recipe import Recipe, configured
 from sfcore.quant.scheme import Scheme
 from sfcore.quant.transforms import TRANSFORMS, USUAL
 from sfcore.records import AsTuple, record

@@ -1,160 +1,152 @@
 """The options of methods as data: what each is called, says, may be, and when it changes nothing.
 
-The command line, the form, the sweep, the bench, the report's command and the run's specification all derive from here.
-An option that a method adds brings its own :class:`Option` along, as ``field(metadata={"option": Option(...)})``.
+The method's own checks, the command line, the form, the sweep, the bench, the report and the run's specification all
+derive from here. A method declares an option as a field, with :func:`option`; a field of the same name in a subclass
+changes its default alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from sfcore.errors import InputError
-from sfcore.quant.methods.recipe import (
-    GRANULARITIES,
-    LEARNABLE,
-    METHODS,
-    SCHEDULES,
-    SELECTIONS,
-    Recipe,
-    refuse_former,
-)
-from sfcore.quant.objectives import OBJECTIVES
+
+if TYPE_CHECKING:
+    from sfcore.quant.methods.recipe import Recipe
+
+MAIN = ("k", "lam", "iterations", "batch", "learning_rate")  # forms show them at once, commands have a flag for each
+NAMES = tuple[str, ...]
+KINDS: dict[Any, str] = {
+    int: "a whole number", float: "a number", bool: "true or false", str: "a name",
+    NAMES: "names with commas between them", NoneType: "null",
+}  # fmt: skip
 
 Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option of methods.
+    """One option of a method.
 
     Attributes:
-        label: what forms and reports call it.
+        label: what forms call it.
         tooltip: one or two sentences.
-        choices: the values there are; None where there is no list of them.
-        least: of a whole number.
-        idle: whether it changes nothing, given the values of all options.
         sign: the letter that it has in equations, if any: reports and messages call it so.
-        main: it is among the few that are shown at once, and that the commands have a flag for.
+        choices: the names there are, as a tuple or a registry; empty where any will do.
+        least, most, above: bounds of a number, the last of which it must exceed.
+        none: what null stands for, where it may be null.
+        idle: why it changes nothing, given the values of all options, as what follows a method's name; "" where it does
+            change something.
+        name, kinds: of its field, and the types that its value may have; see :func:`options_of`.
     """
 
     label: str
     tooltip: str
-    choices: Callable[[], Sequence[str]] | None = None
-    least: int = 1
-    idle: Callable[[Values], bool] = lambda _: False
-    main: bool = False
     sign: str = ""
+    choices: Iterable[str] = ()
+    least: float = -math.inf
+    most: float = math.inf
+    above: float = -math.inf
+    none: str = ""
+    idle: Callable[[Values], str] = lambda _: ""
+    name: str = ""
+    kinds: tuple[Any, ...] = ()
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be null."""
+        return NoneType in self.kinds
+
+    @property
+    def called(self) -> str:
+        """What reports call it."""
+        return self.sign or self.label
+
+    def taken(self, value: Any) -> Any:
+        """A value as a file, a form or a command gives it, as the method holds it.
+
+        Names may be a list, or a text with commas.
+
+        Raises:
+            InputError: it is of a wrong type, out of range or none of the choices.
+        """
+        if NAMES in self.kinds and isinstance(value, str | list):
+            value = tuple(value.split(",") if isinstance(value, str) else value)
+        if KINDS.keys() >= {*self.kinds} and not any(_fits(value, kind) for kind in self.kinds):
+            said = " or ".join(KINDS[kind] for kind in self.kinds)
+            raise InputError(f"{self.sign or self.name} = {value!r}: it must be {said}")
+        if not self._within(value):
+            otherwise = f", or None for {self.none}" if self.none else ""
+            raise InputError(f"{self.sign or self.name} = {value}: {self._wanted()}{otherwise}")
+        choices = tuple(self.choices)
+        if choices and isinstance(value, str) and value not in choices:
+            raise InputError(f"there is no {self.name} {value!r}: choose one of {', '.join(choices)}")
+        return value
+
+    def _within(self, value: Any) -> bool:
+        """Whether a number lies within its bounds, and is one that JSON has."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return True
+        return self.least <= value <= self.most and self.above < value < math.inf
+
+    def _wanted(self) -> str:
+        if self.most < math.inf:
+            return f"choose a number from {self.least:g} to {self.most:g}"
+        if self.above > -math.inf:
+            return f"it must be a number greater than {self.above:g}"
+        return f"choose {self.least:g} or more" if self.least > -math.inf else "it must be a finite number"
 
 
-def _of_units(now: Values) -> bool:
-    return now["granularity"] != "net"
+def _fits(value: Any, kind: Any) -> bool:
+    if kind == NAMES:
+        return isinstance(value, tuple) and all(isinstance(name, str) for name in value)
+    return isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
 
 
-def _unselected(now: Values) -> bool:
-    return _of_units(now) or now["selection"] in ("none", "fixed")
+def option(default: Any, label: str, tooltip: str, **more: Any) -> Any:
+    """The field of an option.
 
-
-def _unlearned(*names: str) -> Callable[[Values], bool]:
-    return lambda now: not set(names) & set(now["learn"])
-
-
-OPTIONS: dict[str, Option] = {
-    "k": Option(
-        "Heads, k", "How many heads are selected; None for 1 of two heads, 2 of more.", idle=_unselected, main=True,
-        sign="k",
-    ),
-    "lam": Option(
-        "Confidence, λ", "λ > 0, the weight of the confidence term.",
-        idle=lambda now: _of_units(now) or now["objective"] == "plain", main=True, sign="λ",
-    ),
-    "iterations": Option(
-        "Iterations", "Steps of Adam, for each unit of the granularity; 0 tunes nothing.", main=True
-    ),
-    "batch": Option("Batch", "Images a step.", main=True),
-    "learning_rate": Option(
-        "Learning rate",
-        "Of Adam. Absolute, or with Relative in units of each layer's own step size; that of the rounding is absolute. "
-        "With fewer iterations than published, raise it about as many times.", main=True,
-    ),
-    "granularity": Option(
-        "Granularity",
-        'What is reconstructed at once: "net" (the heads\' outputs), or one after the other, in the order in which '
-        'they run, "block" or "layer".', lambda: GRANULARITIES,
-    ),
-    "relative": Option("Relative", "Whether the learning rate is in units of each layer's own step size."),
-    "step_rate": Option(
-        "Step rate", "Absolute learning rate of step sizes and offsets; None for the rate of everything else.",
-        idle=_unlearned("steps", "offsets"),
-    ),
-    "reach": Option(
-        "Reach", "Share of its channel's range by which a weight may move at most; None for no limit.",
-        idle=_unlearned("weights"),
-    ),
-    "schedule": Option(
-        "Schedule", '"constant" (published) or "cosine" with a short warm-up; of all rates but that of the rounding.',
-        lambda: SCHEDULES,
-    ),
-    "objective": Option(
-        "Objective", "What is minimised net-wise; a name among the objectives.", lambda: OBJECTIVES.names(),
-        idle=_of_units,
-    ),
-    "selection": Option(
-        "Selection",
-        'Which heads count net-wise: "none" (all), "fast" (the k most sensitive by curve), "exact" (by replacement), '
-        'and as controls "bottom" (the k least sensitive), "random" (any k) and "fixed" (by name).',
-        lambda: SELECTIONS, idle=_of_units,
-    ),
-    "heads": Option(
-        "Heads", 'The heads of the selection "fixed", by name.',
-        idle=lambda now: _of_units(now) or now["selection"] != "fixed",
-    ),
-    "reselect_every": Option("Reselect every", "Iterations between selections.", idle=_unselected),
-    "learn": Option(
-        "What is learned",
-        "Among weights, rounding (up or down, of each weight), biases, steps (step sizes; with the rounding only those "
-        "of activations), offsets (zero points) and norms (of layers, not of batches).", lambda: LEARNABLE,
-    ),
-    "rounding": Option(
-        "Weight of rounding", "Weight of the term that drives the learned rounding to 0 or 1.",
-        idle=_unlearned("rounding"),
-    ),
-    "first_exponent": Option(
-        "First β", "β of that term after the warm-up: high values leave undecided weights alone.",
-        idle=_unlearned("rounding"),
-    ),
-    "last_exponent": Option(
-        "Last β", "β at the end, reached in a straight line.", idle=_unlearned("rounding")
-    ),
-    "warm_up": Option(
-        "Warm up", "Share of the iterations before that term sets in.", idle=_unlearned("rounding")
-    ),
-    "drop": Option("Drop", "Probability with which an activation is left at full precision in a step."),
-    "augmentation": Option(
-        "Augmentation", "Strength of the augmentation of the calibration images, 0 for none.", idle=_of_units
-    ),
-    "features": Option(
-        "Features", "Weight of the term that keeps each block's features near the full-precision ones.", idle=_of_units
-    ),
-    "rendered": Option(
-        "Rendered", "Rendered scenes mixed among the calibration images, as another source.", least=0
-    ),
-    "check_every": Option(
-        "Check every",
-        "Iterations between checks of the distortion on the held-back images; units are checked at the end.",
-        idle=_of_units,
-    ),
-}  # fmt: skip
-MAIN = tuple(name for name, option in OPTIONS.items() if option.main)
+    Args:
+        default: the value unless another is given.
+        more: see :class:`Option`.
+    """
+    return field(default=default, metadata={"option": Option(label, tooltip, **more)})
 
 
 def options_of(method: type[Recipe]) -> dict[str, Option]:
     """The options that a method has, in the order of its fields."""
-    own = {each.name: each.metadata.get("option") for each in fields(method) if each.init}
-    return {name: option or OPTIONS[name] for name, option in own.items()}
+    return dict(_options_of(method))  # type: ignore[arg-type]  # a class is hashable
+
+
+@cache
+def _options_of(method: type[Recipe]) -> dict[str, Option]:
+    hints = get_type_hints(method)
+    return {
+        each.name: replace(_declared(method, each.name), name=each.name, kinds=_kinds(hints[each.name]))
+        for each in fields(method)
+        if each.init
+    }
+
+
+def _declared(method: type[Recipe], name: str) -> Option:
+    """What the nearest of a method and its bases that says anything of an option says of it."""
+    for base in method.__mro__:
+        own = vars(base).get("__dataclass_fields__", {})
+        if name in own and "option" in own[name].metadata:
+            declared: Option = own[name].metadata["option"]
+            return declared
+    return Option(name.replace("_", " ").capitalize(), "")
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if isinstance(hint, UnionType) else (hint,)
 
 
 def defaults(method: type[Recipe]) -> dict[str, Any]:
@@ -163,26 +155,20 @@ def defaults(method: type[Recipe]) -> dict[str, Any]:
     return {name: getattr(config, name) for name in options_of(method)}
 
 
+def idle(method: type[Recipe], values: Values) -> dict[str, str]:
+    """Which options change nothing, and why, given the values of some and the method's own of the others.
+
+    Each reason follows a method's name: "selects no heads".
+    """
+    now = asdict(method()) | dict(values)
+    reasons = {name: option.idle(now) for name, option in options_of(method).items()}
+    return {name: why for name, why in reasons.items() if why}
+
+
 def in_use(method: type[Recipe], values: Values) -> list[str]:
     """The options that change something, given the values of some and the method's own of the others."""
-    now = defaults(method) | dict(values)
-    return [name for name, option in options_of(method).items() if not option.idle(now)]
-
-
-def configured(method: str, values: Values) -> Recipe:
-    """The configuration of a method, by name, with some values.
-
-    Raises:
-        InputError: no such method or option, or a value that the method refuses.
-    """
-    config = METHODS[method]
-    known = options_of(config)
-    for name in values:
-        refuse_former(name)
-        if name not in known:
-            allowed = ", ".join(known) or "none"
-            raise InputError(f"the method {method} has no option {name!r}: its options are {allowed}")
-    return config(**values)
+    unused = idle(method, values)
+    return [name for name in options_of(method) if name not in unused]
 
 
 def value_of(text: str) -> Any:
@@ -196,7 +182,12 @@ def value_of(text: str) -> Any:
 
 def as_words(values: Values) -> list[str]:
     """``OPTION=VALUE`` of each value, as ``--set`` takes them; :func:`value_of` reads the values back."""
-    return [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()]
+
+    def written(value: Any) -> str:
+        plain = isinstance(value, str) and value_of(value) == value
+        return value if plain else json.dumps(value)
+
+    return [f"{name}={written(value)}" for name, value in values.items()]
 
 
 def as_text(value: Any) -> str:
@@ -206,9 +197,3 @@ def as_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def called(name: str) -> str:
-    """What reports call an option: its letter, or its label; its name where no method here has it."""
-    option = OPTIONS.get(name)
-    return (option.sign or option.label) if option else name

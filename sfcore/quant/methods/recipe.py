@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, ClassVar, get_args, get_type_hints
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from sfcore.errors import InputError
+from sfcore.quant.methods.options import Values, option, options_of
+from sfcore.quant.objectives import OBJECTIVES
 from sfcore.registries import Registry
 
 GRANULARITIES = ("net", "block", "layer")
 SELECTIONS = ("none", "fast", "exact", "bottom", "random", "fixed")
 SCHEDULES = ("constant", "cosine")
-NAMES = tuple[str, ...]
-KINDS: dict[Any, str] = {
-    int: "a whole number", float: "a number", bool: "true or false", str: "a name",
-    NAMES: "names with commas between them", NoneType: "null",
-}  # fmt: skip
 LEARNABLE = ("weights", "rounding", "biases", "steps", "offsets", "norms")
 # What was an option once, and what there is in its place.
 FORMER = {"wide_heads": "bits belong to the scheme, so write --bits W4A4,heads=16 for 16 in the heads' branches"}
@@ -27,39 +22,31 @@ FORMER = {"wide_heads": "bits belong to the scheme, so write --bits W4A4,heads=1
 OF_THE_NET = {"objective": "plain", "selection": "none", "augmentation": 0.0, "features": 0.0}
 
 
+def _off_heads(now: Values) -> str:
+    return "" if now["iterations"] and now["granularity"] == "net" else "does not tune on heads"
+
+
+def _selecting_none(now: Values) -> str:
+    return _off_heads(now) or ("selects no heads" if now["selection"] in ("none", "fixed") else "")
+
+
+def _naming_none(now: Values) -> str:
+    return _off_heads(now) or ("" if now["selection"] == "fixed" else "names no heads")
+
+
+def _unconfident(now: Values) -> str:
+    return _off_heads(now) or ("has no confidence term" if now["objective"] == "plain" else "")
+
+
+def _not_learning(*names: str) -> Callable[[Values], str]:
+    return lambda now: "" if set(names) & set(now["learn"]) else f"does not learn {' or '.join(names)}"
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a calibrated model is tuned. A method is a subclass with its own defaults.
 
-    Attributes:
-        granularity: what is reconstructed at once: "net" (the heads' outputs), or one after the other, in the order in
-            which they run, "block" or "layer".
-        iterations: steps of Adam, for each unit of the granularity; 0 tunes nothing.
-        batch: images a step.
-        learning_rate: of Adam. Absolute, or with ``relative`` in units of each layer's own step size; that of the
-            rounding is absolute. With fewer iterations than published, raise it about as many times.
-        relative: see ``learning_rate``.
-        step_rate: absolute learning rate of step sizes and offsets; None for the rate of everything else.
-        reach: share of its channel's range by which a weight may move at most; None for no limit.
-        schedule: "constant" (published) or "cosine" with a short warm-up; of all rates but that of the rounding.
-        objective: what is minimised net-wise; a name among the objectives.
-        lam: λ > 0, the weight of the confidence term.
-        selection: which heads count net-wise: "none" (all), "fast" (the k most sensitive by curve), "exact" (by
-            replacement), and as controls "bottom" (the k least sensitive), "random" (any k) and "fixed" (``heads``).
-        k: how many heads are selected; None for 1 of two heads, 2 of more.
-        heads: the heads of the selection "fixed", by name.
-        reselect_every: iterations between selections.
-        learn: what is learned, among weights, rounding (up or down, of each weight), biases, steps (step sizes; with
-            the rounding only those of activations), offsets (zero points) and norms (of layers, not of batches).
-        rounding: weight of the term that drives the learned rounding to 0 or 1.
-        first_exponent: β of that term after the warm-up: high values leave undecided weights alone.
-        last_exponent: β at the end, reached in a straight line.
-        warm_up: share of the iterations before that term sets in.
-        drop: probability with which an activation is left at full precision in a step.
-        augmentation: strength of the augmentation of the calibration images, 0 for none.
-        features: weight of the term that keeps each block's features near the full-precision ones.
-        rendered: rendered scenes mixed among the calibration images, as another source.
-        check_every: iterations between checks of the distortion on the held-back images; units are checked at the end.
+    What each option means is said where it is declared.
 
     Raises:
         InputError: a value is out of range, or two do not go together.
@@ -69,79 +56,152 @@ class Recipe:
     summary: ClassVar[str]
     source: ClassVar[str]
 
-    granularity: str = "net"
-    iterations: int = 5000
-    batch: int = 8
-    learning_rate: float = 2.5e-5
-    relative: bool = False
-    step_rate: float | None = None
-    reach: float | None = None
-    schedule: str = "constant"
-    objective: str = "plain"
-    lam: float = 1.0
-    selection: str = "none"
-    k: int | None = None
-    heads: tuple[str, ...] = ()
-    reselect_every: int = 2000
-    learn: tuple[str, ...] = ("weights",)
-    rounding: float = 0.01
-    first_exponent: float = 20.0
-    last_exponent: float = 2.0
-    warm_up: float = 0.2
-    drop: float = 0.0
-    augmentation: float = 0.0
-    features: float = 0.0
-    rendered: int = 0
-    check_every: int = 100
+    granularity: str = option(
+        "net",
+        "Granularity",
+        'What is reconstructed at once: "net" (the heads\' outputs), or one after the other, in the order in which '
+        'they run, "block" or "layer".',
+        choices=GRANULARITIES,
+    )
+    iterations: int = option(
+        5000, "Iterations", "Steps of Adam, for each unit of the granularity; 0 tunes nothing.", least=0
+    )
+    batch: int = option(8, "Batch", "Images a step.", least=1)
+    learning_rate: float = option(
+        2.5e-5,
+        "Learning rate",
+        "Of Adam. Absolute, or with Relative in units of each layer's own step size; that of the rounding is absolute. "
+        "With fewer iterations than published, raise it about as many times.",
+        above=0,
+    )
+    relative: bool = option(False, "Relative", "Whether the learning rate is in units of each layer's own step size.")
+    step_rate: float | None = option(
+        None,
+        "Step rate",
+        "Absolute learning rate of step sizes and offsets; None for the rate of everything else.",
+        above=0,
+        none="the learning rate",
+        idle=_not_learning("steps", "offsets"),
+    )
+    reach: float | None = option(
+        None,
+        "Reach",
+        "Share of its channel's range by which a weight may move at most; None for no limit.",
+        above=0,
+        none="no limit",
+        idle=_not_learning("weights"),
+    )
+    schedule: str = option(
+        "constant",
+        "Schedule",
+        '"constant" (published) or "cosine" with a short warm-up; of all rates but that of the rounding.',
+        choices=SCHEDULES,
+    )
+    objective: str = option(
+        "plain",
+        "Objective",
+        "What is minimised net-wise; a name among the objectives.",
+        choices=OBJECTIVES,
+        idle=_off_heads,
+    )
+    lam: float = option(
+        1.0, "Confidence, λ", "λ > 0, the weight of the confidence term.", sign="λ", above=0, idle=_unconfident
+    )
+    selection: str = option(
+        "none",
+        "Selection",
+        'Which heads count net-wise: "none" (all), "fast" (the k most sensitive by curve), "exact" (by replacement), '
+        'and as controls "bottom" (the k least sensitive), "random" (any k) and "fixed" (by name).',
+        choices=SELECTIONS,
+        idle=_off_heads,
+    )
+    k: int | None = option(
+        None,
+        "Heads, k",
+        "How many heads are selected; None for 1 of two heads, 2 of more.",
+        sign="k",
+        least=1,
+        none="1 of two heads, 2 of more",
+        idle=_selecting_none,
+    )
+    heads: tuple[str, ...] = option((), "Heads", 'The heads of the selection "fixed", by name.', idle=_naming_none)
+    reselect_every: int = option(
+        2000, "Reselect every", "Iterations between selections.", least=1, idle=_selecting_none
+    )
+    learn: tuple[str, ...] = option(
+        ("weights",),
+        "What is learned",
+        "Among weights, rounding (up or down, of each weight), biases, steps (step sizes; with the rounding only those "
+        "of activations), offsets (zero points) and norms (of layers, not of batches).",
+        choices=LEARNABLE,
+    )
+    rounding: float = option(
+        0.01,
+        "Weight of rounding",
+        "Weight of the term that drives the learned rounding to 0 or 1.",
+        least=0,
+        idle=_not_learning("rounding"),
+    )
+    first_exponent: float = option(
+        20.0,
+        "First β",
+        "β of that term after the warm-up: high values leave undecided weights alone.",
+        above=0,
+        idle=_not_learning("rounding"),
+    )
+    last_exponent: float = option(
+        2.0, "Last β", "β at the end, reached in a straight line.", above=0, idle=_not_learning("rounding")
+    )
+    warm_up: float = option(
+        0.2,
+        "Warm up",
+        "Share of the iterations before that term sets in.",
+        least=0,
+        most=1,
+        idle=_not_learning("rounding"),
+    )
+    drop: float = option(
+        0.0, "Drop", "Probability with which an activation is left at full precision in a step.", least=0, most=1
+    )
+    augmentation: float = option(
+        0.0,
+        "Augmentation",
+        "Strength of the augmentation of the calibration images, 0 for none.",
+        least=0,
+        idle=_off_heads,
+    )
+    features: float = option(
+        0.0,
+        "Features",
+        "Weight of the term that keeps each block's features near the full-precision ones.",
+        least=0,
+        idle=_off_heads,
+    )
+    rendered: int = option(
+        0, "Rendered", "Rendered scenes mixed among the calibration images, as another source.", least=0
+    )
+    check_every: int = option(
+        100,
+        "Check every",
+        "Iterations between checks of the distortion on the held-back images; units are checked at the end.",
+        least=1,
+        idle=_off_heads,
+    )
 
     def __post_init__(self) -> None:
-        self._check_types()
-        self._at_least("iterations", 0)
-        for name in ("batch", "reselect_every", "check_every"):
-            self._at_least(name, 1)
-        for name in ("augmentation", "features", "rendered", "rounding"):
-            self._at_least(name, 0)
-        for name in ("learning_rate", "lam", "first_exponent", "last_exponent"):
-            value = getattr(self, name)
-            if not (value > 0 and math.isfinite(value)):
-                raise InputError(f"{_SIGNS.get(name, name)} = {value}: it must be a number greater than 0")
-        for name, none in (("reach", "no limit"), ("step_rate", "the learning rate")):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InputError(f"{name} = {value}: it must be greater than 0, or None for {none}")
-        for name in ("drop", "warm_up"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} = {getattr(self, name)}: choose a number from 0 to 1")
-        if self.k is not None and self.k < 1:
-            raise InputError(f"k = {self.k}: at least one head must be selected")
-        self._check_choices()
+        for name, each in options_of(type(self)).items():
+            object.__setattr__(self, name, each.taken(getattr(self, name)))
+        self._check_learned()
+        self._check_heads()
 
-    def _check_types(self) -> None:
-        """Of values as a file or a command gives them: names may be a list, or a text with commas."""
-        for name, known in kinds(type(self)).items():  # type: ignore[arg-type]  # a class is hashable
-            value = getattr(self, name)
-            if NAMES in known and isinstance(value, str | list):
-                value = tuple(value.split(",") if isinstance(value, str) else value)
-                object.__setattr__(self, name, value)
-            if KINDS.keys() >= {*known} and not any(_fits(value, kind) for kind in known):
-                said = " or ".join(KINDS[kind] for kind in known)
-                raise InputError(f"{_SIGNS.get(name, name)} = {value!r}: it must be {said}")
-
-    def _at_least(self, name: str, least: int) -> None:
-        value = getattr(self, name)
-        if not value >= least:
-            raise InputError(f"{name} = {value}: choose {least} or more")
-
-    def _check_choices(self) -> None:
-        """Names that exist, in combinations that mean something."""
-        for name, allowed in (("granularity", GRANULARITIES), ("selection", SELECTIONS), ("schedule", SCHEDULES)):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise InputError(f"there is no {name} {value!r}: choose one of {', '.join(allowed)}")
+    def _check_learned(self) -> None:
         if not self.learn or set(self.learn) - set(LEARNABLE):
             raise InputError(f"{self.learn} cannot be learned: choose among {', '.join(LEARNABLE)}")
         if {"weights", "rounding"} <= set(self.learn):
             raise InputError("weights and their rounding cannot be learned at once: choose one of the two")
+
+    def _check_heads(self) -> None:
+        """Heads are named where they are fixed, and count where they are in sight."""
         if (self.selection == "fixed") != bool(self.heads):
             raise InputError(
                 f"heads = {self.heads} with the selection {self.selection!r}: name heads for 'fixed', and for it alone"
@@ -201,19 +261,20 @@ def refuse_former(option: str) -> None:
         raise InputError(f"{option} is no option of methods any more: {FORMER[option]}")
 
 
-@cache
-def kinds(config: type[Recipe]) -> dict[str, tuple[Any, ...]]:
-    """What the value of each option may be."""
-    hints = get_type_hints(config)
-    chosen = {field.name: hints[field.name] for field in fields(config)}
-    return {name: get_args(hint) if isinstance(hint, UnionType) else (hint,) for name, hint in chosen.items()}
+def configured(method: str, values: Values) -> Recipe:
+    """The configuration of a method, by name, with some values.
+
+    Raises:
+        InputError: no such method or option, or a value that the method refuses.
+    """
+    config = METHODS[method]
+    known = options_of(config)
+    for name in values:
+        refuse_former(name)
+        if name not in known:
+            allowed = ", ".join(known) or "none"
+            raise InputError(f"the method {method} has no option {name!r}: its options are {allowed}")
+    return config(**values)
 
 
-def _fits(value: Any, kind: Any) -> bool:
-    if kind == NAMES:
-        return isinstance(value, tuple) and all(isinstance(name, str) for name in value)
-    return isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
-
-
-_SIGNS = {"lam": "λ"}
 METHODS: Registry[type[Recipe]] = Registry("method", "sfcore.quant.methods")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sfcore.errors import InputError
 from sfcore.present.report.blocks import Cell, Row, Table
 from sfcore.present.report.evidence import Evidence
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
-from sfcore.quant.methods.options import as_text, as_words, called
+from sfcore.quant.methods.options import as_text, as_words, options_of
 from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.results import cost_of
 from sfcore.runs.shipped import COMMAND, ships
@@ -49,10 +49,6 @@ def section(evidence: Evidence) -> Settings:
 def run_settings(run: RunFolder) -> dict[str, Cell]:
     """A run's settings by name, as text."""
     spec, record = run.spec, run.record()
-    try:
-        options = asdict(spec.settings())
-    except InputError:  # a method that this version does not know
-        options = dict(spec.options)
     left = "; ".join(f"{name} ({why})" for name, why in record.get("full_precision", {}).items())
     versions = {f"Version of {name}": value for name, value in record.get("versions", {}).items()}
     return {
@@ -69,13 +65,23 @@ def run_settings(run: RunFolder) -> dict[str, Cell]:
         "Calibrator of activations": spec.activation_calibrator,
         "Biases corrected": as_text(spec.bias_correction),
         "Method": spec.method,
-        **{called(name): as_text(value) for name, value in options.items()},
+        **_options(spec),
         "Seed": spec.seed,
         "Device": spec.device,
         **versions,
         "Created": _when(record.get("created")),
         "Ended": _when(record.get("ended")),
     }
+
+
+def _options(spec: RunSpec) -> dict[str, Cell]:
+    """Every option of the method; only those that were given where this version does not know the method."""
+    try:
+        recipe = spec.settings()
+    except InputError:
+        return {name: as_text(value) for name, value in spec.options.items()}
+    known = options_of(type(recipe))
+    return {option.called: as_text(getattr(recipe, name)) for name, option in known.items()}
 
 
 def _cost(run: RunFolder) -> dict[str, Cell]:
