@@ -124,10 +124,7 @@ class RunFolder:
             raise InputError(f"{self._run_json} holds no run: restore it or delete the run")
         content = migrated(content) if content.get("format") == 1 else content
         if content.get("format") != FORMAT:
-            found = content.get("format")
-            raise InputError(
-                f"{self.path} is a run of format {found}; this version reads formats 1 and {FORMAT}: run it anew"
-            )
+            raise InputError(f"{self.path} is {_foreign(content)}")
         return checked(RECORD, content, f"{self._run_json} is damaged")
 
     def update(self, **changes: Any) -> None:
@@ -285,6 +282,16 @@ class RunFolder:
 
     def drop_tensors(self, name: str) -> None:
         (self.path / f"{name}.safetensors").unlink(missing_ok=True)
+
+
+def _foreign(content: Mapping[str, Any]) -> str:
+    """What a record of a format is that this version does not read, who wrote it, and what to do."""
+    found, versions = content.get("format"), content.get("versions")
+    writer = versions.get("sfcore") if isinstance(versions, dict) else None
+    by = f", which sfcore {writer} wrote" if writer else ""
+    newer = isinstance(found, int) and found > FORMAT
+    advice = "update sfcore, or run it anew" if newer else "run it anew"
+    return f"a run of format {found}{by}; sfcore {sfcore.__version__} reads formats 1 and {FORMAT}: {advice}"
 
 
 @lru_cache(maxsize=256)

@@ -73,6 +73,6 @@ def test_a_record_without_its_specification_is_left_to_whoever_reads_it() -> Non
     assert migrated({"format": 1}) == {"format": 2, "spec": {"options": {}}}
 
 
-def test_a_newer_run_is_refused_by_its_format(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="format 99"):
+def test_a_newer_run_is_refused_by_its_format_and_who_wrote_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"format 99, which sfcore 0\.1\.0 wrote.*formats 1 and 2: update sfcore"):
         folder(tmp_path / "run", "netwise", {}, form=99)
