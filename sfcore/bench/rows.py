@@ -15,11 +15,11 @@ from sfcore.bench.plan import SWEPT, Cell, heads_of
 from sfcore.bench.sources import Source
 from sfcore.clock import forward
 from sfcore.runs import RunFolder
+from sfcore.runs.events import CALIBRATING, MEASURING, PREPARATION
 from sfcore.runs.results import recorded_cost
 
-# Events of a run at work, and phases before it is tuned; all that comes after those is tuning.
+# Events of a run at work; all of them that come after its preparation are tuning.
 TUNING = ("progress", "note", "step")
-PREPARATION = ("reading images", "rendering scenes", "calibrating", "measuring curves")
 REFERENCE = "qdrop"  # whose quality others are timed to reach
 
 Event = Mapping[str, Any]
@@ -88,7 +88,7 @@ def collect(cells: Sequence[Cell], sources: Sequence[Source]) -> list[Row]:
     tests = [source.name for source in sources]
     judged = [cell for cell in cells if verdicts(cell.path)]
     events = {cell.path: RunFolder(cell.path).events()[0] for cell in judged}
-    measured = {c.curves: took for c in judged if (took := phase_seconds(events[c.path], "measuring curves"))}
+    measured = {c.curves: took for c in judged if (took := phase_seconds(events[c.path], MEASURING))}
     ends = {_place(cell): _end(cell) for cell in judged if cell.label == REFERENCE}
     rows: list[Row] = []
     for cell in judged:
@@ -99,7 +99,7 @@ def collect(cells: Sequence[Cell], sources: Sequence[Source]) -> list[Row]:
         rows += _rows(
             cell,
             tests,
-            calibration_seconds=phase_seconds(found, "calibrating"),
+            calibration_seconds=phase_seconds(found, CALIBRATING),
             curve_seconds=curves,
             tuning_seconds=tuning,
             reference_seconds=reached,

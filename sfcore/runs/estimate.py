@@ -24,6 +24,7 @@ from sfcore.errors import InputError
 from sfcore.memory import free_memory
 from sfcore.quant.corrections.bias import BIAS_IMAGES
 from sfcore.quant.reconstruct.cache import memory_budget
+from sfcore.runs.events import CALIBRATING, MEASURING, READING, RECORDING, RENDERING
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.results import FILES
 from sfcore.runs.session import BATCH, CALIBRATION_IMAGES, HELD_BACK, MOST_HELD_BACK
@@ -182,10 +183,10 @@ def predicted(events: Sequence[Event], started: float, there: Amount, here: Amou
     events = forward(events)
     seconds = max(float(events[0]["time"]) - started, 0.0)
     for phase, before, now in (
-        ("reading images", there.images - there.scenes, here.images - here.scenes),
-        ("rendering scenes", there.scenes, here.scenes),
-        ("calibrating", there.batches, here.batches),
-        ("measuring curves", _sets(there), _sets(here)),
+        (READING, there.images - there.scenes, here.images - here.scenes),
+        (RENDERING, there.scenes, here.scenes),
+        (CALIBRATING, there.batches, here.batches),
+        (MEASURING, _sets(there), _sets(here)),
     ):
         seconds += _phase(events, phase, now / max(before, 1))
     corrected = (min(amount.tuned_on, BIAS_IMAGES) for amount in (here, there))
@@ -221,7 +222,7 @@ def _phase(events: Sequence[Event], phase: str, times: float) -> float:
 
 def _correction(events: Sequence[Event]) -> float:
     """Seconds of bias correction, which comes after the last batch of calibration."""
-    full = [event["time"] for event in _events_of(events, "calibrating")[1] if event["done"] == event["total"]]
+    full = [event["time"] for event in _events_of(events, CALIBRATING)[1] if event["done"] == event["total"]]
     return float(full[-1] - full[0]) if full else 0.0
 
 
@@ -230,7 +231,7 @@ def _recording(events: Sequence[Event]) -> list[float]:
     return [
         float(event["time"] - before["time"])
         for before, event in pairwise(events)
-        if event["type"] == "progress" and event["phase"].startswith("recording")
+        if event["type"] == "progress" and event["phase"].startswith(RECORDING)
     ]
 
 

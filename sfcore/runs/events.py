@@ -9,10 +9,15 @@ from typing_extensions import TypedDict
 
 from sfcore.records import OPEN
 
+READING, RENDERING, CALIBRATING = "reading images", "rendering scenes", "calibrating"
+MEASURING = "measuring curves"
+PREPARATION = (READING, RENDERING, CALIBRATING, MEASURING)  # phases before tuning
+RECORDING = "recording"  # begins the names of the phases in which tuning records what its steps need
+
 
 @with_config(OPEN)
 class Progress(TypedDict):
-    """A phase of getting ready: reading images, rendering scenes, calibrating, measuring curves, recording."""
+    """How far a phase is: one of PREPARATION, or of RECORDING while a run is tuned."""
 
     type: Literal["progress"]
     phase: str

@@ -23,6 +23,7 @@ from sfcore.quant.inference import run
 from sfcore.quant.methods.recipe import Recipe
 from sfcore.quant.reconstruct.engine import Tuner
 from sfcore.runs import preview
+from sfcore.runs.events import CALIBRATING, MEASURING, READING, RENDERING
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.protocol import Report
 from sfcore.runs.results import quantized_model, recorded_cost
@@ -108,9 +109,9 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     if not folder.has_tensors("calibrated"):
         batches = _Batches(detector, pixels[tuned_on[:CALIBRATION_IMAGES]])
         how = (spec.weight_calibrator, spec.activation_calibrator, spec.bias_correction)
-        model = quantize(detector, spec.full_scheme(), batches, *how, _phase(report, "calibrating"), spec.transforms)
+        model = quantize(detector, spec.full_scheme(), batches, *how, _phase(report, CALIBRATING), spec.transforms)
         folder.save_tensors("calibrated", model.state_dict())
-        report("calibrating", len(batches), len(batches))  # only now: biases are corrected after the last batch
+        report(CALIBRATING, len(batches), len(batches))  # only now: biases are corrected after the last batch
     quantized = quantized_model(folder, "calibrated", detector)
     curves = None
     if recipe.needs_curves:
@@ -194,10 +195,10 @@ def _read(spec: InputSpec, chosen: ImageSet, rendered: Sequence[Path], report: R
     parts = []
     for done, file in enumerate(chosen.files, 1):
         parts.append(spec.stack([spec.read(file)]))
-        report("reading images", done, len(chosen))
+        report(READING, done, len(chosen))
     for done, scene in enumerate(rendered, 1):
         parts.append(spec.stack([spec.read(scene)]))
-        report("rendering scenes", done, len(rendered))
+        report(RENDERING, done, len(rendered))
     sources = [*chosen.source_index, *[max(chosen.source_index) + 1] * len(rendered)]
     return torch.cat(parts), sources
 
@@ -209,7 +210,7 @@ def _curves(folder: RunFolder, detector: Detector, pixels: Tensor, seed: int, re
     settings = CurveSettings(seed=seed)
     outputs = run(detector, pixels[: settings.images])
     about = {"detector": folder.spec.detector, "image_hash": folder.record()["image_hash"]}
-    curves = noise_score_curves(detector, outputs, settings, _phase(report, "measuring curves"), about=about)
+    curves = noise_score_curves(detector, outputs, settings, _phase(report, MEASURING), about=about)
     curves.save(folder.path)
     return curves
 
