@@ -12,16 +12,14 @@ from sfcore.quant import Scheme, quantize
 from sfcore.quant.convert import example
 from sfcore.quant.quantizers import quantizers
 
-# Large ones: untrained, of the code of the small ones, and up to half a minute each (scnn, which loops over rows).
-NAMES = [
-    pytest.param(name, marks=() if name.endswith("tiny") or name == "lstr-r18s" else pytest.mark.slow)
-    for name in (each.name for each in entries())
-]
+ALWAYS = ("tiny", "lstr-r18s")  # the others are of the same code, and take minutes together: --every-run
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [each.name for each in entries()])
 @torch.no_grad()
-def test_a_quantized_detector_passes_export(name: str) -> None:
+def test_a_quantized_detector_passes_export(name: str, request: pytest.FixtureRequest) -> None:
+    if not name.endswith(ALWAYS) and not request.config.getoption("--every-run"):
+        pytest.skip("only with --every-run")
     torch.manual_seed(0)
     detector = create(name) if entry(name).weights else entry(name).build().eval()
     inputs = example(detector)
