@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,3 +34,12 @@ def test_the_engine_imports_nothing_of_the_app() -> None:
 def test_imports_are_found_wherever_they_stand() -> None:
     source = "import app.style as s\ndef f():\n    from streamlit import text\n    from .app import x\n"
     assert set(imported(source)) == {"app.style", "streamlit"}
+
+
+def test_lanes_stay_in_their_rooms() -> None:
+    """What is not about lanes speaks to a detector's task: one more kind of answer touches none of it."""
+    allowed = ("sfcore/tasks/lanes", "sfcore/datasets", "sfcore/evaluation", "sfcore/detectors", "sfcore/lanes.py")
+    modules = [path for folder in ("sfcore", "app", "pages") for path in sorted((ROOT / folder).rglob("*.py"))]
+    others = [path for path in modules if not str(path.relative_to(ROOT)).startswith(allowed)]
+    others.append(ROOT / "sfcore" / "detectors" / "base.py")
+    assert [str(path) for path in others if re.search(r"\bLanes\b", path.read_text(encoding="utf-8"))] == []
