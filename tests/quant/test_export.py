@@ -12,7 +12,7 @@ from sfcore.quant import Scheme, quantize
 from sfcore.quant.convert import example
 from sfcore.quant.quantizers import quantizers
 
-ALWAYS = ("tiny", "lstr-r18s")  # the others are of the same code, and take minutes together: --every-run
+ALWAYS = ("ganet-tiny", "lstr-tiny", "laneatt-tiny", "resa-tiny")  # all others take minutes together: --every-run
 
 
 @pytest.mark.parametrize("name", [each.name for each in entries()])
