@@ -83,6 +83,7 @@ def broken(check: Check, on: Subject) -> str | None:
 
 @promise("the table of heads describes the outputs")
 def table_of_heads(on: Subject) -> None:
+    """Names, channels, layouts and strides are those of the outputs."""
     names = [head.name for head in on.detector.heads]
     expect(names == list(on.outputs), f"heads are {names}, outputs are {list(on.outputs)}: same names, same order")
     for head in on.detector.heads:
@@ -101,6 +102,7 @@ def table_of_heads(on: Subject) -> None:
 
 @promise("every head has a confidence: a probability that fits its output")
 def confidences(on: Subject) -> None:
+    """Each confidence lies in [0, 1] and broadcasts to its head."""
     for head in on.detector.heads:
         role = on.detector.head(head.confidence).role
         own = head.confidence == head.name  # a map may say both where something is and whether it is there
@@ -113,6 +115,7 @@ def confidences(on: Subject) -> None:
 
 @promise("an image's outputs do not depend on the others in its batch")
 def images_are_independent(on: Subject) -> None:
+    """An image alone gives what it gives in a batch, but for rounding."""
     with torch.no_grad():
         alone = on.detector(on.images[:1])
     for name, value in alone.items():
@@ -123,6 +126,7 @@ def images_are_independent(on: Subject) -> None:
 
 @promise("running it leaves its input as it is")
 def input_is_left_alone(on: Subject) -> None:
+    """Forward writes nothing into its input."""
     images = on.images.clone()
     with torch.no_grad():
         on.detector(images)
@@ -131,6 +135,7 @@ def input_is_left_alone(on: Subject) -> None:
 
 @promise("decoding a batch is decoding its images")
 def decode_is_per_image(on: Subject) -> None:
+    """An image's outputs alone decode to what they do in a batch."""
     things = on.detector.task.words.plural
     for outputs in (on.outputs, on.noisy):
         together = on.detector.decode(outputs)
@@ -144,6 +149,7 @@ def decode_is_per_image(on: Subject) -> None:
 
 @promise("points pass finite gradients to semantics")
 def points_have_gradients(on: Subject) -> None:
+    """Points are finite, reach a semantic head, and their weights carry no gradient."""
     asked = {name: value.clone().requires_grad_() for name, value in on.outputs.items()}
     points = on.detector.task.points(on.detector, asked)
     shapes = tuple(points.position.shape), tuple(points.weight.shape)
@@ -164,6 +170,7 @@ def points_have_gradients(on: Subject) -> None:
 
 @promise("reading outputs does not change them")
 def outputs_are_left_alone(on: Subject) -> None:
+    """Neither decode nor points write into the outputs."""
     before = {name: value.clone() for name, value in on.outputs.items()}
     on.detector.decode(on.outputs)
     on.detector.task.points(on.detector, on.outputs)
@@ -173,6 +180,7 @@ def outputs_are_left_alone(on: Subject) -> None:
 
 @promise("forward is tensor code that exports")
 def forward_exports(on: Subject) -> None:
+    """The exported program computes the same."""
     exported = torch.export.export(on.detector, (on.images,)).module()
     with torch.no_grad():
         outputs = exported(on.images)

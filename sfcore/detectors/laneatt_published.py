@@ -131,6 +131,7 @@ def _numbers(path: Path) -> Tensor | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Join a checkpoint and its anchors' frequencies; returns the exit code."""
     parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description="Join anchors to a LaneATT checkpoint.")
     for name in ("checkpoint", "frequency", "out"):
         parser.add_argument(name, type=Path)

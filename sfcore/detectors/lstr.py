@@ -77,6 +77,8 @@ class DecoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
+    """Encoder layers one after the other."""
+
     def __init__(self, layers: int, width: int, attention_heads: int, hidden: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(EncoderLayer(width, attention_heads, hidden) for _ in range(layers))
@@ -88,6 +90,8 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
+    """Decoder layers one after the other, and a norm."""
+
     def __init__(self, layers: int, width: int, attention_heads: int, hidden: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(DecoderLayer(width, attention_heads, hidden) for _ in range(layers))
@@ -125,6 +129,8 @@ class Transformer(nn.Module):
 
 
 class MLP(nn.Module):
+    """Linear layers with ReLU between them."""
+
     def __init__(self, width: int, outputs: int, layers: int = 3) -> None:
         super().__init__()
         sizes = [width] * layers + [outputs]

@@ -1,0 +1,1 @@
+"""The official metrics of benchmarks, and detectors run over whole datasets."""

@@ -18,12 +18,14 @@ SCHEME = Scheme.parse("W8A8")
 
 
 def copy_computes_the_same(on: Subject) -> None:
+    """The converted copy, quantizers off, gives the detector's outputs."""
     model = convert(on.detector, SCHEME)
     with full_precision(model):
         require_same(on.detector, model, on.images)
 
 
 def quantized_copy_works(on: Subject) -> None:
+    """Outputs of the 8-bit copy are finite, touched by quantization, and decode."""
     model = quantize(on.detector, SCHEME, [on.images])
     with torch.no_grad():
         outputs = model(on.images)
@@ -35,6 +37,7 @@ def quantized_copy_works(on: Subject) -> None:
 
 
 def copy_passes_gradients(on: Subject) -> None:
+    """Gradients at all step sizes are finite."""
     model = quantize(on.detector, SCHEME, [on.images], bias_correction=False)
     for _, quantizer in quantizers(model):
         quantizer.scale.requires_grad_()
@@ -44,6 +47,7 @@ def copy_passes_gradients(on: Subject) -> None:
 
 
 def units_can_be_told_apart(on: Subject) -> None:
+    """Each layer can be reconstructed alone."""
     model = convert(on.detector, SCHEME)
     try:
         find_units(model, "layer")

@@ -29,15 +29,18 @@ RESNET = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")  # as to
 
 
 def say(text: str, end: str = "\n") -> None:
+    """Print progress on stderr."""
     print(text, file=sys.stderr, end=end, flush=True)
 
 
 def show_step(step: Step) -> None:
+    """Tell how far training is."""
     parts = "  ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
     say(f"step {step.step}  {step.progress:.0%}  {step.seconds_left / 60:.1f} min left  {parts}")
 
 
 def show_rendering(done: int, count: int) -> None:
+    """Tell how far rendering is, every now and then."""
     if done % 500 == 0 or done == count:
         say(f"rendered {done} of {count} scenes")
 
@@ -93,6 +96,7 @@ def take_backbone(detector: Detector, path: Path) -> None:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m sfcore.training", description=__doc__)
     parser.add_argument("name", help="the detector to train, such as ganet-tiny")
     parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
@@ -137,6 +141,7 @@ def run(given: argparse.Namespace) -> Score:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Train a detector; returns the exit code."""
     try:
         found = run(parse(arguments))
     except InputError as error:

@@ -1,3 +1,5 @@
+"""Noise-score curves: measured, read, saved."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Element maps that a process of its own measures."""
+
 from __future__ import annotations
 
 import fcntl

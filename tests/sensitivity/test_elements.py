@@ -1,3 +1,5 @@
+"""Element maps against what moving each element does."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Noise of a level, of every kind, on what it is asked for."""
+
 from __future__ import annotations
 
 import math

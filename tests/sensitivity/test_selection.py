@@ -1,3 +1,5 @@
+"""Which heads are selected."""
+
 from __future__ import annotations
 
 import numpy as np

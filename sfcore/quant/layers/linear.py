@@ -10,6 +10,8 @@ from sfcore.quant.layers.base import BitsOf, QuantLayer, wraps
 
 @wraps(nn.Linear)
 class QuantLinear(QuantLayer):
+    """Replaces ``nn.Linear``."""
+
     def __init__(self, layer: nn.Linear, bits_of: BitsOf) -> None:
         super().__init__(layer.weight, layer.bias, bits_of(""))
 

@@ -1,3 +1,5 @@
+"""The Lane Distortion Score, worked out by hand."""
+
 from __future__ import annotations
 
 import pytest

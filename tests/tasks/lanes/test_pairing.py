@@ -1,3 +1,5 @@
+"""Overlap and pairing of lanes."""
+
 from __future__ import annotations
 
 from itertools import permutations

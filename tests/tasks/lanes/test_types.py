@@ -1,3 +1,5 @@
+"""Lane sets: sampled, joined, resized."""
+
 from __future__ import annotations
 
 import numpy as np
