@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from sfcore.colours import OBJECTS
-from sfcore.drawing import Image, fitted
+from sfcore.drawing import Image, fitted, png
 from sfcore.files import write_atomic
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ PANELS = 4  # side by side
 
 def save_png(path: Path, image: Image) -> None:
     """Write an image as PNG, atomically. Raises InputError: it cannot be written."""
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    write_atomic(path, encoded.tobytes())
+    write_atomic(path, png(image))
 
 
 def contact_sheet(images: Sequence[Image], columns: int, width: int = 320) -> Image:

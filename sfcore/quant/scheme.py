@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -183,7 +183,7 @@ class Scheme:
             raise InputError(f"{path}: layers is {layers!r}; it must give each pattern its bits")
         scheme = cls.parse(base)
         rules = tuple(_rule(path, pattern, bits) for pattern, bits in layers.items())
-        return cls(scheme.weight_bits, scheme.activation_bits, scheme.per_tensor, scheme.affine, scheme.rules + rules)
+        return replace(scheme, rules=scheme.rules + rules)
 
     def save(self, path: Path) -> None:
         """Write what :meth:`load` reads. Raises InputError: it cannot be written."""

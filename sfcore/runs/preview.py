@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
-
 from sfcore.datasets.images import read_image
-from sfcore.drawing import Image, fitted
+from sfcore.drawing import Image, fitted, jpeg
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
 from sfcore.runs.folder import RunFolder
@@ -43,8 +41,7 @@ class Preview:
 def begin(folder: RunFolder, task: Task[Any], image: Image, full: Prediction) -> None:
     """Write down the frame's picture and its full-precision prediction, batch of one."""
     small = fitted(image, LONGEST) if max(image.shape[:2]) > LONGEST else image
-    encoded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-    write_atomic(folder.path / "preview.jpg", encoded.tobytes())
+    write_atomic(folder.path / "preview.jpg", jpeg(small, QUALITY))
     folder.preview.append({**task.about(full), "full": task.record(full)})
 
 

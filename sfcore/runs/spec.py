@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, field, fields, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,10 +70,6 @@ class RunSpec:
         Raises:
             InputError: a field is missing, unknown or of a wrong type.
         """
-        known = {f.name for f in fields(cls)}
-        odd = sorted(set(content) - known) + sorted({"detector", "images", "scheme", "method"} - set(content))
-        if odd:
-            raise InputError(f"the run specification has unknown or missing fields: {', '.join(odd)}")
         return cls(**content)
 
     def absolute(self) -> RunSpec:

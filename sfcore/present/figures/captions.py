@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
-from sfcore.detectors.base import Image
+from sfcore.drawing import DARK, Image, font_of
 
 
 def captioned(image: Image, text: str, lines: int = 44) -> Image:
@@ -17,8 +17,8 @@ def captioned(image: Image, text: str, lines: int = 44) -> Image:
     """
     pen = Pillow.fromarray(image)
     draw, size = ImageDraw.Draw(pen, "RGBA"), max(12, image.shape[1] // lines)
-    font, corner = ImageFont.load_default(size), (size, size)
+    font, corner = font_of(size), (size, size)
     box = draw.textbbox(corner, text, font=font)
-    draw.rounded_rectangle((size / 2, size / 2, box[2] + size / 2, box[3] + size / 2), size / 3, (12, 18, 28, 205))
+    draw.rounded_rectangle((size / 2, size / 2, box[2] + size / 2, box[3] + size / 2), size / 3, (*DARK, 205))
     draw.text(corner, text, font=font, fill=(255, 255, 255, 255))
     return np.asarray(pen)

@@ -14,12 +14,11 @@ from sfcore.datasets.dataset import Dataset, Frame
 from sfcore.present.report.evidence import FRAMES, Evidence, Progress, gather, source_of
 from sfcore.present.report.page import Page, render
 from sfcore.present.report.sections import sections
+from sfcore.present.report.sections.settings import DAY
 from sfcore.runs import RunFolder
 from sfcore.runs.tags import tags_of
 
 __all__ = ["FRAMES", "Evidence", "Progress", "gather", "report", "source_of", "write"]
-
-DAY = "%Y-%m-%d %H:%M"
 
 
 def report(

@@ -34,7 +34,7 @@ class NetReconstruction:
 
     Args:
         detector: at full precision.
-        held_back: (M, 3, H, W) uint8, on which heads are selected.
+        held_back: (M, ...) stacked frames, on which heads are selected.
         reference: head outputs of ``held_back`` at full precision.
         curves: for the selections that read them.
 
