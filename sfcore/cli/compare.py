@@ -5,6 +5,7 @@ from __future__ import annotations
 from sfcore.cli.commands.compare import Compare
 from sfcore.cli.console import Answer, Progress, table
 from sfcore.cli.runs import find_run
+from sfcore.cli.tune import agreement_cells
 from sfcore.devices import resolve_device
 from sfcore.runs.results import Comparison, compare, cost_of
 
@@ -23,8 +24,7 @@ def _rows(name: str, result: Comparison) -> list[dict[str, object]]:
     rows = []
     for model, found in (("calibrated", result.calibrated), ("tuned", result.tuned)):
         if found:
-            shift = {f"shift_{found.unit}": found.shift}
-            agreed = {"f1": found.f1, "distortion": found.distortion} | shift
-            rows.append({"images": name, "count": result.images, "model": model, **agreed})
+            cells = agreement_cells(found.to_dict())
+            rows.append({"images": name, "count": result.images, "model": model, **cells})
     parts = result.sources.items() if len(result.sources) > 1 else ()
     return rows + [row for source, part in parts for row in _rows(source, part)]

@@ -63,13 +63,17 @@ def summary(folder: RunFolder) -> Answer:
     lines += [str(cost)] if (cost := recorded_cost(folder)) else []
     lines += [f"error: {record['error']}"] if record.get("error") else []
     rows = [
-        {"held-back images": found["images"], "model": name}
-        | {key: found[key] for key in found if key in ("f1", "distortion") or key.startswith("shift_")}
+        {"held-back images": found["images"], "model": name, **agreement_cells(found)}
         for name, found in record.get("result", {}).items()
     ]
     lines += [f"{name} stays in full precision: {why}" for name, why in record.get("full_precision", {}).items()]
     lines += [table(rows)] if rows else []
     return Answer(content, "\n".join(lines))
+
+
+def agreement_cells(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What tables show of an agreement that was written down: F1, distortion, and the shift, called after its unit."""
+    return {name: found[name] for name in found if name in ("f1", "distortion") or name.startswith("shift_")}
 
 
 def _method_options(arguments: Tune) -> dict[str, Any]:

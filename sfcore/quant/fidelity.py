@@ -48,7 +48,7 @@ def require_same(detector: Detector, model: Detector, images: Tensor) -> None:
     what differs is computed again in float64 before it is refused.
 
     Args:
-        images: (N, 3, H, W) input.
+        images: (N, ...) input: (N, 3, H, W) of images.
 
     Raises:
         InputError: the outputs of a head differ; the message names the first module that does.

@@ -147,7 +147,7 @@ def split(sources: Sequence[int], seed: int) -> tuple[list[int], list[int]]:
 
 
 class _Batches(Sequence[Tensor]):
-    """Preprocessed batches of uint8 images, made when they are asked for."""
+    """Preprocessed batches of stacked frames, made when they are asked for."""
 
     def __init__(self, detector: Detector, pixels: Tensor) -> None:
         self.detector, self.parts = detector, pixels.split(BATCH)

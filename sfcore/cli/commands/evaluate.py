@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command, group
-from sfcore.cli.commands.options import Detector, Device, Run, Size, Weights, WeightsKey
+from sfcore.cli.commands.options import Detector, Device, Run, Size, Weights, WeightsKey, size_option
 from sfcore.cli.console import Answer
 
 Predictions = Annotated[str, typer.Option(metavar="DIR", help="The files of predicted lanes.")]
@@ -41,13 +41,7 @@ class CuLane(Evaluation):
     width: Annotated[int, typer.Option(metavar="N", help="Of drawn lanes in pixels.")] = 30
     size: Annotated[
         Size,
-        typer.Option(
-            metavar="WIDTHxHEIGHT",
-            parser=Size.parse,
-            default_factory=lambda: "1640x590",
-            show_default=False,
-            help="Of the images (default: 1640x590).",
-        ),
+        size_option("Of the images (default: 1640x590).", default_factory=lambda: "1640x590", show_default=False),
     ]
     jobs: Jobs = 1
 
@@ -68,11 +62,7 @@ class CurveLanes(Evaluation):
     ] = None
     size: Annotated[
         Size | None,
-        typer.Option(
-            metavar="WIDTHxHEIGHT",
-            parser=Size.parse,
-            help="Of the images (default: read from each, beside its label or in ../images).",
-        ),
+        size_option("Of the images (default: read from each, beside its label or in ../images)."),
     ] = None
     jobs: Jobs = 1
 

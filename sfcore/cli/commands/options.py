@@ -1,6 +1,6 @@
 """Arguments and options that several commands have."""
 
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import typer
 
@@ -63,3 +63,8 @@ class Size(NamedTuple):
         if not (cross and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
             raise typer.BadParameter(f"{text!r} is no size: write WIDTHxHEIGHT, such as 1640x590")
         return cls(int(height), int(width))
+
+
+def size_option(text: str, **more: Any) -> Any:
+    """The option of a :class:`Size`; ``more`` as typer takes it."""
+    return typer.Option(metavar="WIDTHxHEIGHT", parser=Size.parse, help=text, **more)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import Size
+from sfcore.cli.commands.options import Size, size_option
 from sfcore.cli.console import Answer
 
 
@@ -22,11 +22,7 @@ class Scenes(Command):
     split: Annotated[str, typer.Option(metavar="NAME", help="Part of the dataset that they are.")] = "test"
     size: Annotated[
         Size | None,
-        typer.Option(
-            metavar="WIDTHxHEIGHT",
-            parser=Size.parse,
-            help="In pixels (default: 640x360, culane 1640x922, tusimple 1280x720).",
-        ),
+        size_option("In pixels (default: 640x360, culane 1640x922, tusimple 1280x720)."),
     ] = None
 
     def answer(self) -> Answer:

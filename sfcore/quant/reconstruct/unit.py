@@ -35,7 +35,7 @@ class UnitReconstruction:
         quantized: holds the unit; its other parts are not needed.
         before: a copy of the quantized network as it is now.
         teacher: the same network at full precision.
-        images: (N, 3, H, W) uint8.
+        images: (N, ...) stacked frames.
     """
 
     def __init__(
