@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,8 +28,41 @@ def calibrate_weights(model: nn.Module, search: Calibrator) -> None:
     """Ranges of all weights: one for each step size that the quantizer has, per output channel or per tensor."""
     for name, module in model.named_modules():
         if isinstance(module, QuantLayer):
-            quantizer = module.weight_quantizer
-            _calibrate(f"{name}.weight", quantizer, [module.weight.reshape(quantizer.scale.numel(), -1)], True, search)
+            calibrate_weight(name, module, search)
+
+
+def calibrate_weight(name: str, layer: QuantLayer, search: Calibrator) -> None:
+    """The ranges of the weight of one layer, called ``name``."""
+    quantizer = layer.weight_quantizer
+    _calibrate(f"{name}.weight", quantizer, [layer.weight.reshape(quantizer.scale.numel(), -1)], True, search)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What an activation quantizer reads on some frames.
+
+    Attributes:
+        samples: (N,) values of each batch; none where no frame led there.
+        least: the smallest value, 0 at most.
+    """
+
+    samples: Sequence[Tensor]
+    least: float
+
+    def calibrate(self, name: str, quantizer: Quantizer, search: Calibrator) -> None:
+        """Give the quantizer the range that a calibrator finds for these values: unsigned where none is negative.
+
+        Args:
+            name: of the quantizer, for messages.
+
+        Raises:
+            InputError: a value is not finite.
+        """
+        if self.samples:
+            rows = [values.unsqueeze(0) for values in self.samples]
+            _calibrate(name, quantizer, rows, self.least < 0, search)
+        else:
+            quantizer.set_unknown()
 
 
 @torch.no_grad()
@@ -39,6 +73,15 @@ def calibrate_activations(
 
     A tensor that is nowhere negative gets the unsigned integers.
     """
+    for name, (quantizer, seen) in observed_activations(model, batches, progress).items():
+        seen.calibrate(name, quantizer, search)
+
+
+@torch.no_grad()
+def observed_activations(
+    model: Detector, batches: Sequence[Tensor], progress: Progress | None = None
+) -> dict[str, tuple[Quantizer, Observed]]:
+    """What every activation quantizer reads in full precision, by its name; values at even distances."""
     watched = {q: name for name, q in quantizers(model) if not name.endswith("weight_quantizer")}
     samples: dict[Quantizer, list[Tensor]] = {q: [] for q in watched}
     least: dict[Quantizer, float] = {}
@@ -54,12 +97,7 @@ def calibrate_activations(
             model(batch)
             if progress:
                 progress(done, len(batches))
-    for quantizer, seen in samples.items():
-        if seen:
-            rows = [values.unsqueeze(0) for values in seen]
-            _calibrate(watched[quantizer], quantizer, rows, least[quantizer] < 0, search)
-        else:
-            quantizer.set_unknown()
+    return {watched[q]: (q, Observed(seen, least.get(q, 0.0))) for q, seen in samples.items()}
 
 
 class _Room:

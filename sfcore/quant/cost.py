@@ -99,13 +99,15 @@ class Profile:
     """What a detector computes for one image, layer by layer.
 
     Attributes:
-        layers: those that are quantized.
+        layers: those that are quantized, in the order in which data comes to them first.
         weights, macs: of all else.
+        vectors: parameters of one dimension or none, such as biases, which stay as they are.
     """
 
     layers: tuple[Layer, ...]
     weights: int
     macs: int
+    vectors: int = 0
 
     @classmethod
     @torch.no_grad()
@@ -123,11 +125,16 @@ class Profile:
         layers = {m: name for name, m in model.named_modules() if any(_quantizers(m))}
         counted = _count(model, list(layers), example(detector))
         found = tuple(
-            Layer(name, _weights(module), *counted[module], *places.seen[name]) for module, name in layers.items()
+            Layer(layers[module], _weights(module), *counts, *places.seen[layers[module]])
+            for module, counts in counted.items()
+            if module in layers
         )
-        every = sum(p.numel() for p in model.parameters() if p.ndim > 1 and not _is_step(model, p))
+        own = [p for p in model.parameters() if not _is_step(model, p)]
+        every = sum(p.numel() for p in own if p.ndim > 1)
         rest = counted[model][1] - sum(layer.macs for layer in found)
-        return cls(found, every - sum(layer.weights for layer in found), rest)
+        return cls(
+            found, every - sum(layer.weights for layer in found), rest, sum(p.numel() for p in own if p.ndim <= 1)
+        )
 
     def cost(self, scheme: Scheme) -> Cost:
         """What the detector costs in a scheme.
@@ -136,8 +143,7 @@ class Profile:
             InputError: the scheme gives bits to a layer that the detector has not.
         """
         scheme.check_names([layer.name for layer in self.layers])
-        bits = [scheme.bits_of(layer.name, layer.edge, layer.head) for layer in self.layers]
-        pairs = list(zip(self.layers, bits, strict=True))
+        pairs = list(zip(self.layers, self.bits(scheme), strict=True))
         weights = sum(layer.weights * each.weights for layer, each in pairs) + FULL * self.weights
         values = sum(layer.values * each.activations for layer, each in pairs)
         bops = sum(
@@ -149,6 +155,17 @@ class Profile:
             values / max(sum(layer.values for layer in self.layers), 1),
             bops + FULL * FULL * self.macs,
         )
+
+    def bits(self, scheme: Scheme) -> list[Bits]:
+        """What each layer gets."""
+        return [scheme.bits_of(layer.name, layer.edge, layer.head) for layer in self.layers]
+
+    def size_bytes(self, scheme: Scheme) -> int:
+        """What the weights take in a file that packs them, and all other parameters in 32 bits; step sizes not
+        counted."""
+        pairs = zip(self.layers, self.bits(scheme), strict=True)
+        packed = sum(layer.weights * each.weights for layer, each in pairs)
+        return -(-packed // 8) + (self.weights + self.vectors) * FULL // 8
 
 
 class _Places(Scheme):
@@ -180,13 +197,15 @@ def _is_step(model: nn.Module, parameter: nn.Parameter) -> bool:
 
 
 def _count(model: Detector, layers: Sequence[nn.Module], inputs: Tensor) -> dict[nn.Module, tuple[int, int]]:
-    """(activations read, multiplications) of each layer, and of the model, in a forward pass."""
+    """(activations read, multiplications) of each layer, in the order of their first calls, and of the model."""
     values, macs = dict.fromkeys([model, *layers], 0), dict.fromkeys([model, *layers], 0)
     readers = {q: layer for layer in layers for q in _quantizers(layer) if q is not _of_weight(layer)}
     counter = FlopCounterMode(display=False, custom_mapping=_MORE)
     begun: list[int] = []
+    order = dict[nn.Module, None]()
 
     def before(module: nn.Module, args: Any, _: Any) -> None:
+        order[module] = None
         if module in readers:
             values[readers[module]] += args[0].numel()
         begun.append(counter.get_total_flops())
@@ -198,7 +217,7 @@ def _count(model: Detector, layers: Sequence[nn.Module], inputs: Tensor) -> dict
 
     with full_precision(model), _decomposed(), counter, watching([model, *layers, *readers], before, after):
         model(inputs)
-    return {module: (values[module], macs[module]) for module in macs}
+    return {module: (values[module], macs[module]) for module in [*order, *macs] if module in macs}
 
 
 @contextmanager
