@@ -32,7 +32,7 @@ from sfcore.tasks.base import Task
 from sfcore.tasks.likeness import likeness
 
 BATCH = 8  # images that a calibration step sees at once
-HELD_BACK = 8  # every source's last 1/8 is held back from calibration and tuning
+HELD_BACK = 8  # every source's last 1/8 is held back from calibration and tuning where nothing else is said
 MOST_HELD_BACK = 48  # more make the checks slow and decide nothing
 CALIBRATION_IMAGES = 512  # at most, as published
 ALIKE = 32  # random images whose likeness is measured
@@ -126,19 +126,20 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     return TuningSession(detector, tuner, tuple(files[index] for index in held_back))
 
 
-def split(sources: Sequence[int], seed: int) -> tuple[list[int], list[int]]:
+def split(sources: Sequence[int], seed: int, share: int = HELD_BACK) -> tuple[list[int], list[int]]:
     """Which images are calibrated and tuned on, in random order, and which are held back.
 
-    The last eighth of every source is held back, because neighbouring frames of a clip are nearly alike: held
+    The last part of every source is held back, because neighbouring frames of a clip are nearly alike: held
     back from its middle, they would say nothing about other frames. A single image serves as both.
 
     Args:
         sources: which source each image is of.
+        share: one in so many images is held back.
     """
     held: list[int] = []
     for source in sorted(set(sources)):
         places = [index for index, of in enumerate(sources) if of == source]
-        held += places[len(places) - len(places) // HELD_BACK :]
+        held += places[len(places) - len(places) // share :]
     held = held or [len(sources) - 1]
     rest = sorted(set(range(len(sources))) - set(held)) or held
     count = min(len(held), MOST_HELD_BACK)

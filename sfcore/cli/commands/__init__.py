@@ -6,6 +6,7 @@ import typer
 
 import sfcore
 from sfcore.cli.commands import evaluate, runs
+from sfcore.cli.commands.allocate import Allocate
 from sfcore.cli.commands.app import App
 from sfcore.cli.commands.base import group
 from sfcore.cli.commands.bench import Bench
@@ -27,6 +28,7 @@ app = group(
         "detect": Detect,
         "curves": MeasureCurves,
         "layers": Layers,
+        "allocate": Allocate,
         "tune": Tune,
         "scenes": Scenes,
         "compare": Compare,
