@@ -11,7 +11,7 @@ if str(HERE.parent) not in sys.path:  # Streamlit puts only this file's own fold
 
 import streamlit as st  # noqa: E402
 
-from app import sidebar, style  # noqa: E402
+from app import results, sidebar, style  # noqa: E402
 from app.widgets import projector  # noqa: E402
 from app.widgets.copy_link import copy_link  # noqa: E402
 from sfcore.errors import InputError  # noqa: E402
@@ -23,6 +23,7 @@ PAGES = {
     "heads": ("Heads", ":material/blur_on:"),
     "pixels": ("Pixels", ":material/grid_on:"),
     "curves": ("Curves", ":material/show_chart:"),
+    "layers": ("Layers", ":material/layers:"),
     "tune": ("Tune", ":material/tune:"),
     "compare": ("Compare", ":material/compare:"),
     "runs": ("Runs", ":material/history:"),
@@ -38,6 +39,8 @@ page = st.navigation(
     ]
 )
 style.apply(projector.on())
+if page.url_path == "compare":
+    results.open_example()  # to a newcomer, before the sidebar is drawn, for it holds the example's detector
 sidebar.draw()
 with st.container(key="sf-projecting") if projector.on() else st.sidebar:
     projector.button()
