@@ -1,4 +1,4 @@
-"""A file of one JSON object a line that grows while a run goes on and is read meanwhile."""
+"""A file of one JSON object a line that grows while work goes on and is read meanwhile."""
 
 from __future__ import annotations
 

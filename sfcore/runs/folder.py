@@ -36,11 +36,11 @@ from sfcore import clock
 from sfcore.datasets.images import content_hash
 from sfcore.errors import InputError
 from sfcore.files import Stamp, explained, stamp, write_atomic, write_json
+from sfcore.json_lines import JsonLines
 from sfcore.locks import take
 from sfcore.records import checked
 from sfcore.runs import queue
 from sfcore.runs.events import EVENT, TYPES
-from sfcore.runs.json_lines import JsonLines
 from sfcore.runs.launcher import launcher_of
 from sfcore.runs.migration import migrated
 from sfcore.runs.record import FORMAT, RECORD, RunRecord, Status
