@@ -12,6 +12,7 @@ from typing import Any
 from sfcore.detectors import registry
 from sfcore.errors import InputError
 from sfcore.names import shortened
+from sfcore.quant.budget import is_budget
 from sfcore.quant.methods.options import options_of, value_of
 from sfcore.quant.methods.recipe import METHODS, refuse_former
 from sfcore.quant.scheme import Scheme
@@ -90,14 +91,22 @@ class Cell:
         path: its run folder.
         spec: what it is asked to do.
         label: of its row in the tables.
+        budget: that its scheme was allocated for, as text; empty where the scheme was given.
     """
 
     path: Path
     spec: RunSpec
     label: str
+    budget: str = ""
 
     def __str__(self) -> str:
-        return f"{self.spec.detector} {self.spec.scheme} {self.label}, seed {self.spec.seed}"
+        return f"{self.spec.detector} {self.bits} {self.label}, seed {self.spec.seed}"
+
+    @property
+    def bits(self) -> str:
+        """What the tables call its bits: the scheme, or the budget that several detectors have schemes of their own
+        for."""
+        return self.budget or self.spec.scheme
 
     @property
     def curves(self) -> tuple[Any, ...] | None:
@@ -111,7 +120,7 @@ class Plan:
     """The whole bench.
 
     Attributes:
-        detectors, schemes, seeds: of the cells.
+        detectors, schemes, seeds: of the cells. In the place of a scheme may stand a budget such as "4.5bit".
         variants: the rows of the tables.
         images, limit: calibration images, as of :class:`RunSpec`.
         weights: checkpoints by detector, where other than the shipped ones.
@@ -119,6 +128,7 @@ class Plan:
         settings: options of the methods; of two that fit a cell, the later one counts.
         ks: numbers of heads for further cells of SWEPT.
         device: as of :class:`RunSpec`.
+        allocated: the scheme of each detector and budget.
     """
 
     detectors: tuple[str, ...]
@@ -132,6 +142,12 @@ class Plan:
     settings: tuple[Setting, ...] = ()
     ks: tuple[int, ...] = ()
     device: str = "auto"
+    allocated: Mapping[tuple[str, str], Scheme] = field(default_factory=dict)
+
+    @property
+    def budgets(self) -> tuple[str, ...]:
+        """Those of the schemes that are budgets."""
+        return tuple(dict.fromkeys(text for text in self.schemes if is_budget(text)))
 
     def cells(self, root: Path) -> list[Cell]:
         """All cells, seed by seed, so that a bench that was interrupted has all of its first seeds.
@@ -144,10 +160,10 @@ class Plan:
         """
         self._check_names()
         found = [
-            self._cell(root, detector, scheme, variant, seed)
+            self._cell(root, detector, scheme, budget, variant, seed)
             for seed in dict.fromkeys(self.seeds)
             for detector in dict.fromkeys(self.detectors)
-            for scheme in dict.fromkeys(map(Scheme.parse, self.schemes))
+            for scheme, budget in dict.fromkeys(self._bits(detector))
             for variant in self._rows(detector)
         ]
         checked: set[tuple[str, str]] = set()
@@ -156,6 +172,16 @@ class Plan:
                 cell.spec.validate()
                 checked.add((cell.spec.detector, cell.label))
         return found
+
+    def _bits(self, detector: str) -> Iterator[tuple[Scheme, str]]:
+        """The schemes of a detector, with the budgets of those that were allocated."""
+        for text in self.schemes:
+            if text not in self.budgets:
+                yield Scheme.parse(text), ""
+            elif (detector, text) in self.allocated:
+                yield self.allocated[detector, text], text
+            else:
+                raise InputError(f"no bits were allocated to {detector} for {text}: allocate them first")
 
     def _rows(self, detector: str) -> Iterator[Variant]:
         """The variants, and SWEPT at those k that the detector has the heads for and that are not its usual one."""
@@ -166,16 +192,16 @@ class Plan:
             if k <= heads and k != usual.settings().heads_to_select(heads):
                 yield Variant(f"{SWEPT}:k={k}", SWEPT, {"k": k})
 
-    def _cell(self, root: Path, detector: str, scheme: Scheme, variant: Variant, seed: int) -> Cell:
-        names = {detector, scheme.base, variant.method, variant.label, METHODS[variant.method].granularity}
+    def _cell(self, root: Path, detector: str, scheme: Scheme, budget: str, variant: Variant, seed: int) -> Cell:
+        names = {detector, budget or scheme.base, variant.method, variant.label, METHODS[variant.method].granularity}
         options = self._options(variant, names)
         of_the_run = {name: options.pop(name) for name in OF_THE_RUN if name in options}
         spec = RunSpec(
             detector, self.images, str(scheme), variant.method, self.weights.get(detector), options,
             self.limit, seed, self.device, **of_the_run, weights_key=self.weights_keys.get(detector),
         )  # fmt: skip
-        name = re.sub(r"[^\w.=-]+", "-", f"{detector}-{scheme}-{variant.label}-{seed}")
-        return Cell(root / shortened(name, NAME), spec.absolute(), variant.label)
+        name = re.sub(r"[^\w.=-]+", "-", f"{detector}-{budget or scheme}-{variant.label}-{seed}")
+        return Cell(root / shortened(name, NAME), spec.absolute(), variant.label, budget)
 
     def _options(self, variant: Variant, names: set[str]) -> dict[str, Any]:
         """What is set for a cell, without what its method does not know."""
@@ -191,7 +217,7 @@ class Plan:
                 f"two methods have the same name ({', '.join(labels)}): write LABEL=METHOD for one of them"
             )
         methods = {variant.method for variant in self.variants}
-        schemes = {Scheme.parse(text).base for text in self.schemes}
+        schemes = {text if text in self.budgets else Scheme.parse(text).base for text in self.schemes}
         names = {*self.detectors, *schemes, *methods, *labels, *(METHODS[name].granularity for name in methods)}
         options = {*OF_THE_RUN, *(option for method in methods for option in _options_of(method))}
         for setting in self.settings:

@@ -16,11 +16,10 @@ from sfcore.bench.pictures import save_table_picture, save_timeline_picture
 from sfcore.bench.plan import SWEPT, Cell, Plan
 from sfcore.bench.rows import Row, as_csv, collect
 from sfcore.bench.sources import Source, unseen
-from sfcore.bench.table import DISTORTION, F1, LABELS, Measure, Table
+from sfcore.bench.table import DISTORTION, F1, LABELS, Measure, Table, bits_name
 from sfcore.bench.timeline import Timeline, timeline
 from sfcore.files import explained, write_atomic, write_json
 from sfcore.names import printable, shortened
-from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder
 
 TAG = 200  # bytes of a source's name in the names of files
@@ -105,7 +104,7 @@ def _figures(folder: Path, cells: Sequence[Cell]) -> Sections:
     """Figure 6 for each scheme, of every detector's first seed."""
     found: dict[str, dict[str, Timeline]] = {}
     for cell in cells:
-        one = found.setdefault(cell.spec.scheme, {})
+        one = found.setdefault(cell.bits, {})
         if cell.label == SWEPT and cell.spec.detector not in one:
             told = timeline(RunFolder(cell.path).events()[0])
             if told:
@@ -114,7 +113,7 @@ def _figures(folder: Path, cells: Sequence[Cell]) -> Sections:
     for scheme, told_of in found.items():
         if told_of:
             name = shortened(re.sub(r"[^\w.=-]+", "-", f"figure6-{scheme}"), TAG)
-            title = f"Figure 6: noise of each head, {Scheme.parse(scheme).name}, {SWEPT}"
+            title = f"Figure 6: noise of each head, {bits_name(scheme)}, {SWEPT}"
             write_atomic(folder / f"{name}.csv", timelines.as_csv(told_of))
             save_timeline_picture(folder / f"{name}.png", title, told_of)
             sections.append((title, f"![{title}](tables/{name}.png)\n\n[CSV](tables/{name}.csv)\n"))

@@ -30,7 +30,8 @@ class Row:
     """A tuned model on one source of unseen images.
 
     Attributes:
-        detector, bits, method, seed: of the cell; ``method`` is its label.
+        detector, bits, method, seed: of the cell; ``bits`` is its scheme, or the budget that this was allocated for,
+            and ``method`` its label.
         test: name of the source.
         images: how many it has.
         f1, distortion, shift_px: agreement with full precision; the shift where it is in pixels.
@@ -135,7 +136,7 @@ def _rows(cell: Cell, tests: Sequence[str], **figures: Any) -> list[Row]:
     figures = {name: round(value, 3) if isinstance(value, float) else value for name, value in figures.items()}
     return [
         Row(
-            spec.detector, spec.scheme, cell.label, spec.seed, test, k=k, **figures, **versions,
+            spec.detector, cell.bits, cell.label, spec.seed, test, k=k, **figures, **versions,
             **{name: value for name, value in asdict(found).items() if name in named},
         )
         for test, found in verdicts(cell.path).items()

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from sfcore.bench.plan import SWEPT
 from sfcore.bench.rows import REFERENCE, Row
+from sfcore.quant.budget import is_budget
 from sfcore.quant.scheme import Scheme
 
 NONE = "–"
@@ -241,9 +242,13 @@ def _share(times: Mapping[str, Spread | None], reference: Mapping[str, Spread | 
     return statistics.geometric_mean(ratios) if ratios else None
 
 
-def _bits(scheme: str) -> Entry:
-    """A scheme as tables have room for it."""
-    return Entry(Scheme.parse(scheme).name)
+def _bits(bits: str) -> Entry:
+    return Entry(bits_name(bits))
+
+
+def bits_name(bits: str) -> str:
+    """A scheme as tables have room for it; a budget as it is."""
+    return bits if is_budget(bits) else Scheme.parse(bits).name
 
 
 def _entry(value: Spread | None, measure: Measure, bold: bool) -> Entry:

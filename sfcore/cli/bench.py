@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from sfcore.bench.allocations import allocated
 from sfcore.bench.grid import carry_out_all
 from sfcore.bench.plan import Cell, Plan, Setting, Variant
 from sfcore.bench.report import write_report
@@ -19,6 +20,7 @@ from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.detectors import registry
 from sfcore.errors import InputError
 from sfcore.names import printable
+from sfcore.quant.allocation import WIDTHS
 from sfcore.quant.methods import METHODS
 from sfcore.quant.methods.options import MAIN
 
@@ -30,6 +32,7 @@ def run(arguments: Bench) -> Answer:
     out = Path(arguments.out)
     with Progress() as progress:
         plan = _plan(arguments, out, progress)
+        plan = allocated(plan, out / "schemes", tuple(arguments.candidates or WIDTHS), progress)
         cells = plan.cells(out / "runs")
         texts = arguments.test or [f"rendered scenes={rendered_test(out / 'scenes', arguments.test_limit, progress)}"]
     formats = dict.fromkeys(suffix for name in plan.detectors for suffix in registry.entry(name).input.formats)

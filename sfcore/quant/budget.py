@@ -142,6 +142,12 @@ def _of(profile: Profile, what: str) -> np.ndarray:
     return np.array([getattr(layer, what) for layer in profile.layers], float)
 
 
+def is_budget(text: str) -> bool:
+    """Whether a text has the form of a budget, and so is no scheme."""
+    match = _FORM.fullmatch(text.strip())
+    return match is not None and (match["share"] + match["unit"]).lower() in _UNITS
+
+
 def parse_budgets(texts: Sequence[str]) -> tuple[Budget, ...]:
     """Several budgets, all of which hold. Raises InputError: there is none, or one is no budget."""
     if not texts:

@@ -28,9 +28,14 @@ class Bench(Command):
             metavar="WxAy...",
             default_factory=lambda: ["W8A8", "W8A4", "W4A4"],
             show_default=False,
-            help="Schemes, as of sfcore tune (default: W8A8 W8A4 W4A4).",
+            help="Schemes, as of sfcore tune, or budgets such as 4.5bit, for which each detector is allocated bits of "
+            "its own (default: W8A8 W8A4 W4A4).",
         ),
     ]
+    candidates: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N...", help="Widths that budgets choose from (default: 2 3 4 5 6 8 16)."),
+    ] = None
     seeds: Annotated[
         list[int],
         typer.Option(
