@@ -1,4 +1,4 @@
-"""Quantizing the sidebar's detector on the spot: calibrated on a few images and not tuned, for who has no run of it."""
+"""Quantizing the sidebar's detector on the spot, in any scheme: calibrated on a few images and not tuned."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import sources
 from app.run_estimate import about
+from app.scheme import SCHEMES as SCHEMES
+from app.scheme import bits_box, in_markdown
 from app.session import (
     PATHS,
     DetectorChoice,
     Studio,
     forget_unknown,
     frame_of,
+    image_hash,
     is_remembered,
     load_detector,
     remembered,
@@ -30,10 +33,10 @@ from app.style import Bar
 from sfcore.datasets.dataset import Frame, spread
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.errors import InputError
+from sfcore.present.model_comparison import overlap
 from sfcore.quant import Scheme, quantize
 from sfcore.resources import sample_data
 
-SCHEMES = ("W8A8", "W8A4", "W4A4")
 CHOSEN, SAMPLES = "chosen images", "sample scenes"  # what it is calibrated on
 IMAGES, BATCH = 8, 2  # that it is calibrated on at most, and at once
 AT_ONCE = 200e9  # parameters times pixels of the input up to which nobody has to ask for it: some seconds
@@ -46,7 +49,8 @@ class Calibration:
 
     Attributes:
         choice: the detector.
-        scheme: such as "W4A4".
+        scheme: such as "W4A4" or "W4A4,heads=16", as :class:`Scheme` is printed, so that a file that is written
+            anew is another one.
         images: that it is calibrated on, each with when it was written.
     """
 
@@ -92,16 +96,10 @@ def _outputs(calibration: Calibration, image: Path, stamp: float, _model: Detect
     return {name: value.cpu() for name, value in outputs.items()}
 
 
-def choose(view: Studio, places: Iterator[DeltaGenerator]) -> Calibration:
-    """Let the visitor choose bits and images, in the next places on the page; both are in the link.
-
-    Raises:
-        InputError: none of the images can be read.
-    """
-    bits = next(places).selectbox(
-        "Bits", SCHEMES, index=len(SCHEMES) - 1, key="bits", bind="query-params",
-        help="W4A4 is 4 bits for weights and 4 for activations. First and last layers keep 8.",
-    )  # fmt: skip
+def controls(view: Studio, places: Iterator[DeltaGenerator]) -> tuple[str, str]:
+    """Let the visitor choose bits and images, in the next places on the page; both are in the link, and as :func:`of`
+    takes them, but what was typed may be no scheme."""
+    bits = bits_box(next(places), "bits")
     on = CHOSEN
     if view.source != str(sample_data() / "scenes"):
         known = (CHOSEN, SAMPLES) if len(view.frames) > 1 else (SAMPLES,)
@@ -110,19 +108,27 @@ def choose(view: Studio, places: Iterator[DeltaGenerator]) -> Calibration:
             "Calibrated on", known, key="on", bind="query-params",
             help=f"Some of the images in the sidebar, {IMAGES} or half of them at most; or {IMAGES} sample scenes.",
         )  # fmt: skip
-    return of(view, bits, on)
+    return bits, on
 
 
 def of(view: Studio, bits: str, on: str = CHOSEN) -> Calibration:
     """The sidebar's detector, calibrated on some of the chosen images, evenly spaced, or of the sample scenes.
 
     No more than half of the chosen ones are taken, so that there are others to compare on; of a single one, none.
+
+    Args:
+        bits: whatever :meth:`Scheme.parse` reads.
+        on: CHOSEN or SAMPLES.
+
+    Raises:
+        InputError: the bits are no scheme, or none of the images can be read.
     """
+    scheme = str(Scheme.parse(bits))
     frames: Sequence[Frame] = view.frames
     if on == SAMPLES or len(frames) < 2:
         folder = str(sample_data() / "scenes")
         frames = sources.opened(folder, None, sources.changed(folder)).frames
-    return Calibration(view.choice, bits, _readable(view.choice, spread(frames, min(IMAGES, len(frames) // 2))))
+    return Calibration(view.choice, scheme, _readable(view.choice, spread(frames, min(IMAGES, len(frames) // 2))))
 
 
 def _readable(choice: DetectorChoice, frames: Sequence[Frame]) -> tuple[tuple[Path, float], ...]:
@@ -152,6 +158,20 @@ def is_ready(chosen: Calibration) -> bool:
     values = spec.example()[0].numel() / 3  # of an image: its pixels
     small = sum(p.numel() for p in detector.parameters()) * values <= AT_ONCE
     return small or is_remembered(chosen)
+
+
+def explanation(chosen: Calibration, frames: Sequence[Frame]) -> str:
+    """That the model is calibrated and no more, and whether it has seen the frames; before it is made, how to do so."""
+    name, scheme = chosen.choice.name, in_markdown(Scheme.parse(chosen.scheme))
+    if not is_ready(chosen):
+        return f"Quantize **{name}** to {scheme} here, or start a run, which tunes it, too."
+    known, count = overlap(chosen.files, [frame.image for frame in frames], image_hash), len(chosen.images)
+    apart = "None of the frames below is one of them"
+    flattering = f"{known} of the {len(frames)} frames below are among them, which flatters it"
+    return (
+        f"**{name} in {scheme}, calibrated just now on {sources.count(count, 'image')}; not tuned.** "
+        f"{flattering if known else apart}. Start a run to tune it; it then appears here."
+    )
 
 
 def start_button(chosen: Calibration) -> None:

@@ -1,22 +1,32 @@
-"""Several models on the same frames, against full precision and against labels: what the Compare page shows."""
+"""Several models on the same frames, against full precision and against labels: what the Compare page shows, and the
+choice of it."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from app import results
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app import calibration, report_download, results
 from app.calibration import Calibration
 from app.perturbation import Moved
+from app.scheme import USUAL, cost, in_markdown, say_cost
 from app.session import Studio, remembered, size_of, written
 from app.style import Bar
-from sfcore.datasets.dataset import Frame
+from sfcore.datasets.dataset import Frame, spread
 from sfcore.errors import InputError
 from sfcore.present.model_comparison import Comparison, Model, compare_models, compared_models
+from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder
-from sfcore.runs.results import ModelName
+from sfcore.runs.results import ModelName, models_of
+from sfcore.runs.shipped import ships
+
+MOST_FRAMES = 24  # that are compared unless more are asked for
 
 
 class Contender(Model):
@@ -61,9 +71,12 @@ class OnTheSpot(Contender):
         return self.calibration.prediction(image)
 
 
-def contenders(run: RunFolder, second: RunFolder | None = None) -> list[Contender]:
-    """Full precision, the models of a run, and those of a second one."""
-    return [Contender(model.which, model.run, model.second) for model in compared_models(run, second)]
+def contenders(first: RunFolder | Calibration, second: RunFolder | None = None) -> list[Contender]:
+    """Full precision, the models of a run or what was quantized on the spot, and the models of a second run."""
+    if isinstance(first, RunFolder):
+        return [Contender(model.which, model.run, model.second) for model in compared_models(first, second)]
+    seconds = [Contender(which, second, True) for which in models_of(second)] if second else []
+    return [Contender(), OnTheSpot(calibration=first), *seconds]
 
 
 def compare(view: Studio, models: Sequence[Contender], frames: Sequence[Frame]) -> Comparison:
@@ -103,3 +116,106 @@ def _compare(view: Studio, models: Sequence[Contender], frames: Sequence[Frame])
         raise InputError(f"none of the {len(frames)} frames can be read: {next(iter(problems.values()))}")
     joined = {name: view.task.join(each) for name, each in found.items()}
     return compare_models(view.task, view.dataset, kept, joined, problems)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is compared: the models, the frames, and the runs that the models are of."""
+
+    models: list[Contender]
+    frames: list[Frame]
+    runs: tuple[RunFolder, ...] = ()
+
+
+def choose(view: Studio) -> Choice:
+    """What is compared, chosen in a row of controls: a run or what is quantized here, and a second run."""
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    with row:
+        run = results.choose_or_here(view, "run")
+    return of_runs(view, run, row) if run else on_the_spot(view, row)
+
+
+def of_runs(view: Studio, run: RunFolder, row: DeltaGenerator) -> Choice:
+    """The models of a run, and of a second one."""
+    with row:
+        second, frames = against(view, run), frames_to_compare(view.frames)
+        runs = (run, second) if second else (run,)
+        if st.button("Report", icon=":material/description:", help="All of this in one HTML file."):
+            report_download.dialog(runs, frames)
+    if ships(run):
+        st.info(example(run), icon=":material/school:")
+    return Choice(contenders(run, second), frames, runs)
+
+
+def against(view: Studio, run: RunFolder | None = None) -> RunFolder | None:
+    """The second run, if one is wanted."""
+    return results.choose(view, "against", optional=True, label="Run 2", besides=run)
+
+
+def example(run: RunFolder) -> str:
+    """What the run that ships is, and what to do next."""
+    spec, images, scheme = run.spec, run.record().get("images"), in_markdown(run.spec.full_scheme())
+    return (
+        f"**An example that ships: {spec.detector} in {scheme}, calibrated and tuned on {images} "
+        f"rendered roads.** For other bits, choose *{results.HERE}* under Run; for other networks, a detector in the "
+        "sidebar."
+    )
+
+
+def on_the_spot(view: Studio, row: DeltaGenerator) -> Choice:
+    """The detector quantized here and now, beside a run if one is wanted; nothing is compared before it is made."""
+    chosen = wanted(view, row)
+    with row:
+        second, frames = against(view), frames_to_compare(calibration.unseen(view.frames, chosen))
+    st.info(calibration.explanation(chosen, frames), icon=":material/bolt:")
+    say_cost(view.choice, Scheme.parse(chosen.scheme))
+    ready = calibration.is_ready(chosen)
+    if not ready:
+        calibration.start_button(chosen)
+    next_steps(chosen)
+    if not ready:
+        st.stop()
+    return Choice(contenders(chosen, second), frames, (second,) if second else ())
+
+
+def wanted(view: Studio, row: DeltaGenerator) -> Calibration:
+    """What is to be quantized here; where the bits cannot be had, it says why and takes the usual ones.
+
+    Raises:
+        InputError: none of the images to calibrate on can be read, or the detector cannot be quantized.
+    """
+    bits, on = calibration.controls(view, repeat(row))
+    try:
+        cost(view.choice, Scheme.parse(bits))  # or else the detector has no layer of a name in it
+    except InputError as error:
+        cost(view.choice, Scheme.parse(USUAL))  # or else it is not the bits
+        bits = USUAL
+        st.error(f"{error}. Until then, below is {bits}.", icon=":material/error:")
+    return calibration.of(view, bits, on)
+
+
+def next_steps(chosen: Calibration) -> None:
+    """To the Tune page with these bits, and to what tuning comes to."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        query = {"detector": chosen.choice.name, "t_bits": chosen.scheme}
+        st.page_link("../pages/tune.py", label="Tune it", icon=":material/tune:", query_params=query)
+        if tuned := next(filter(ships, results.runs()), None):
+            st.button(
+                "See an example that was tuned", icon=":material/compare:", type="tertiary",
+                on_click=results.put_in_sidebar, args=(tuned,),
+            )  # fmt: skip
+
+
+def frames_to_compare(frames: Sequence[Frame]) -> list[Frame]:
+    """Evenly spaced ones of the frames; where nobody has chosen how many, as many as are usual for so many frames."""
+    most, before = len(frames), "usual frames"
+    usual = min(most, MOST_FRAMES)
+    if st.session_state.setdefault(before, usual) != usual:
+        if st.session_state.get("frames") == st.session_state[before]:
+            st.session_state["frames"] = usual
+        st.session_state[before] = usual
+    count = most if most == 1 else st.number_input(
+        f"Frames, of {most:,}", 1, most, usual, key="frames", bind="query-params",
+        help="How many of the chosen images are compared, evenly spaced. More take longer the first time.",
+    )  # fmt: skip
+    return spread(frames, int(count))

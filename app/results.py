@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from app.session import (
     DetectorChoice,
     Studio,
     canvas_of,
+    first_detector,
     forget_unknown,
     frame_of,
     load_detector,
@@ -32,13 +33,15 @@ from sfcore.present.run_history import RunHistory
 from sfcore.quant.cost import Cost
 from sfcore.runs import RunFolder, default_root, list_runs, trash
 from sfcore.runs.results import FILES, ModelName, cost_of, load_model, models_of, recorded_cost
-from sfcore.runs.shipped import shipped
+from sfcore.runs.shipped import shipped, ships
 from sfcore.runs.trash import Deleted
 from sfcore.sensitivity.noise import relative_noise
 from sfcore.tasks.base import TASKS, Task
 
 OWN = "own runs"  # names of the runs on uploads that this visitor may see
 IN_LINK = ("run", "against")
+HERE = "quantize here"  # what is chosen in place of a run, on pages that quantize on the spot
+CHOICES = {"detector", "weights", *IN_LINK, "bits", "on", "at"}  # of a link that says what Compare is to show
 
 
 def runs(detector: str | None = None) -> list[RunFolder]:
@@ -143,7 +146,7 @@ def choose(
     Args:
         besides: a run that is not offered, because it is chosen already.
     """
-    usable = {run.name: run for run in runs(view.choice.name) if models_of(run)}
+    usable = _usable(view)
     if besides is not None:
         usable.pop(besides.name, None)
     if not usable:
@@ -156,16 +159,39 @@ def choose(
     return usable.get(st.selectbox(label, names, key=key, bind="query-params", help=text))
 
 
-def pick(label: str, names: Sequence[str], key: str, text: str) -> str:
+def choose_or_here(view: Studio, key: str) -> RunFolder | None:
+    """Let the visitor choose one of the detector's runs that has a model, or else to quantize here: None.
+
+    Of another detector the newest run is shown, so what stands in the link for "here" names the detector.
+    """
+    usable, here = _usable(view), f"{view.choice.name} here"
+    if "bits" in st.query_params and key not in st.query_params:  # a link from where there was no run
+        keep(key, here)
+    text = f"Runs of this detector, newest first; *{HERE}* takes any bits, calibrated in seconds and not tuned."
+    return usable.get(pick("Run", [*usable, here], key, text, {here: HERE}))
+
+
+def _usable(view: Studio) -> dict[str, RunFolder]:
+    """The detector's runs that have a model, by name."""
+    return {run.name: run for run in runs(view.choice.name) if models_of(run)}
+
+
+def pick(label: str, names: Sequence[str], key: str, text: str, shown: Mapping[str, str] | None = None) -> str:
     """A choice among runs: the one that was chosen last on any page, or else the newest.
 
     It is in the link though nobody chose it, unlike a widget's default: tomorrow another run is the newest.
+
+    Args:
+        shown: what stands for a name on the page, where it is not the name.
     """
     place = f"{key} choice"
     held = recall(key)
     keep(key, held if held in names else names[0])
     st.session_state[place] = st.session_state[key]
-    return st.selectbox(label, names, key=place, help=text, on_change=lambda: keep(key, st.session_state[place]))
+    return st.selectbox(
+        label, names, key=place, help=text, on_change=lambda: keep(key, st.session_state[place]),
+        format_func=lambda name: (shown or {}).get(name, name),
+    )  # fmt: skip
 
 
 def canvas(view: Studio, frame: Path) -> Image:
@@ -259,3 +285,24 @@ def put_in_sidebar(run: RunFolder) -> None:
     wanted = {"detector": spec.detector, **weights_of(spec)}
     if any(st.session_state.get(name, "") != value for name, value in wanted.items()):
         st.session_state.update(wanted)
+
+
+def open_example() -> None:
+    """Choose the run that ships and its detector, where nobody has chosen anything and the first detector has no run.
+
+    It is called before the sidebar is drawn, which then holds the detector, as the link does.
+    """
+    if _has_chosen() or runs(first_detector()):
+        return
+    if example := next(filter(ships, runs()), None):
+        if "detector" not in st.session_state:  # nor is there a control yet that would put it in the link
+            st.query_params["detector"] = example.spec.detector
+        put_in_sidebar(example)
+
+
+def _has_chosen() -> bool:
+    """Whether the visitor has chosen a detector, by a link or a click, or the link says what is to be compared."""
+    held = st.session_state
+    clicked = "weights of" in held  # what the sidebar keeps from the first time on that another detector is chosen
+    other = held.get("detector", first_detector()) != first_detector() or held.get("weights")
+    return bool(clicked or other or CHOICES & set(st.query_params))

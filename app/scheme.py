@@ -7,14 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import style
-from app.calibration import SCHEMES
 from app.session import PATHS, DetectorChoice, load_detector
 from sfcore.errors import InputError
 from sfcore.quant.cost import Cost, Profile
 from sfcore.quant.scheme import HEADS, Rule, Scheme, parse_rules
 
+SCHEMES = ("W8A8", "W8A4", "W4A4")  # that are offered; others are typed
+USUAL = SCHEMES[-1]
 AS_ALL = "as all"
 HEAD_RULES = {bits: Rule(HEADS, int(bits), int(bits)) for bits in ("8", "16")}
 
@@ -26,12 +28,7 @@ def choose() -> Scheme:
         InputError: what was typed is no scheme, or no rule of one.
     """
     first, second = st.columns(2, gap="small", vertical_alignment="bottom")
-    bits = first.selectbox(
-        "Bits", SCHEMES, index=2, key="t_bits", bind="query-params", accept_new_options=True,
-        help="W4A4 is 4 bits for weights and 4 for activations. Type others, from 2 to 16, or the path of a scheme "
-        "file (.json). First and last layers keep 8.",
-    )  # fmt: skip
-    scheme = Scheme.parse(bits)
+    scheme = Scheme.parse(bits_box(first, "t_bits"))
     typed = any(rule.pattern == HEADS for rule in scheme.rules)
     heads = second.selectbox(
         "Heads' bits", (AS_ALL, *HEAD_RULES), key="t_head_bits", bind="query-params", disabled=typed,
@@ -45,6 +42,32 @@ def choose() -> Scheme:
     )  # fmt: skip
     own = () if typed or heads == AS_ALL else (HEAD_RULES[heads],)
     return replace(scheme, rules=(*scheme.rules, *own, *parse_rules(others)))
+
+
+def bits_box(place: DeltaGenerator, key: str) -> str:
+    """A control for the bits of all layers, in the link; whatever is typed into it, which may be no scheme."""
+    before = f"{key} before"
+
+    def complete() -> None:
+        """The control loses what it showed when something is typed after it."""
+        text = st.session_state[key]
+        if text.startswith((",", "-")):
+            st.session_state[key] = st.session_state.get(before, USUAL) + text
+
+    bits = place.selectbox(
+        "Bits", SCHEMES, index=SCHEMES.index(USUAL), key=key, bind="query-params", accept_new_options=True,
+        on_change=complete,
+        help="W4A4 is 4 bits for weights and 4 for activations. Type others, from 2 to 16; what is typed after them "
+        "like W4A4,heads=16 is for some layers only; or the path of a scheme file (.json). First and last layers "
+        "keep 8.",
+    )  # fmt: skip
+    st.session_state[before] = bits
+    return bits
+
+
+def in_markdown(scheme: Scheme) -> str:
+    """The name of a scheme; as code where it has rules, whose patterns Markdown would take for its own signs."""
+    return f"`{scheme.name}`" if scheme.rules else scheme.name
 
 
 def filled(scheme: Scheme) -> Mapping[str, Any]:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from app import calibration, displays, report_download, results, sources, style
-from app.calibration import Calibration
-from app.comparison import Contender, OnTheSpot, compare, contenders
-from app.scheme import say_cost
+from app import displays, results, sources, style
+from app.comparison import Contender, choose, compare
 from app.session import Studio, forget_unknown, image_hash, studio, written
 from app.widgets.compare_slider import compare_slider
 from app.widgets.frame_strip import Tile, frame_strip
 from app.widgets.player import blink
 from sfcore import drawing
 from sfcore.colours import LABEL
-from sfcore.datasets.dataset import Frame, spread
+from sfcore.datasets.dataset import Frame
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
 from sfcore.evaluation.metric import nothing_to_find
@@ -35,10 +32,8 @@ from sfcore.present.model_comparison import (
     draw,
     labelled_objects,
     measure_title,
-    overlap,
     series,
 )
-from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder
 from sfcore.runs.shipped import ships
 from sfcore.tasks.base import Task, Words
@@ -61,16 +56,6 @@ class Display:
     @property
     def sides(self) -> tuple[Contender, Contender]:
         return self.left, self.right
-
-
-def frames_to_compare(frames: Sequence[Frame]) -> list[Frame]:
-    """Evenly spaced ones of the frames."""
-    most = len(frames)
-    count = most if most == 1 else st.number_input(
-        f"Frames, of {most:,}", 1, most, min(most, 24), key="frames", bind="query-params",
-        help="How many of the chosen images are compared, evenly spaced. More take longer the first time.",
-    )  # fmt: skip
-    return spread(frames, int(count))
 
 
 def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
@@ -172,14 +157,18 @@ def sides(models: Sequence[Contender]) -> tuple[Contender, Contender]:
     """What stands left and right: calibrated and tuned, or the last models of two runs, unless others are chosen."""
     named, own = {model.name: model for model in models}, sum(not model.second for model in models)
     two = own < len(models)  # runs; their choices have keys and defaults of their own
-    places = (own - 1, len(models) - 1) if two else (own - 2, own - 1)
+    names, places = list(named), (own - 1, len(models) - 1) if two else (own - 2, own - 1)
+    keys = ("left2", "right2") if two else ("left", "right")
+    before = f"models of {keys[0]}"
+    if st.session_state.setdefault(before, names) != names:  # set, for if forgotten, they would stay in the browser
+        usual = {key: names[place] for key, place in zip(keys, places, strict=True)}
+        st.session_state.update({before: names} | usual)
     texts = ("The first picture.", "The second picture; the frames are sorted by how this model does on them.")
-    chosen = []
-    for label, place, text in zip(("Left", "Right"), places, texts, strict=True):
-        key = label.lower() + ("2" if two else "")
-        forget_unknown(key, list(named))
-        chosen.append(st.selectbox(label, list(named), place, key=key, bind="query-params", help=text, width=190))
-    return named[chosen[0]], named[chosen[1]]
+    chosen = [
+        named[st.selectbox(label, names, place, key=key, bind="query-params", help=text, width=190)]
+        for label, place, key, text in zip(("Left", "Right"), places, keys, texts, strict=True)
+    ]
+    return chosen[0], chosen[1]
 
 
 def controls(models: Sequence[Contender], labelled: bool) -> Display:
@@ -317,80 +306,9 @@ def viewer(view: Studio, models: Sequence[Contender], found: Comparison) -> None
         st.error(str(error), icon=":material/error:")
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What is compared: the models, the frames, and the runs that the models are of; none on the spot."""
-
-    models: list[Contender]
-    frames: list[Frame]
-    runs: tuple[RunFolder, ...] = ()
-
-
-def of_runs(view: Studio, run: RunFolder, places: Sequence[DeltaGenerator]) -> Choice:
-    """The models of a run, and of a second one."""
-    other, number, last = places
-    with other:
-        second = results.choose(view, "against", optional=True, label="Run 2", besides=run)
-    with number:
-        frames = frames_to_compare(view.frames)
-    runs = (run, second) if second else (run,)
-    with last:
-        if st.button("Report", icon=":material/description:", width="stretch", help="All of this in one HTML file."):
-            report_download.dialog(runs, frames)
-    return Choice(contenders(run, second), frames, runs)
-
-
-def on_the_spot(view: Studio, places: Iterator[DeltaGenerator]) -> Choice:
-    """The detector quantized here and now, where there is no run of it; nothing comes before it is."""
-    chosen = calibration.choose(view, places)
-    with next(places):
-        frames = frames_to_compare(calibration.unseen(view.frames, chosen))
-    ready = calibration.is_ready(chosen)
-    st.info(known_frames(chosen, frames) if ready else invitation(chosen), icon=":material/bolt:")
-    if ready:
-        say_cost(view.choice, Scheme.parse(chosen.scheme))
-    else:
-        calibration.start_button(chosen)
-    next_steps(chosen)
-    if not ready:
-        st.stop()
-    return Choice([Contender(), OnTheSpot(calibration=chosen)], frames)
-
-
-def known_frames(chosen: Calibration, frames: Sequence[Frame]) -> str:
-    """That the model is calibrated and no more, and whether it has seen the frames."""
-    known, count = overlap(chosen.files, [frame.image for frame in frames], image_hash), len(chosen.images)
-    apart = "None of the frames below is one of them"
-    flattering = f"{known} of the {len(frames)} frames below are among them, which flatters it"
-    return (
-        f"**{chosen.choice.name} in {chosen.scheme}, calibrated just now on {sources.count(count, 'image')}; not "
-        f"tuned.** {flattering if known else apart}. Start a run to tune it; it then appears here."
-    )
-
-
-def invitation(chosen: Calibration) -> str:
-    """That there is nothing to compare before the model is made."""
-    return f"There is no run of **{chosen.choice.name}** yet. Quantize it to {chosen.scheme} here, or start a run."
-
-
-def next_steps(chosen: Calibration) -> None:
-    """To the Tune page with these bits, and to what tuning comes to."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        query = {"detector": chosen.choice.name, "t_bits": chosen.scheme}
-        st.page_link("../pages/tune.py", label="Tune it", icon=":material/tune:", query_params=query)
-        if example := next(filter(ships, results.runs()), None):
-            st.button(
-                "See an example that was tuned", icon=":material/compare:", type="tertiary",
-                on_click=results.put_in_sidebar, args=(example,),
-            )  # fmt: skip
-
-
 view = studio()
 style.page("Compare", "Full precision against quantized, before and after tuning, on any frame.")
-first, *others = st.columns([4, 4, 2, 1.6], gap="medium", vertical_alignment="bottom")
-with first:
-    run = results.choose(view, "run")
-choice = of_runs(view, run, others) if run else on_the_spot(view, iter((first, *others)))
+choice = choose(view)
 models = choice.models
 found = compare(view, models, choice.frames)
 table(view.task, found)

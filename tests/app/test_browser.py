@@ -187,6 +187,27 @@ def test_a_clip_plays(visit: Open) -> None:
     page.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
 
 
+def test_a_run_gives_way_to_what_is_quantized_here_and_bits_are_typed(visit: Open) -> None:
+    page = visit("compare?frames=2")
+    main = page.locator("[data-testid=stMain]")
+    left, right = (main.get_by_label(side, exact=True) for side in ("Left", "Right"))
+    expect(right).to_have_value("tuned")
+    main.get_by_label("Run", exact=True).click()
+    page.get_by_role("option", name="quantize here").click()
+    expect(right).to_have_value("calibrated")
+    expect(left).to_have_value("full precision")
+    bits = main.get_by_label("Bits", exact=True)
+    for typed, name in (("W6A6", "W6A6"), (",heads=16", "W6A6,heads=16"), ("W4A4", "W4A4"), ("W4A4-affine",) * 2):
+        bits.click()
+        page.keyboard.type(typed)
+        page.keyboard.press("Enter")
+        expect(bits).to_have_value(name)
+        expect(main.get_by_text("calibrated just now")).to_contain_text(f"in {name}, calibrated just now")
+    page.wait_for_url("**bits=W4A4-affine*")
+    page.reload()
+    expect(bits).to_have_value("W4A4-affine")
+
+
 def test_another_frame_is_chosen_from_the_strip(visit: Open) -> None:
     page = visit("compare?frames=3")
     second = page.locator(".sf-strip button").nth(1)

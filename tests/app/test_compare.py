@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import calibration
 from app.comparison import contenders
+from app.session import KEY, first_detector
 from sfcore.colours import CALIBRATED, FULL, MOVED
 from sfcore.datasets.dataset import open_dataset
 from sfcore.evaluation.evaluate import Evaluation, evaluate, predict
@@ -23,6 +25,7 @@ from sfcore.runs.results import compare, load_model
 from tests.app.conftest import Visit, errors
 
 SCENES = sample_data() / "scenes"
+HERE = f"{first_detector()} here"  # in a link: the first detector, quantized on the spot
 
 
 @pytest.fixture
@@ -113,6 +116,84 @@ def test_two_runs_are_compared(visit: Visit, run: RunFolder, runs_folder: Path) 
     assert list(app.dataframe[0].value["Model"])[3:] == ["calibrated, run 2", "tuned, run 2"]
     assert (app.selectbox(key="left2").value, app.selectbox(key="right2").value) == ("tuned", "tuned, run 2")
     assert "first" not in app.selectbox(key="against").options
+
+
+def test_who_has_a_run_may_quantize_here_too(visit: Visit, run: RunFolder) -> None:
+    app = visit("compare")
+    assert app.number_input(key="frames").value == 24
+    choice = app.selectbox(key="run choice")
+    assert choice.options == ["first", "quantize here"] and choice.value == "first"
+    assert sides(app) == ("calibrated", "tuned")
+    choice.set_value(HERE).run()
+    assert errors(app) == [] and app.query_params["run"] == HERE
+    assert list(app.dataframe[0].value["Model"]) == ["full precision", "calibrated"]
+    assert sides(app) == ("full precision", "calibrated") and "calibrated just now" in app.info[0].value
+    assert app.number_input(key="frames").value == 16  # it was calibrated on the others
+    app.selectbox(key="run choice").set_value("first").run()
+    assert errors(app) == [] and sides(app) == ("calibrated", "tuned") and app.query_params["run"] == "first"
+    assert app.number_input(key="frames").value == 24 and "frames" not in app.query_params
+    app.selectbox(key="run choice").set_value(HERE).run()
+    app.selectbox(key="detector").set_value("lstr-tiny").run()
+    app.selectbox(key="detector").set_value(first_detector()).run()
+    assert app.selectbox(key="run choice").value == "first"  # of a detector that is chosen anew, its run
+
+
+def sides(app: AppTest, run: str = "") -> tuple[str, str]:
+    return str(app.selectbox(key=f"left{run}").value), str(app.selectbox(key=f"right{run}").value)
+
+
+def test_links_to_what_is_quantized_here_show_it_where_there_are_runs(visit: Visit, run: RunFolder) -> None:
+    for query in ({"run": HERE}, {"bits": "W4A4,heads=16"}, {"run": HERE, "bits": "W8A8"}):
+        app = visit("compare", frames="2", **query)
+        assert errors(app) == [] and app.selectbox(key="run choice").value == HERE, query
+    app = visit("compare", frames="2", run="first", bits="W8A8")
+    assert errors(app) == [] and app.selectbox(key="run choice").value == "first"
+
+
+def test_any_scheme_is_quantized_here(visit: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "wide.json"
+    file.write_text('{"format": 1, "scheme": "W3A4", "layers": {"heads": 16}}')
+    distortion = {}
+    for bits, name in (("W3A4-affine", "W3A4-affine"), ("w3a4", "W3A4"), (str(file), "`W3A4,heads=16`")):
+        app = visit("compare", run=HERE, frames="4", bits=bits)
+        assert errors(app) == [] and f"in {name}, calibrated just now" in app.info[0].value
+        assert app.query_params["bits"] == bits
+        distortion[bits] = app.dataframe[0].value["Distortion"][1]
+    assert 0 < distortion[str(file)] < distortion["w3a4"] != distortion["W3A4-affine"]
+    view = app.session_state[KEY]
+    before = calibration.of(view, str(file))
+    assert before == calibration.of(view, "W3A4,heads=16")
+    file.write_text('{"format": 1, "scheme": "W3A4", "layers": {"heads": 8}}')
+    assert calibration.of(view, str(file)) != before
+
+
+@pytest.mark.parametrize(
+    ("bits", "problem"),
+    [
+        ("W4X4", "'W4X4' is no scheme: write bits"),
+        ("W1A4", "1 weight bits are not possible: choose 2 to 16"),
+        ("W4A4,konv1=8", "gives bits to konv1, but no quantized layer is called so: choose another"),
+        ("nowhere.json", "scheme file"),
+    ],
+)
+def test_bits_that_cannot_be_had_are_said_and_the_page_stands(visit: Visit, bits: str, problem: str) -> None:
+    app = visit("compare", run=HERE, frames="2", bits=bits)
+    (said,) = errors(app)
+    assert problem in said and said.endswith("Until then, below is W4A4.")
+    assert "in W4A4, calibrated just now" in app.info[0].value and len(app.dataframe[0].value) == 2
+    app.selectbox(key="bits").set_value("W8A8").run()
+    assert errors(app) == [] and "in W8A8, calibrated just now" in app.info[0].value
+
+
+def test_what_is_quantized_here_stands_beside_a_run(visit: Visit, run: RunFolder) -> None:
+    app = visit("compare", run=HERE, against="first", frames="2", bits="W8A8")
+    assert errors(app) == [] and sides(app, "2") == ("calibrated", "tuned, run 2")
+    models = ["full precision", "calibrated", "calibrated, run 2", "tuned, run 2"]
+    table = app.dataframe[0].value.set_index("Model")
+    assert list(table.index) == models
+    assert table["Distortion"]["calibrated"] < table["Distortion"]["calibrated, run 2"]  # in 4 bits
+    app.selectbox(key="against").set_value("none").run()
+    assert errors(app) == [] and sides(app) == ("full precision", "calibrated")
 
 
 def test_a_link_names_the_view_and_views_take_turns(visit: Visit, run: RunFolder, few: Path) -> None:
