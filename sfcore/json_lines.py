@@ -27,9 +27,11 @@ class JsonLines:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def append(self, content: Mapping[str, Any]) -> None:
-        """Add a line. Raises InputError: it cannot be written."""
-        with explained(self.path), self.path.open("ab") as file:
-            file.write((json.dumps(content) + "\n").encode())
+        """Add a line, after one that a crash tore as well. Raises InputError: it cannot be written."""
+        with explained(self.path), self.path.open("a+b") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+            torn = file.read(1) not in (b"", b"\n")
+            file.write(("\n" * torn + json.dumps(content) + "\n").encode())
 
     def read(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The objects after byte ``offset``, and the offset to go on from.

@@ -16,6 +16,7 @@ from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
+from sfcore.files import explained
 from sfcore.names import printable
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.allocate import STRATEGIES
@@ -44,6 +45,8 @@ def run(arguments: Allocate) -> Answer:
     constraints = Constraints(tuple(arguments.candidates or WIDTHS), arguments.equal, arguments.shared)
     STRATEGIES[arguments.strategy], CRITERIA[arguments.criterion]  # refuse unknown names before anything is computed
     axis = _axis(arguments.front_axis)
+    if arguments.rounds < 0 or (arguments.front is not None and arguments.front < 2):
+        raise InputError("--rounds must be 0 or more, and --front 2 budgets or more")
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     frames = _frames(detector, arguments)
@@ -55,6 +58,8 @@ def run(arguments: Allocate) -> Answer:
         points = []
         if arguments.front is not None:
             points = front(allocating, frames.judged_on, axis, arguments.front, progress=progress.phase_of("front"))
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     made.scheme.save(out)
     judged = {scheme: _judged(detector, frames, scheme) for scheme in (made.scheme, uniform)}
     rows = [point.row() for point in in_order(points, axis)]

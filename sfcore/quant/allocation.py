@@ -15,6 +15,7 @@ from sfcore.datasets.images import evenly
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.quant.allocate import STRATEGIES, Choices
+from sfcore.quant.allocate.base import cheapest
 from sfcore.quant.budget import Budget
 from sfcore.quant.convert import example
 from sfcore.quant.cost import Cost, Layer
@@ -26,11 +27,11 @@ from sfcore.quant.sensitivities import Sensitivities, sensitivities
 from sfcore.quant.sharing import sharing
 from sfcore.tasks.base import Agreement
 
-WIDTHS = (2, 3, 4, 5, 6, 8, 16)  # the usual candidates
-ROUNDS = 3  # of measuring what was chosen and adjusting
+WIDTHS = (3, 4, 5, 6, 8, 16)  # the usual candidates: with 2 bits there is little to be had
+ROUNDS = 2  # of measuring what was chosen and adjusting
 DRAWS = 8  # allocations that a round measures
 ELITE = 2  # the best of them, which the next round starts from
-SPREAD = 1.0  # of the logarithms of the factors that a draw multiplies harms with
+SPREAD = 0.25  # of the logarithms of the factors that a draw multiplies harms with
 
 ALONE = 16  # frames that quantizers are measured alone on
 BATCH = 8  # frames that a calibration step sees at once
@@ -100,7 +101,7 @@ class Allocator:
         self.ranges, self.frames, self.constraints = ranges, frames, constraints
         self.layers: tuple[Layer, ...] = ranges.profile.layers
         self.power = CRITERIA[found.criterion].power
-        self.harm = {place: value**self.power for place, value in found.never_rising().items()}
+        self.harm = {place: value**self.power for place, value in found.smoothed().never_rising().items()}
         self.measured: dict[Scheme, Agreement] = {}
         self.widths = sorted({bits for _, bits in self.harm})
         if missing := sorted(set(constraints.candidates) - set(self.widths)):
@@ -129,9 +130,12 @@ class Allocator:
             progress: called with (allocations measured, in all).
 
         Raises:
-            InputError: there is no such strategy, a budget cannot be met, or a layer of ``own`` is unknown.
+            InputError: there is no such strategy, a budget cannot be met, a layer of ``own`` is unknown, or rounds are
+                fewer than 0.
         """
-        choose, draws = STRATEGIES[strategy], np.random.default_rng(seed)
+        if rounds < 0:
+            raise InputError(f"{rounds} rounds are not possible: choose 0 or more")
+        choose, draws = STRATEGIES[strategy], np.random.default_rng(seed % 2**64)  # of which negative ones are none
         choices = self.choices(budgets, own)
         choice, quantizer, alone = self._parts(choices)
         found = list[tuple[float, Scheme, np.ndarray]]()
@@ -193,6 +197,12 @@ class Allocator:
         """All layers at the largest candidate: what percent of a budget are of."""
         most = self.constraints.candidates[-1]
         return Scheme(most, most)
+
+    @property
+    def least(self) -> Scheme:
+        """The fewest bits that all layers may get."""
+        choices = self.choices([])
+        return self._scheme(choices, cheapest(choices))
 
     def choices(self, budgets: Sequence[Budget], own: Own | None = None) -> Choices:
         """What there is to choose among. Raises InputError: a layer of ``own`` is unknown."""
@@ -267,7 +277,7 @@ def allocator(
     def phase(name: str) -> Progress | None:
         return None if report is None else lambda done, total: report(name, done, total)
 
-    some = frames[evenly(range(len(frames)), ALONE)]
+    some = frames[evenly(range(len(frames)), min(ALONE, len(frames)))]
     batches = [detector.preprocessing.normalize(part.to(detector.device)) for part in frames.split(BATCH)]
     ranges = Ranges.of(detector, base or Scheme(8, 8), batches, progress=phase("calibrating"))
     found = sensitivities(ranges, some, constraints.candidates, criterion, phase("measuring layers"), keep)

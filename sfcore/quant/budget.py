@@ -15,7 +15,8 @@ from sfcore.quant.scheme import EDGE_BITS, Scheme
 EXAMPLES = "4.5bit, 40%size, 25%bops, 1.2MB or 115%bops@W4A4"
 _MEGABYTE, _GIGA = 1e6, 1e9
 _UNITS = {name.lower(): name for name in ("bit", "wbit", "abit", "%size", "MB", "%bops", "GBOPs")} | {"bits": "bit"}
-_FORM = re.compile(r"(?P<amount>\d+(?:\.\d+)?)\s*(?P<share>%?)\s*(?P<unit>[a-z]+)(?:@(?P<of>.+))?", re.IGNORECASE)
+_AMOUNT = r"(?P<amount>\d{1,12}(?:\.\d{1,30})?)"  # never infinite
+_FORM = re.compile(_AMOUNT + r"\s*(?P<share>%?)\s*(?P<unit>[a-z]+)(?:@(?P<of>.+))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Budget:
         Example:
             >>> Budget.parse("115%bops@W4A4").of
             Scheme(weight_bits=4, activation_bits=4, per_tensor=False, affine=False, rules=())
+            >>> str(Budget.parse("4.50 bits"))
+            '4.5bit'
         """
         match = _FORM.fullmatch(text.strip())
         unit = _UNITS.get((match["share"] + match["unit"]).lower()) if match else None
@@ -54,13 +57,17 @@ class Budget:
         return cls(float(match["amount"]), unit, Scheme.parse(match["of"]) if match["of"] else None)
 
     def __str__(self) -> str:
-        return f"{self.amount:g}{self.unit}" + (f"@{self.of.base}" if self.of else "")
+        amount = np.format_float_positional(self.amount, trim="-")  # with an exponent it could not be read again
+        return f"{amount}{self.unit}" + (f"@{self.of}" if self.of else "")
 
     def limits(self, profile: Profile, top: Scheme) -> list[Limit]:
         """What it bounds.
 
         Args:
             top: the whole network at the largest of the candidates.
+
+        Raises:
+            InputError: the scheme that percent are of gives bits to a layer that there is not.
         """
         reference, share = self.of or top, self.amount / 100
         if self.unit == "bit":
@@ -86,7 +93,8 @@ class Limit:
 
     Attributes:
         name: the budget that it is of, for messages.
-        quantity: what is bounded, in words, and how it is written.
+        quantity: what is bounded, in words.
+        digits: after the point, in which people say it.
         most: the bound.
         fixed: what is left in full precision takes.
         per_weight, per_activation, per_product: (L,) of each layer of the profile.
@@ -94,6 +102,7 @@ class Limit:
 
     name: str
     quantity: str
+    digits: int
     most: float
     fixed: float
     per_weight: np.ndarray
@@ -113,29 +122,32 @@ class Limit:
         return taken / left if left > 0 else np.full(len(layer), np.inf)
 
     def amount(self, taken: float) -> str:
-        """How much shares of the bound that add up to ``taken`` are, as people say it."""
-        return self.quantity.format(self.fixed + taken * (self.most - self.fixed))
+        """How much shares of the bound that add up to ``taken`` are, as people say it; rounded up, so that it is
+        enough."""
+        exact = self.fixed + taken * (self.most - self.fixed)
+        step = 10.0**-self.digits
+        return f"{np.ceil(exact / step - 1e-6) * step:,.{self.digits}f} {self.quantity}"
 
 
 def _weight_bits(profile: Profile, most: float, name: str) -> Limit:
     weights, nothing = _of(profile, "weights"), np.zeros(len(profile.layers))
     whole = max(weights.sum() + profile.weights, 1)
-    return Limit(name, "{:.2f} bits a weight", most, FULL * profile.weights / whole, weights / whole, nothing, nothing)
+    return Limit(name, "bits a weight", 2, most, FULL * profile.weights / whole, weights / whole, nothing, nothing)
 
 
 def _activation_bits(profile: Profile, most: float, name: str) -> Limit:
     values, nothing = _of(profile, "values"), np.zeros(len(profile.layers))
-    return Limit(name, "{:.2f} bits an activation", most, 0.0, nothing, values / max(values.sum(), 1), nothing)
+    return Limit(name, "bits an activation", 2, most, 0.0, nothing, values / max(values.sum(), 1), nothing)
 
 
 def _size(profile: Profile, most: float, name: str) -> Limit:
     nothing, fixed = np.zeros(len(profile.layers)), (profile.weights + profile.vectors) * FULL / 8
-    return Limit(name, "{:,.0f} bytes", most, fixed, _of(profile, "weights") / 8, nothing, nothing)
+    return Limit(name, "bytes", 0, most, fixed, _of(profile, "weights") / 8, nothing, nothing)
 
 
 def _bops(profile: Profile, most: float, name: str) -> Limit:
     nothing, fixed = np.zeros(len(profile.layers)), FULL * FULL * profile.macs
-    return Limit(name, "{:,.0f} bit operations", most, fixed, nothing, nothing, _of(profile, "macs"))
+    return Limit(name, "bit operations", 0, most, fixed, nothing, nothing, _of(profile, "macs"))
 
 
 def _of(profile: Profile, what: str) -> np.ndarray:

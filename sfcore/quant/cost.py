@@ -161,8 +161,12 @@ class Profile:
         return [scheme.bits_of(layer.name, layer.edge, layer.head) for layer in self.layers]
 
     def size_bytes(self, scheme: Scheme) -> int:
-        """What the weights take in a file that packs them, and all other parameters in 32 bits; step sizes not
-        counted."""
+        """What the weights take in a file that packs them, and all other parameters in 32 bits; step sizes not counted.
+
+        Raises:
+            InputError: the scheme gives bits to a layer that the detector has not.
+        """
+        scheme.check_names([layer.name for layer in self.layers])
         pairs = zip(self.layers, self.bits(scheme), strict=True)
         packed = sum(layer.weights * each.weights for layer, each in pairs)
         return -(-packed // 8) + (self.weights + self.vectors) * FULL // 8

@@ -104,10 +104,12 @@ def _budgets(allocator: Allocator, axis: Axis, points: int) -> Iterator[Budget]:
     edge = min([bits for bits in candidates if bits >= EDGE_BITS] or [candidates[-1]])
     top = max(fewest + 1, min(TOP, edge))
     ends = [Scheme(bits, bits, base.per_tensor, base.affine) for bits in (fewest, min(top, candidates[-1]))]
+    schemes = (*ends, allocator.least)
     if axis == "size":
-        low, high = (profile.size_bytes(scheme) / 1e6 for scheme in ends)
+        low, high, least = (profile.size_bytes(scheme) / 1e6 for scheme in schemes)
     else:
-        low, high = (profile.cost(scheme).bops / 1e9 for scheme in ends)
+        low, high, least = (profile.cost(scheme).bops / 1e9 for scheme in schemes)
+    low = max(low, least)  # more where first and last layers, or those that share bits, may not have so few
     for amount in np.geomspace(low * 1.01, max(high, low * 1.02), points):
         yield Budget(float(amount), "MB" if axis == "size" else "GBOPs")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector
+from sfcore.errors import InputError
 from sfcore.quant.calibrate import (
     ACTIVATIONS,
     WEIGHTS,
@@ -30,8 +31,10 @@ from sfcore.quant.calibrators import CALIBRATORS
 from sfcore.quant.convert import convert
 from sfcore.quant.copies import copied
 from sfcore.quant.cost import Profile
+from sfcore.quant.fidelity import require_same, said_of
 from sfcore.quant.layers import QuantLayer
-from sfcore.quant.quantizers import Quantizer, quantizers
+from sfcore.quant.pipeline import CHECKED
+from sfcore.quant.quantizers import Quantizer, full_precision, quantizers
 from sfcore.quant.scheme import Scheme
 from sfcore.quant.transforms import TRANSFORMS, USUAL
 
@@ -83,15 +86,20 @@ class Ranges:
         :func:`sfcore.quant.pipeline.quantize`.
 
         Raises:
-            InputError: there is no calibrator or transform of a name, or nothing can be quantized.
+            InputError: there is no calibrator or transform of a name, nothing can be quantized, or the copy would not
+                compute the same with quantization off.
         """
         for name in (weights, activations):
             CALIBRATORS[name]  # refuses an unknown name before anything is computed
         about = [type(detector).__name__, weights, activations, base.per_tensor, base.affine, *transforms]
         key = _digest(about, [*detector.state_dict().items(), *((f"batch {n}", x) for n, x in enumerate(batches))])
-        model = convert(detector, Scheme(base.weight_bits, base.activation_bits, base.per_tensor, base.affine))
-        for name in transforms:
-            TRANSFORMS[name]().fit(model, batches, base)
+        base = replace(base, rules=())
+        with said_of(detector):
+            model = convert(detector, base, transforms)
+            for name in transforms:
+                TRANSFORMS[name]().fit(model, batches, base)
+            with full_precision(model):
+                require_same(detector, model, batches[0][:CHECKED])
         seen = {name: found for name, (_, found) in observed_activations(model, batches, progress).items()}
         return cls(model, Profile.of(detector, transforms), base, key, seen, (weights, activations))
 
@@ -117,8 +125,10 @@ class Ranges:
         """The bits of each quantizer in a scheme.
 
         Raises:
-            InputError: the scheme gives bits to a layer that there is not.
+            InputError: the scheme gives bits to a layer that there is not, or has other grids.
         """
+        if (scheme.per_tensor, scheme.affine) != (self.base.per_tensor, self.base.affine):
+            raise InputError(f"{scheme.base} has other grids than {self.base.base}, which ranges were found on")
         scheme.check_names([layer.name for layer in self.profile.layers])
         found: dict[str, int] = {}
         for layer, bits in zip(self.profile.layers, self.profile.bits(scheme), strict=True):
@@ -135,7 +145,7 @@ class Ranges:
         """A calibrated copy in a scheme: what :func:`sfcore.quant.pipeline.quantize` makes without bias correction.
 
         Raises:
-            InputError: the scheme gives bits to a layer that there is not, or a value is not finite.
+            InputError: as of :meth:`bits`, or a value is not finite.
         """
         model = self.copy()
         self.put(model, self.bits(scheme))

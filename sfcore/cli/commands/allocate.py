@@ -28,7 +28,7 @@ class Allocate(Command):
     out: Annotated[str, typer.Option(metavar="FILE.json", help="Gets the scheme.")]
     candidates: Annotated[
         list[int] | None,
-        typer.Option(metavar="N...", help="Widths to choose from, such as 4 8 16 (default: 2 3 4 5 6 8 16)."),
+        typer.Option(metavar="N...", help="Widths to choose from, such as 4 8 16 (default: 3 4 5 6 8 16)."),
     ] = None
     equal: Annotated[bool, typer.Option("--equal", help="Weights and activations of a layer get the same bits.")] = (
         False

@@ -34,7 +34,7 @@ class Bench(Command):
     ]
     candidates: Annotated[
         list[int] | None,
-        typer.Option(metavar="N...", help="Widths that budgets choose from (default: 2 3 4 5 6 8 16)."),
+        typer.Option(metavar="N...", help="Widths that budgets choose from (default: 3 4 5 6 8 16)."),
     ] = None
     seeds: Annotated[
         list[int],

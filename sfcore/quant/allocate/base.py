@@ -57,20 +57,39 @@ class Choices:
         within = bool((self.use[:, chosen].sum(1) <= 1 + ROUNDING).all())
         return within and all(len(set(self.activations[chosen[list(group)]].tolist())) == 1 for group in self.tied)
 
-    def check(self) -> None:
-        """Refuse limits that cannot be met.
+    def shared(self, group: Sequence[int]) -> list[int]:
+        """The bits of activations, rising, that all layers of a group can have.
 
         Raises:
-            InputError: there is such a limit; the message says the least that can be.
+            InputError: there are none.
         """
+        found = set.intersection(*(set(self.activations[self.of(layer)].tolist()) for layer in group))
+        if not found:
+            raise InputError("layers that must share their bits have none in common: give more candidates")
+        return sorted(found)
+
+    def check(self) -> None:
+        """Refuse limits and ties that cannot be met.
+
+        Raises:
+            InputError: there is such a limit, and the message says the least that can be; or tied layers have no bits
+                in common.
+        """
+        alone = set(range(self.layers)) - {layer for group in self.tied for layer in group}
+        groups = [(group, self.shared(group)) for group in (*self.tied, *((layer,) for layer in alone))]
         for limit, use in zip(self.limits, self.use, strict=True):
-            least = sum(float(use[self.of(layer)].min()) for layer in range(self.layers))
+            least = sum(min(self._least(use, group, bits) for bits in shared) for group, shared in groups)
             if not least <= 1 + ROUNDING:
                 raise self.refusal(limit, least)
 
+    def _least(self, use: np.ndarray, group: Sequence[int], bits: int) -> float:
+        """The least that layers take of a limit whose activations have those bits."""
+        choices = [self.of(layer) for layer in group]
+        return sum(float(use[each[self.activations[each] == bits]].min()) for each in choices)
+
     def refusal(self, limit: Limit, least: float) -> InputError:
         """That a limit cannot be met when at least ``least`` of it is taken."""
-        can = limit.amount(least) if np.isfinite(least) else f"more than {limit.quantity.format(limit.fixed)}"
+        can = limit.amount(least) if np.isfinite(least) else f"more than {limit.amount(0.0)}"
         return InputError(
             f"the budget {limit.name} cannot be met: the least that can be is {can}. Give more, or smaller candidates"
         )
@@ -101,16 +120,8 @@ def cheapest(choices: Choices) -> np.ndarray:
     order = choices.weights * 64 + choices.activations
     chosen = np.array([of[order[of].argmin()] for of in map(choices.of, range(choices.layers))])
     for group in choices.tied:
-        shared = _shared(choices, group)
-        if not shared:
-            raise InputError("layers that must share their bits have none in common: give more candidates")
+        least = choices.shared(group)[0]
         for layer in group:
-            of = [index for index in choices.of(layer) if choices.activations[index] == min(shared)]
+            of = [index for index in choices.of(layer) if choices.activations[index] == least]
             chosen[layer] = min(of, key=lambda index: choices.weights[index])
     return chosen
-
-
-def _shared(choices: Choices, group: Sequence[int]) -> set[int]:
-    """The bits of activations that all layers of a group can have."""
-    each = [set(choices.activations[choices.of(layer)].tolist()) for layer in group]
-    return set.intersection(*each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -21,5 +22,8 @@ class CosineCriterion(OutputCriterion):
 
 
 def _apart(one: Tensor, other: Tensor) -> float:
-    """1 - cos of two tensors as vectors, in float64: float32 would not tell small angles."""
+    """1 - cos of two tensors as vectors, in float64: float32 would not tell small angles; 0 where they are equal, even
+    if they are 0."""
+    if torch.equal(one, other):
+        return 0.0
     return max(0.0, 1 - float(cosine_similarity(one.double().flatten(), other.double().flatten(), 0)))
