@@ -44,7 +44,7 @@ FLAGS = [
 ]
 PICTURE = "[data-testid=stImage] img"
 SLIDER = ".sf-level input"
-PAGES = ("Overview", "Heads", "Pixels", "Curves", "Tune", "Compare", "Runs", "Tour")
+PAGES = ("Overview", "Heads", "Pixels", "Curves", "Layers", "Tune", "Compare", "Runs", "Tour")
 ROUNDS = 3  # through all pages, after the first one
 READY_SECONDS = 180
 REST = 450  # milliseconds between two steps: the ranking that follows the picture, and the person
@@ -80,6 +80,18 @@ STEP = (
   slider.dispatchEvent(new Event('input'));
 })"""
 )  # one step of the slider, and the milliseconds until the picture that it causes is loaded
+
+CLICK = """(button) => new Promise((done) => {
+  const begun = performance.now();
+  const heard = (event) => {
+    if (!event.target.closest?.('[data-testid=stImage]')) return;
+    document.removeEventListener('load', heard, true);
+    done(performance.now() - begun);
+  };
+  document.addEventListener('load', heard, true);
+  button.click();
+})"""  # a click, and the milliseconds until the picture that it causes is loaded
+LAYERS = 12  # whose bits are changed
 
 
 @contextmanager
@@ -169,6 +181,19 @@ def moves_among(browser: Browser, url: str, others: int, every: float, moves: in
     return took
 
 
+def bit_changes(browser: Browser, url: str) -> list[float]:
+    """Milliseconds from a click on other bits of one layer to the picture with them, layer by layer."""
+    page, took = opened(browser, url), []
+    bits = page.get_by_role("radio", name="6", exact=True)
+    for layer in range(1, 1 + LAYERS):
+        page.get_by_role("option").nth(layer).click()
+        page.wait_for_timeout(4 * REST)
+        took.append(page.evaluate(CLICK, bits.last.element_handle()))
+        page.wait_for_timeout(4 * REST)
+    page.context.close()
+    return took
+
+
 def page_changes(browser: Browser, url: str) -> list[dict[str, float]]:
     """Milliseconds from a click on each page's name to the whole page, round by round, all in one session."""
     page = opened(browser, f"{url}/tour?detector={RunFolder.open(TUNED).spec.detector}")  # has a run to compare
@@ -193,12 +218,14 @@ def measure(url: str, query: str, moves: int, sessions: int, every: float) -> di
     with chromium() as browser:
         first = [round(seconds_to_first_picture(browser, f"{url}/?{query}"), 2) for _ in range(2)]
         pages, *later = page_changes(browser, url)
+        bits = bit_changes(browser, f"{url}/layers?{query}")
         heads = f"{url}/heads?{query}"
         alone = moves_among(browser, heads, 0, 1.0, moves)
         among = moves_among(browser, heads, sessions - 1, every, moves)
     return {
         "first_picture_s": {"first visitor": first[0], "second visitor": first[1]},
         "slider_to_picture_ms": {"alone": summary(alone), f"{sessions} sessions": summary(among)},
+        "layer_bits_to_picture_ms": {"one layer": summary(bits)},
         "page_change_ms": {
             name: {"first": round(pages[name]), "then": round(statistics.median(each[name] for each in later))}
             for name in PAGES

@@ -15,7 +15,8 @@ from app.widgets.layer_list import Row, as_selection, as_text, layer_list
 from app.widgets.links import keep, recall
 from sfcore.errors import InputError
 from sfcore.present.figures.fronts import front_chart
-from sfcore.quant.allocation import WIDTHS, Constraints
+from sfcore.quant.allocation import WIDTHS as FINE
+from sfcore.quant.allocation import Constraints
 from sfcore.quant.budget import Budget
 from sfcore.quant.scheme import Scheme
 from sfcore.quant.sensitivities import Sensitivities
@@ -23,7 +24,8 @@ from sfcore.quant.sensitivities import Sensitivities
 CODE, OWN, SELECTED, BEFORE = "l_bits", "l_own", "l_layers", "layer bits before"  # the last in the session alone
 START, STARTS = "W4A4", ("W8A8", "W6A6", "W4A4")
 EVERY, OF_HEADS = "all blocks", "heads"
-HARDWARE = {"4, 8, 16 bits": (4, 8, 16), "2 to 16 bits": WIDTHS}
+WIDTHS = (2, 3, 4, 5, 6, 8, 16)  # to choose from by hand
+HARDWARE = {"4, 8, 16 bits": (4, 8, 16), "3 to 16 bits": FINE}
 UNITS = {"average bits": "bit", "% of W4A4's bit operations": "%bops@W4A4", "% of W8A8's size": "%size@W8A8"}
 USUAL = {"bit": 4.5, "%bops@W4A4": 120.0, "%size@W8A8": 55.0}
 LIST_HEIGHT = 500
@@ -191,7 +193,7 @@ def allotment(study: Study, bits: LayerBits) -> Constraints:
                 budget = Budget.parse(f"{amount:g}{number}" + (f"@{of}" if of else ""))
                 made = study.allot(budget, constraints, {study.layers[place].name: bits[place] for place in pinned})
                 put(bits_of(study.profile, made.scheme))
-                st.rerun(scope="fragment")
+                st.rerun()
             except InputError as error:
                 st.error(str(error), icon=":material/error:")
     return constraints
