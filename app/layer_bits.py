@@ -15,14 +15,14 @@ from torch import Tensor
 from app import calibration
 from app.calibration import BATCH, Calibration
 from app.perturbation import Moved
-from app.session import PATHS, DetectorChoice, Studio, frame_of, load_detector, remembered, written
+from app.session import PATHS, DetectorChoice, Studio, frame_of, is_remembered, load_detector, remembered, written
 from app.style import Bar
 from sfcore.datasets.dataset import Frame, spread
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.quant.allocation import Allocation, Allocator, Constraints, Own, scheme_of
 from sfcore.quant.budget import Budget
 from sfcore.quant.cost import Layer, Profile
-from sfcore.quant.front import Point, front
+from sfcore.quant.front import Axis, Point, front
 from sfcore.quant.inference import run
 from sfcore.quant.ranges import Ranges
 from sfcore.quant.scheme import Scheme
@@ -126,16 +126,15 @@ class Study:
         bar.close()
         return found
 
-    def front(self, constraints: Constraints, make: bool) -> list[Point] | None:
-        """What budgets buy, judged on the unseen images; None where it is not known and not to be made."""
-        key = ("front", self, constraints)
-        if make:
-            return remembered(key, partial(self._front, constraints))
-        return remembered(key, partial(self._front, constraints)) if calibration.is_remembered(key) else None
+    def front(self, constraints: Constraints, axis: Axis, make: bool) -> list[Point] | None:
+        """What budgets of bit operations or size buy, judged on the unseen images; None where that is not known and not
+        to be measured."""
+        key = ("front", self, constraints, axis)
+        return remembered(key, partial(self._front, constraints, axis)) if make or is_remembered(key) else None
 
-    def _front(self, constraints: Constraints) -> list[Point]:
+    def _front(self, constraints: Constraints, axis: Axis) -> list[Point]:
         allocator, bar = self._allocator(constraints), Bar("Measuring budgets")
-        found = front(allocator, stacked(self.choice, self.unseen), progress=bar)
+        found = front(allocator, stacked(self.choice, self.unseen), axis, progress=bar)
         bar.close()
         return found
 

@@ -18,6 +18,7 @@ from sfcore.present.figures.fronts import front_chart
 from sfcore.quant.allocation import WIDTHS as FINE
 from sfcore.quant.allocation import Constraints
 from sfcore.quant.budget import Budget
+from sfcore.quant.front import Axis
 from sfcore.quant.scheme import Scheme
 from sfcore.quant.sensitivities import Sensitivities
 
@@ -28,6 +29,7 @@ WIDTHS = (2, 3, 4, 5, 6, 8, 16)  # to choose from by hand
 HARDWARE = {"4, 8, 16 bits": (4, 8, 16), "3 to 16 bits": FINE}
 UNITS = {"average bits": "bit", "% of W4A4's bit operations": "%bops@W4A4", "% of W8A8's size": "%size@W8A8"}
 USUAL = {"bit": 4.5, "%bops@W4A4": 120.0, "%size@W8A8": 55.0}
+AXES: dict[str, Axis] = {"Bit operations": "bops", "Size": "size"}
 LIST_HEIGHT = 500
 
 
@@ -202,23 +204,30 @@ def allotment(study: Study, bits: LayerBits) -> Constraints:
 def front(view: Studio, study: Study, scheme: Scheme, constraints: Constraints) -> None:
     """What budgets buy; a click takes a point's bits."""
     st.subheader("What bits buy", anchor=False)
-    make = study.front(constraints, make=False) is None and st.button(
+    axis = AXES[st.segmented_control(
+        "Over", list(AXES), default=next(iter(AXES)), required=True, key="l_axis", bind="query-params",
+        label_visibility="collapsed",
+    )]  # fmt: skip
+    points = study.front(constraints, axis, make=False)
+    if points is None and st.button(
         "Measure the front", icon=":material/timeline:", key="l_front",
         help="Allots bits for ten budgets and measures each, and uniform schemes beside them.",
-    )  # fmt: skip
-    points = study.front(constraints, make)
+    ):  # fmt: skip
+        study.front(constraints, axis, make=True)
+        st.rerun()
     if points is None:
         style.note("Ten budgets from that of W4A4 up, measured on images that nothing was chosen on. Takes a while.")
         return
 
     def load() -> None:
-        if (place := clicked_point("front")) is not None:
-            put(bits_of(study.profile, points[int(place)].allocation.scheme), [])
+        if (point := clicked_point("front")) is not None:
+            put(bits_of(study.profile, points[int(point)].allocation.scheme), [])
 
     cost, agreed = study.profile.cost(scheme), study.agreement(scheme)
-    figure = front_chart(points, view.words, (cost.bops, agreed.distortion, agreed.f1))
+    taken = cost.bops if axis == "bops" else study.profile.size_bytes(scheme)
+    figure = front_chart(points, view.words, axis, (taken, agreed.distortion, agreed.f1))
     table = pd.DataFrame([point.row() for point in points])
-    chart(figure, key="front", alt="Distortion and agreement over bit operations", table=table, clicked=load)
+    chart(figure, key="front", alt=f"Distortion and agreement over {axis}", table=table, clicked=load)
     style.note(f"Measured on {agreed.images} images that nothing was chosen on. Click a point to take its bits.")
 
 

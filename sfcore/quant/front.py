@@ -37,6 +37,10 @@ class Point:
     judged: Agreement
     uniform: bool = False
 
+    def takes(self, axis: Axis) -> int:
+        """What it takes of what is budgeted."""
+        return self.allocation.cost.bops if axis == "bops" else self.allocation.size_bytes
+
     def row(self) -> dict[str, Any]:
         """For tables and JSON."""
         made, agreed = self.allocation, self.judged
@@ -116,4 +120,4 @@ def _budgets(allocator: Allocator, axis: Axis, points: int) -> Iterator[Budget]:
 
 def in_order(points: Sequence[Point], axis: Axis) -> list[Point]:
     """Points by what they take."""
-    return sorted(points, key=lambda each: each.allocation.cost.bops if axis == "bops" else each.allocation.size_bytes)
+    return sorted(points, key=lambda each: each.takes(axis))

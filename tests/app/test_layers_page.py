@@ -93,6 +93,14 @@ def test_a_budget_that_cannot_be_met_says_the_least_and_keeps_the_bits(visit: Vi
     assert held(app, "l_bits") == code(profile, "W4A4")
 
 
+def test_the_front_is_measured_when_asked_for_and_kept(visit: Visit) -> None:
+    app = visit("layers", detector=DETECTOR)
+    app.button(key="l_front").click().run()
+    assert errors(app) == []
+    assert len(app.get("plotly_chart")) == 1
+    assert all(button.key != "l_front" for button in app.button)
+
+
 @pytest.mark.parametrize("text", ["", "44", "xx" * 33, "44" * 34, "hh" * 33, "é" * 66])
 def test_bits_in_a_link_that_fit_no_layers_are_not_taken(text: str, profile: Profile) -> None:
     assert from_code(text, profile.layers) is None
