@@ -31,6 +31,7 @@ PAGES = {
     "heads": f"heads?{SAME}&head=offset",
     "pixels": f"pixels?{SAME}&head=offset",
     "curves": f"curves?{SAME}&c_run=tour",
+    "layers": f"layers?{SAME}&l_layers=3-5",
     "tune": f"tune?{SAME}&run=tour",
     "compare": f"compare?{SAME}&run=tour&frames=8",
     "runs": f"runs?{SAME}",
