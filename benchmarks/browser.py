@@ -65,32 +65,25 @@ FIND = """
   const inside = (e) => (e.shadowRoot ?? e).querySelector('.sf-level input');
   const slider = [...document.querySelectorAll('*')].map(inside).find(Boolean);
 """
+TOLD = """
+  const begun = performance.now();
+  const heard = (event) => {
+    if (!event.target.closest?.('[data-testid=stImage]')) return;
+    document.removeEventListener('load', heard, true);
+    done(performance.now() - begun);
+  };
+  document.addEventListener('load', heard, true);
+"""  # calls done with the milliseconds until the next picture is loaded
 STEP = (
     """(by) => new Promise((done) => {"""
     + FIND
+    + TOLD
     + """
-  const begun = performance.now();
-  const heard = (event) => {
-    if (!event.target.closest?.('[data-testid=stImage]')) return;
-    document.removeEventListener('load', heard, true);
-    done(performance.now() - begun);
-  };
-  document.addEventListener('load', heard, true);
   slider.value = Number(slider.value) + by;
   slider.dispatchEvent(new Event('input'));
 })"""
-)  # one step of the slider, and the milliseconds until the picture that it causes is loaded
-
-CLICK = """(button) => new Promise((done) => {
-  const begun = performance.now();
-  const heard = (event) => {
-    if (!event.target.closest?.('[data-testid=stImage]')) return;
-    document.removeEventListener('load', heard, true);
-    done(performance.now() - begun);
-  };
-  document.addEventListener('load', heard, true);
-  button.click();
-})"""  # a click, and the milliseconds until the picture that it causes is loaded
+)  # one step of the slider, and what it takes until the picture that it causes is loaded
+CLICK = """(button) => new Promise((done) => {""" + TOLD + """button.click(); })"""  # the same of a click
 LAYERS = 12  # whose bits are changed
 
 
