@@ -20,10 +20,10 @@ from sfcore.files import explained
 from sfcore.names import printable
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.allocate import STRATEGIES
-from sfcore.quant.allocation import WIDTHS, Allocation, Allocator, Constraints, allocator
+from sfcore.quant.allocation import WIDTHS, Allocation, Allocator, Constraints, allocator, check_rounds
 from sfcore.quant.budget import Budget, parse_budgets
 from sfcore.quant.criteria import CRITERIA
-from sfcore.quant.front import Axis, front, in_order
+from sfcore.quant.front import Axis, check_points, front, in_order
 from sfcore.quant.inference import run as run_on
 from sfcore.runs.session import split
 from sfcore.tasks.base import Agreement
@@ -45,8 +45,9 @@ def run(arguments: Allocate) -> Answer:
     constraints = Constraints(tuple(arguments.candidates or WIDTHS), arguments.equal, arguments.shared)
     STRATEGIES[arguments.strategy], CRITERIA[arguments.criterion]  # refuse unknown names before anything is computed
     axis = _axis(arguments.front_axis)
-    if arguments.rounds < 0 or (arguments.front is not None and arguments.front < 2):
-        raise InputError("--rounds must be 0 or more, and --front 2 budgets or more")
+    check_rounds(arguments.rounds)
+    if arguments.front is not None:
+        check_points(arguments.front)
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     frames = _frames(detector, arguments)

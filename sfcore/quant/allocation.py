@@ -133,8 +133,7 @@ class Allocator:
             InputError: there is no such strategy, a budget cannot be met, a layer of ``own`` is unknown, or rounds are
                 fewer than 0.
         """
-        if rounds < 0:
-            raise InputError(f"{rounds} rounds are not possible: choose 0 or more")
+        check_rounds(rounds)
         choose, draws = STRATEGIES[strategy], np.random.default_rng(seed % 2**64)  # of which negative ones are none
         choices = self.choices(budgets, own)
         choice, quantizer, alone = self._parts(choices)
@@ -282,6 +281,12 @@ def allocator(
     ranges = Ranges.of(detector, base or Scheme(8, 8), batches, progress=phase("calibrating"))
     found = sensitivities(ranges, some, constraints.candidates, criterion, phase("measuring layers"), keep)
     return Allocator(ranges, found, frames, constraints)
+
+
+def check_rounds(rounds: int) -> None:
+    """Refuse rounds that are not possible. Raises InputError: they are fewer than 0."""
+    if rounds < 0:
+        raise InputError(f"{rounds} rounds are not possible: choose 0 or more")
 
 
 def scheme_of(layers: Sequence[Layer], bits: Sequence[tuple[int, int]], grids: Scheme) -> Scheme:

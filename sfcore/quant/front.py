@@ -77,8 +77,7 @@ def front(
     Raises:
         InputError: fewer than 2 points.
     """
-    if points < 2:
-        raise InputError(f"{points} budgets make no front: choose 2 or more, about {POINTS}")
+    check_points(points)
     uniform = _uniform(allocator)
     found: list[Point] = []
     for budget in _budgets(allocator, axis, points):
@@ -91,6 +90,12 @@ def front(
         if progress:
             progress(len(found), points + len(uniform))
     return found
+
+
+def check_points(points: int) -> None:
+    """Refuse budgets that make no front. Raises InputError: they are fewer than 2."""
+    if points < 2:
+        raise InputError(f"{points} budgets make no front: choose 2 or more, about {POINTS}")
 
 
 def _uniform(allocator: Allocator) -> list[Scheme]:
