@@ -83,13 +83,13 @@ def filters(study: Study) -> tuple[list[int], int]:
     return shown, int(bits)
 
 
-def rows(study: Study, bits: LayerBits, shown: Sequence[int], harm: Sensitivities | None, at: int) -> list[Row]:
+def rows(study: Study, bits: LayerBits, shown: Sequence[int], harm: Sensitivities, at: int) -> list[Row]:
     """The list's rows."""
     own, found = set(own_layers(study)), []
     for place in shown:
         layer = study.layers[place]
         names = study.ranges.quantizers_of(layer.name)
-        weights, activations = (sum(harm.harm[name, at] for name in part) if harm and part else None for part in names)
+        weights, activations = (sum(harm.harm[name, at] for name in part) if part else None for part in names)
         found.append(Row(
             place, layer.name, block_of(layer.name), *bits[place], weights, activations, layer.head, place in own,
         ))  # fmt: skip
@@ -191,8 +191,7 @@ def allotment(study: Study, bits: LayerBits) -> Constraints:
         label = f"Allot the rest ({len(pinned)} pinned)" if pinned else "Allot bits for this budget"
         if st.button(label, type="primary", icon=":material/balance:", width="stretch", key="l_allot"):
             try:
-                number, _, of = unit.partition("@")
-                budget = Budget.parse(f"{amount:g}{number}" + (f"@{of}" if of else ""))
+                budget = Budget.parse(f"{amount:g}{unit}")
                 made = study.allot(budget, constraints, {study.layers[place].name: bits[place] for place in pinned})
                 put(bits_of(study.profile, made.scheme))
                 st.rerun()
@@ -231,11 +230,6 @@ def front(view: Studio, study: Study, scheme: Scheme, constraints: Constraints) 
     style.note(f"Measured on {agreed.images} images that nothing was chosen on. Click a point to take its bits.")
 
 
-def measured(study: Study, at: int) -> Sensitivities:
-    """The bars, measured now where they are not known; what is above on the page stays in sight meanwhile."""
-    return study.harm((at,))
-
-
 @st.fragment
 def panel(view: Studio, study: Study) -> None:
     """Everything on the page; only this is rerun when something is chosen."""
@@ -254,7 +248,7 @@ def panel(view: Studio, study: Study) -> None:
         with left:
             beginnings(study)
             shown, at = filters(study)
-            selected = layer_list(rows(study, bits, shown, measured(study, at), at), SELECTED, LIST_HEIGHT)
+            selected = layer_list(rows(study, bits, shown, study.harm((at,)), at), SELECTED, LIST_HEIGHT)
             set_bits(study, bits, selected)
         front(view, study, scheme, constraints)
     except InputError as error:
