@@ -16,7 +16,7 @@ from torch.nn import functional
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
 from sfcore.detectors.deform_conv import kernel_points, sample_points
 from sfcore.detectors.ganet_decode import sample_rows
-from sfcore.detectors.layers import ResNet
+from sfcore.detectors.layers import Add, ResNet
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
@@ -42,13 +42,13 @@ class DilatedBottleneck(nn.Module):
         self.conv1 = conv_norm(width, hidden, 1)
         self.conv2 = conv_norm(hidden, hidden, 3, dilation)
         self.conv3 = conv_norm(hidden, width, 1)
-        self.relu = nn.ReLU()
+        self.relu, self.add = nn.ReLU(), Add()
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = x
         for conv in (self.conv1, self.conv2, self.conv3):
             hidden = self.relu(conv(hidden))
-        return x + hidden
+        return self.add(x, hidden)
 
 
 class FeatureFlipFusion(nn.Module):
@@ -64,7 +64,7 @@ class FeatureFlipFusion(nn.Module):
         self.conv_offset = nn.Conv2d(2 * width, 27, 3, padding=1)
         self.proj2_conv = nn.Conv2d(width, width, 3, stride=3)  # the nine points of a cell at a time
         self.proj2_norm = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU()
+        self.relu, self.add = nn.ReLU(), Add()
         nn.init.zeros_(self.conv_offset.weight)
         nn.init.zeros_(self.conv_offset.bias)  # type: ignore[arg-type]
 
@@ -73,7 +73,7 @@ class FeatureFlipFusion(nn.Module):
         shift, weight = self.conv_offset(torch.cat([mirrored, x], 1)).split([18, 9], 1)
         read = sample_points(mirrored, shift + kernel_points(3, shift), rows=3)
         read = read * functional.pixel_shuffle(weight.sigmoid(), 3)
-        return self.relu(x + self.proj2_norm(self.proj2_conv(read)))
+        return self.relu(self.add(x, self.proj2_norm(self.proj2_conv(read))))
 
 
 class ColumnLayers(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfcore.detectors.deform_conv import point_conv, sample_points
-from sfcore.detectors.layers import MatMul, sine_positions
+from sfcore.detectors.layers import Add, MatMul, sine_positions
 
 
 class ConvModule(nn.Module):
@@ -39,7 +39,7 @@ class AttentionLayer(nn.Module):
         self.value_conv = nn.Conv2d(outputs, outputs, 1)
         self.final_conv = ConvModule(outputs, outputs, 3, norm=True)
         self.gamma = nn.Parameter(torch.zeros(1))
-        self.energy, self.mix = MatMul(), MatMul()
+        self.energy, self.mix, self.add = MatMul(), MatMul(), Add()
         self.register_buffer("positions", sine_positions(outputs, *cells, normalize=False), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class AttentionLayer(nn.Module):
         query, key, value = (conv(x).flatten(2) for conv in (self.query_conv, self.key_conv, self.value_conv))
         attention = self.energy(query.transpose(1, 2), key).softmax(-1)
         mixed = self.mix(value, attention.transpose(1, 2)).reshape(x.shape)
-        return self.final_conv(self.gamma * mixed + x)
+        return self.final_conv(self.add(self.gamma * mixed, x))
 
 
 class TransConvEncoder(nn.Module):

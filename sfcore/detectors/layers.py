@@ -15,6 +15,13 @@ class MatMul(nn.Module):
         return a @ b
 
 
+class Add(nn.Module):
+    """A residual add of two activations, as a module so that both can be quantized, as some engines do."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+
 class BasicBlock(nn.Module):
     """The ResNet block of two 3×3 convolutions (keys as in torchvision).
 
@@ -34,11 +41,12 @@ class BasicBlock(nn.Module):
         self.downsample = None
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        self.add = Add()
 
     def forward(self, x: Tensor) -> Tensor:
         identity = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(x)) + identity)
+        return self.relu(self.add(self.bn2(self.conv2(x)), identity))
 
 
 def resnet_stage(

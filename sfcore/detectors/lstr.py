@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
-from sfcore.detectors.layers import resnet_stage, sine_positions
+from sfcore.detectors.layers import Add, resnet_stage, sine_positions
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH
@@ -51,11 +51,12 @@ class EncoderLayer(nn.Module):
         self.self_attn = nn.MultiheadAttention(width, attention_heads)
         self.linear1, self.linear2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.add1, self.add2 = Add(), Add()
 
     def forward(self, x: Tensor, positions: Tensor) -> Tensor:
         query = x + positions
-        x = self.norm1(x + self.self_attn(query, query, x, need_weights=False)[0])
-        return self.norm2(x + self.linear2(functional.relu(self.linear1(x))))
+        x = self.norm1(self.add1(x, self.self_attn(query, query, x, need_weights=False)[0]))
+        return self.norm2(self.add2(x, self.linear2(functional.relu(self.linear1(x)))))
 
 
 class DecoderLayer(nn.Module):
@@ -67,13 +68,14 @@ class DecoderLayer(nn.Module):
         self.multihead_attn = nn.MultiheadAttention(width, attention_heads)
         self.linear1, self.linear2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.add1, self.add2, self.add3 = Add(), Add(), Add()
 
     def forward(self, x: Tensor, memory: Tensor, positions: Tensor, queries: Tensor) -> Tensor:
         query = x + queries
-        x = self.norm1(x + self.self_attn(query, query, x, need_weights=False)[0])
+        x = self.norm1(self.add1(x, self.self_attn(query, query, x, need_weights=False)[0]))
         seen = self.multihead_attn(x + queries, memory + positions, memory, need_weights=False)[0]
-        x = self.norm2(x + seen)
-        return self.norm3(x + self.linear2(functional.relu(self.linear1(x))))
+        x = self.norm2(self.add2(x, seen))
+        return self.norm3(self.add3(x, self.linear2(functional.relu(self.linear1(x)))))
 
 
 class Encoder(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfcore.detectors.base import Outputs, Preprocessing
-from sfcore.detectors.layers import ResNet
+from sfcore.detectors.layers import Add, ResNet
 from sfcore.detectors.registry import register
 from sfcore.detectors.scnn import message_conv
 from sfcore.detectors.segmentation import Existence, Reducer, Sampling, Segmentation
@@ -52,11 +52,12 @@ class NonBottleneck(nn.Module):
         self.conv3x1_1, self.conv3x1_2 = (nn.Conv2d(width, width, (3, 1), padding=(1, 0)) for _ in range(2))
         self.conv1x3_1, self.conv1x3_2 = (nn.Conv2d(width, width, (1, 3), padding=(0, 1)) for _ in range(2))
         self.bn1, self.bn2 = (nn.BatchNorm2d(width, eps=EPS) for _ in range(2))
+        self.add = Add()
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.bn1(self.conv1x3_1(functional.relu(self.conv3x1_1(x))))
         inner = self.bn2(self.conv1x3_2(functional.relu(self.conv3x1_2(functional.relu(inner)))))
-        return functional.relu(inner + x)
+        return functional.relu(self.add(inner, x))
 
 
 class Upsampler(nn.Module):
@@ -69,13 +70,15 @@ class Upsampler(nn.Module):
         self.follows = nn.ModuleList(NonBottleneck(outputs) for _ in range(2))
         self.interpolate_conv = nn.Conv2d(inputs, outputs, 1, bias=False)
         self.interpolate_bn = nn.BatchNorm2d(outputs, eps=EPS)
+        self.add = Add()
 
     def forward(self, x: Tensor) -> Tensor:
         fine = functional.relu(self.bn(self.conv(x)))
         for block in self.follows:
             fine = block(fine)
         coarse = functional.relu(self.interpolate_bn(self.interpolate_conv(x)))
-        return fine + functional.interpolate(coarse, size=fine.shape[2:], mode="bilinear", align_corners=True)
+        coarse = functional.interpolate(coarse, size=fine.shape[2:], mode="bilinear", align_corners=True)
+        return self.add(fine, coarse)
 
 
 class Decoder(nn.Module):

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector
+from sfcore.detectors.layers import Add
 from sfcore.errors import InputError
 from sfcore.quant.copies import become, copied
 from sfcore.quant.coverage import edge_layers, quantizable, quantized
 from sfcore.quant.fidelity import require_same, said_of
+from sfcore.quant.layers.add import QuantAdd
 from sfcore.quant.layers.base import Bits
 from sfcore.quant.plain import make_plain
 from sfcore.quant.quantizers import full_precision
@@ -70,6 +72,8 @@ def _converted(detector: Detector, scheme: Scheme, transforms: Sequence[Transfor
             return scheme.bits_of(parts[-1], name in first | last, name in heads)
 
         become(module, quantized(module, bits_of).to(detector.device))
+    if scheme.quantizes_adds:
+        parts += _quantize_adds(model, scheme)
     scheme.check_names(parts)
     for transform in transforms:
         transform.extend(model)
@@ -77,6 +81,14 @@ def _converted(detector: Detector, scheme: Scheme, transforms: Sequence[Transfor
     with full_precision(model):
         require_same(detector, model, images)
     return model.eval()
+
+
+def _quantize_adds(model: Detector, scheme: Scheme) -> list[str]:
+    """Quantize the residual adds that are modules; returns their names."""
+    adds = {name: module for name, module in model.named_modules() if isinstance(module, Add)}
+    for name, module in adds.items():
+        become(module, QuantAdd(scheme.bits_of(name, edge=False)).to(model.device))
+    return list(adds)
 
 
 def example(detector: Detector) -> Tensor:

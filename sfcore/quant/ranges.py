@@ -33,6 +33,7 @@ from sfcore.quant.copies import copied
 from sfcore.quant.cost import Profile
 from sfcore.quant.fidelity import require_same, said_of
 from sfcore.quant.layers import QuantLayer
+from sfcore.quant.layers.add import QuantAdd
 from sfcore.quant.pipeline import CHECKED
 from sfcore.quant.quantizers import Quantizer, full_precision, quantizers
 from sfcore.quant.scheme import Scheme
@@ -92,6 +93,7 @@ class Ranges:
         for name in (weights, activations):
             CALIBRATORS[name]  # refuses an unknown name before anything is computed
         about = [type(detector).__name__, weights, activations, base.per_tensor, base.affine, *transforms]
+        about += [base.adds, base.target] if base.adds or base.target else []
         key = _digest(about, [*detector.state_dict().items(), *((f"batch {n}", x) for n, x in enumerate(batches))])
         base = replace(base, rules=())
         with said_of(detector):
@@ -127,13 +129,16 @@ class Ranges:
         Raises:
             InputError: the scheme gives bits to a layer that there is not, or has other grids.
         """
-        if (scheme.per_tensor, scheme.affine) != (self.base.per_tensor, self.base.affine):
+        if _grids(scheme) != _grids(self.base):
             raise InputError(f"{scheme.base} has other grids than {self.base.base}, which ranges were found on")
-        scheme.check_names([layer.name for layer in self.profile.layers])
+        adds = [name for name in self._by_layer if isinstance(self.model.get_submodule(name), QuantAdd)]
+        scheme.check_names([*(layer.name for layer in self.profile.layers), *adds])
         found: dict[str, int] = {}
         for layer, bits in zip(self.profile.layers, self.profile.bits(scheme), strict=True):
             weights, activations = self.quantizers_of(layer.name)
             found |= dict.fromkeys(weights, bits.weights) | dict.fromkeys(activations, bits.activations)
+        for name in adds:
+            found |= dict.fromkeys(self.quantizers_of(name)[1], scheme.bits_of(name, edge=False).activations)
         return found
 
     def copy(self) -> Detector:
@@ -191,6 +196,11 @@ class Ranges:
             found = _Range(quantizer.scale.detach().clone(), zero, quantizer.signed, quantizer.known)
             self._found[name, bits] = found
             return found
+
+
+def _grids(scheme: Scheme) -> tuple[bool, bool, bool, str]:
+    """What of a scheme is not bits."""
+    return scheme.per_tensor, scheme.affine, scheme.adds, scheme.target
 
 
 def _digest(about: Sequence[Any], tensors: Iterable[tuple[str, Tensor]]) -> str:

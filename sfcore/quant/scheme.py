@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 from sfcore.errors import InputError
 from sfcore.files import parse_json, read_text, write_json
+from sfcore.quant.targets import TARGETS, Target
 
 BITS = range(2, 17)
 EDGE_BITS = 8  # the first and last layers, as all compared methods do
-WORDS = ("tensor", "affine")  # after the bits: step sizes of weights per tensor, activations with zero points
+# After the bits: step sizes of weights per tensor, activations with zero points, quantized residual adds.
+WORDS = ("tensor", "affine", "adds")
 HEADS = "heads"  # the pattern of the branches of the heads: each last layer and those beside it
 FORMAT = 1  # of a scheme file
 UNIFORM = "uniform"  # the quantizer of whatever is not said to have another
@@ -29,6 +31,8 @@ class Bits(NamedTuple):
     Attributes:
         weights, activations: bits.
         per_tensor, affine: as of :class:`Scheme`.
+        signed: whether activations have signed integers also where none is negative.
+        integer_bias: whether the bias is rounded to steps of the product of the two step sizes.
         weight_quantizer, activation_quantizer: by name.
     """
 
@@ -36,6 +40,8 @@ class Bits(NamedTuple):
     activations: int
     per_tensor: bool = False
     affine: bool = False
+    signed: bool = False
+    integer_bias: bool = False
     weight_quantizer: str = UNIFORM
     activation_quantizer: str = UNIFORM
 
@@ -102,7 +108,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Scheme:
-    """Bits and grids of a quantized model; printed as ``W4A4``, ``W4A4-tensor-affine``, ``W4A4,heads=16``.
+    """Bits and grids of a quantized model; printed as ``W4A4``, ``W8A8-affine-portable``, ``W4A4,heads=16``.
 
     The first and last layers keep at least 8 bits unless a rule calls one by its own name: a pattern of many layers, or
     "heads", does not mean them. Of several rules that name a layer, the last one counts.
@@ -116,9 +122,13 @@ class Scheme:
             Activations always have one.
         affine: whether activations have zero points ("affine"), or are symmetric like weights.
         rules: for layers with other bits.
+        adds: whether both inputs of residual adds are rounded ("adds"), where a network has them as modules
+            (:class:`sfcore.detectors.layers.Add`).
+        target: name of the profile of engines that is simulated ("portable", …); empty for none: biases are not
+            rounded then.
 
     Raises:
-        InputError: bits outside 2 to 16, or two rules of the same pattern.
+        InputError: bits outside 2 to 16, two rules of the same pattern, no such target, or what it cannot run.
     """
 
     weight_bits: int
@@ -126,10 +136,14 @@ class Scheme:
     per_tensor: bool = False
     affine: bool = False
     rules: tuple[Rule, ...] = ()
+    adds: bool = False
+    target: str = ""
 
     def __post_init__(self) -> None:
         check_bits("weight", self.weight_bits)
         check_bits("activation", self.activation_bits)
+        if self.profile:
+            self._check_target(self.profile)
         patterns = [rule.pattern for rule in self.rules]
         if twice := next((pattern for pattern in patterns if patterns.count(pattern) > 1), None):
             raise InputError(f"the scheme gives {twice} bits twice: leave one of the two out")
@@ -152,14 +166,15 @@ class Scheme:
         base, _, rules = text.partition(",")
         match = re.fullmatch(r"w(\d{1,4})a(\d{1,4})((?:-[a-z]+)*)", base.strip().lower())
         words = match[3].split("-")[1:] if match else []
-        if not match or not set(words) <= set(WORDS):
+        targets = [word for word in words if word not in WORDS]
+        if not match or not set(targets) <= set(TARGETS) or len(targets) > 1:
             raise InputError(
                 f"{base!r} is no scheme: write bits of weights and activations like W4A4, what differs from the "
-                f"default after it ({', '.join(WORDS)}) like W4A4-{WORDS[-1]}, and layers with other bits like "
-                f"W4A4,{HEADS}=16; or give a scheme file (.json)"
+                f"default after it ({', '.join(WORDS)}, and at most one target of {', '.join(TARGETS)}) like "
+                f"W4A4-affine, and layers with other bits like W4A4,{HEADS}=16; or give a scheme file (.json)"
             )
-        per_tensor, affine = (word in words for word in WORDS)
-        return cls(int(match[1]), int(match[2]), per_tensor, affine, parse_rules(rules))
+        per_tensor, affine, adds = (word in words for word in WORDS)
+        return cls(int(match[1]), int(match[2]), per_tensor, affine, parse_rules(rules), adds, "".join(targets))
 
     @classmethod
     def load(cls, path: Path) -> Scheme:
@@ -193,8 +208,32 @@ class Scheme:
     @property
     def base(self) -> str:
         """The scheme without its rules, as text."""
-        said = [word for word, chosen in zip(WORDS, (self.per_tensor, self.affine), strict=True) if chosen]
-        return "-".join([f"W{self.weight_bits}A{self.activation_bits}", *said])
+        chosen = (self.per_tensor, self.affine, self.adds)
+        said = [*(word for word, is_so in zip(WORDS, chosen, strict=True) if is_so), self.target]
+        return "-".join([f"W{self.weight_bits}A{self.activation_bits}", *filter(None, said)])
+
+    @property
+    def profile(self) -> Target | None:
+        """What its target makes of it. Raises InputError: there is no such target."""
+        return TARGETS[self.target] if self.target else None
+
+    @property
+    def quantizes_adds(self) -> bool:
+        """Whether residual adds are quantized, by choice or because the target does."""
+        return self.adds or bool(self.profile and self.profile.adds)
+
+    def _check_target(self, target: Target) -> None:
+        if self.affine and not target.affine:
+            raise InputError(f"{self.target} has no zero points: leave -affine out, or choose another target")
+        if not self.per_tensor and not target.per_channel:
+            raise InputError(f"{self.target} has one step size a weight: add -tensor, or choose another target")
+        every: list[tuple[str, int | None]] = [("weight", self.weight_bits), ("activation", self.activation_bits)]
+        every += [pair for rule in self.rules for pair in (("weight", rule.weights), ("activation", rule.activations))]
+        for what, bits in every:
+            known = target.weight_bits if what == "weight" else target.activation_bits
+            if bits is not None and bits not in known:
+                able = ", ".join(str(each) for each in BITS if each in known)
+                raise InputError(f"{self.target} runs no {what}s of {bits} bits: choose {able}, or another target")
 
     def __str__(self) -> str:
         return ",".join([self.base, *map(str, self.rules)])
@@ -222,7 +261,9 @@ class Scheme:
         for rule in self.rules:
             if rule.names(layer, head):
                 weights, activations = rule.over(weights, activations, 0 if rule.pattern == layer else least)
-        return Bits(weights, activations, self.per_tensor, self.affine)
+        target = self.profile
+        signed, integer_bias = (target.signed, target.integer_bias) if target else (False, False)
+        return Bits(weights, activations, self.per_tensor, self.affine, signed, integer_bias)
 
     def check_names(self, layers: Sequence[str]) -> None:
         """Refuse a rule for one layer that none of ``layers`` is called by; one of many serves many detectors, and may

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import sfcore.quant.layers as package
-from sfcore.quant.quantizers import QUANTIZERS
+from sfcore.quant.quantizers import QUANTIZERS, Quantizer
 from sfcore.quant.scheme import Bits
 
 BitsOf = Callable[[str], Bits]  # of a part of a layer by its name; "" for the layer itself
@@ -82,8 +82,11 @@ class QuantLayer(nn.Module):
     """A layer with a weight: quantizes its input per tensor, and its weight per output channel, its first dimension,
     or per tensor.
 
-    Subclasses implement :meth:`compute`. The bias (made if the layer had none) stays in full precision, as
-    integer kernels keep it in 32 bits.
+    Subclasses implement :meth:`compute`. The bias (made if the layer had none) stays in full precision, or is rounded
+    as integer kernels hold it in 32 bits.
+
+    Attributes:
+        integer_bias: whether it is rounded, where what it is added to is a sum of integers.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, bits: Bits) -> None:
@@ -92,12 +95,37 @@ class QuantLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(weight)) if bias is None else bias.detach().clone())
         channels = 1 if bits.per_tensor else len(weight)
         self.weight_quantizer = QUANTIZERS[bits.weight_quantizer](bits.weights, (channels, *[1] * (weight.ndim - 1)))
-        self.input_quantizer = QUANTIZERS[bits.activation_quantizer](bits.activations, affine=bits.affine)
+        self.input_quantizer = activation_quantizer(bits)
+        self.integer_bias = bits.integer_bias
 
-    def compute(self, x: Tensor, weight: Tensor) -> Tensor:
+    def compute(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """The layer's operation."""
         raise NotImplementedError
 
     def forward(self, input: Tensor) -> Tensor:
         """Named as in torch, for networks that call their layers by keyword."""
-        return self.compute(self.input_quantizer(input), self.weight_quantizer(self.weight))
+        return self.compute(self.input_quantizer(input), self.weight_quantizer(self.weight), self.rounded_bias())
+
+    def bias_step(self) -> Tensor | None:
+        """(C,) step sizes of the bias: s_x · s_w of each output channel (Jacob et al. 2018, section 2.4); None where
+        the input or the weight is not rounded."""
+        rounding = (self.input_quantizer, self.weight_quantizer)
+        if not all(each.active and each.known for each in rounding):
+            return None
+        return (self.input_quantizer.scale * self.weight_quantizer.scale).detach().flatten().expand(len(self.weight))
+
+    def rounded_bias(self) -> Tensor:
+        """(C,) bias as an engine holds it; its gradient is that of the bias itself.
+
+        One of more than 2^24 steps is what float32 has room for; an exporter sees to it that 32 bits are enough.
+        """
+        step = self.bias_step() if self.integer_bias else None
+        if step is None:
+            return self.bias
+        rounded = (self.bias.detach() / step).round_().mul_(step)
+        return self.bias + (rounded - self.bias).detach() if self.bias.requires_grad else rounded
+
+
+def activation_quantizer(bits: Bits) -> Quantizer:
+    """The quantizer of an activation of these bits."""
+    return QUANTIZERS[bits.activation_quantizer](bits.activations, affine=bits.affine, always_signed=bits.signed)

@@ -23,7 +23,7 @@ class QuantConv(QuantLayer):
         self.edges = () if layer.padding_mode == "zeros" else tuple(layer._reversed_padding_repeated_twice)
         self.padding_mode = layer.padding_mode
 
-    def compute(self, x: Tensor, weight: Tensor) -> Tensor:
+    def compute(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         x = functional.pad(x, self.edges, self.padding_mode) if self.edges else x
         convolve = _CONVOLUTIONS[weight.ndim - 2]
-        return convolve(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return convolve(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)

@@ -26,12 +26,13 @@ class QuantConvTranspose(QuantLayer):
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """As in torch; ``output_size`` may have all dimensions of the output, or those of its map."""
         more = self.output_padding if output_size is None else self._padding_for(input, output_size)
-        return self.compute(self.input_quantizer(input), self.weight_quantizer(self.weight), more)
+        weight = self.weight_quantizer(self.weight)
+        return self.compute(self.input_quantizer(input), weight, self.rounded_bias(), more)
 
-    def compute(self, x: Tensor, weight: Tensor, output_padding: Sequence[int] | None = None) -> Tensor:
+    def compute(self, x: Tensor, weight: Tensor, bias: Tensor, output_padding: Sequence[int] | None = None) -> Tensor:
         weight, more = _exchanged(weight, self.groups), output_padding or self.output_padding
         convolve = _CONVOLUTIONS[weight.ndim - 2]
-        return convolve(x, weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation)
+        return convolve(x, weight, bias, self.stride, self.padding, more, self.groups, self.dilation)
 
     def _padding_for(self, x: Tensor, size: Sequence[int]) -> list[int]:
         """What must be added to the smallest output so that it has ``size``."""

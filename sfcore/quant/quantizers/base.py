@@ -43,6 +43,7 @@ class Quantizer(nn.Module, ABC):
         bits: of the integers.
         scale_shape: of the step sizes; broadcasts over what is quantized.
         affine: whether there is a zero point.
+        always_signed: whether there are negative integers also where no value is negative.
 
     Attributes:
         learnable: what of it a method may learn: "steps" (``scale``), "offsets" (``zero``), "rounding" (up or down, on
@@ -61,9 +62,11 @@ class Quantizer(nn.Module, ABC):
     scale: nn.Parameter
     zero: nn.Parameter | None
 
-    def __init__(self, bits: int, scale_shape: tuple[int, ...] = (), affine: bool = False) -> None:
+    def __init__(
+        self, bits: int, scale_shape: tuple[int, ...] = (), affine: bool = False, always_signed: bool = False
+    ) -> None:
         super().__init__()
-        self.bits = bits
+        self.bits, self.always_signed = bits, always_signed
         self.active = self.known = True
         self.signed = not affine
         self.scale = nn.Parameter(torch.ones(scale_shape), requires_grad=False)

@@ -85,7 +85,7 @@ class FakeQuantizer(Quantizer):
 
     def calibrate(self, batches: Sequence[Tensor], negative: bool, search: Calibrator) -> None:
         affine = self.zero is not None
-        signed = negative and not affine
+        signed = (negative or self.always_signed) and not affine
         found = search(batches, Grid(*limits(self.bits, signed), affine))
         self.set_range(found.scale, signed, found.zero)
 
