@@ -15,6 +15,7 @@ from sfcore.cli.commands.compare import Compare
 from sfcore.cli.commands.curves import MeasureCurves
 from sfcore.cli.commands.detect import Detect
 from sfcore.cli.commands.detectors import Detectors
+from sfcore.cli.commands.export import Export
 from sfcore.cli.commands.layers import Layers
 from sfcore.cli.commands.report import Report
 from sfcore.cli.commands.scenes import Scenes
@@ -33,6 +34,7 @@ app = group(
         "scenes": Scenes,
         "compare": Compare,
         "report": Report,
+        "export": Export,
         "bench": Bench,
         "app": App,
     },

@@ -1,0 +1,1 @@
+"""What executes an exported network, one file each, all with the same face."""

@@ -1,0 +1,40 @@
+"""OpenVINO on the CPU, as it is by default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfcore.engines.base import ENGINES, Outputs, Session, failed, needs_package
+
+NAME = "openvino"
+
+
+@ENGINES.register(NAME)
+def openvino(path: Path, threads: int = 0) -> Session:
+    """Load an .onnx or .xml file.
+
+    Raises:
+        InputError: the package is missing, or it cannot compile the file.
+    """
+    try:
+        import openvino as ov
+    except ImportError as error:
+        raise needs_package(error, NAME) from error
+    settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads} if threads else {}
+    try:
+        compiled = ov.Core().compile_model(path, "CPU", settings)
+    except Exception as error:  # RuntimeError, or what its binding raises
+        raise failed(NAME, path, error) from error
+    names = [each.get_any_name() for each in compiled.outputs]
+
+    def run(images: np.ndarray) -> Outputs:
+        try:
+            found = compiled([images])
+        except Exception as error:
+            raise failed(NAME, path, error) from error
+        return {name: np.array(found[index]) for index, name in enumerate(names)}
+
+    return run

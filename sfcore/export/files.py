@@ -1,0 +1,78 @@
+"""Exporting: all formats that are asked for, a manifest that says what each file is, and a program that runs one."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sfcore.errors import InputError
+from sfcore.export.base import EXPORTERS, Subject
+from sfcore.files import explained, write_atomic, write_json
+
+MANIFEST, EXAMPLE = "manifest.json", "run_onnx.py"
+FORMAT = 1  # of a manifest
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was exported into a folder.
+
+    Attributes:
+        files: of each its path, its format and its bytes; manifest and example are no part of it.
+        notes: what differs from the simulation, as sentences.
+    """
+
+    files: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+
+
+def export(subject: Subject, formats: Sequence[str], out: Path, progress: Progress | None = None) -> Exported:
+    """Write all formats into a folder, or nothing.
+
+    Raises:
+        InputError: there is no such format, the network cannot be exported, a package is missing, or the folder cannot
+            be written; nothing is left half-written then.
+    """
+    if not formats:
+        raise InputError(f"no format is given: choose some of {', '.join(EXPORTERS)}")
+    exporters = {name: EXPORTERS[name] for name in formats}
+    with explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as name:
+            made, files = Path(name), list[dict[str, Any]]()
+            notes: dict[str, None] = {}
+            for done, (kind, exporter) in enumerate(exporters.items(), 1):
+                place = made / kind
+                place.mkdir()
+                written = exporter(subject, place)
+                files += [_described(place / file, out, kind, what) for file, what in written.files.items()]
+                notes |= dict.fromkeys(written.notes)
+                if progress:
+                    progress(done, len(exporters))
+            _write_about(made, subject, files, list(notes))
+            for path in sorted(made.rglob("*")):
+                if path.is_file():
+                    shutil.move(path, out / path.name)
+    return Exported(tuple({key: each[key] for key in ("path", "format", "bytes")} for each in files), tuple(notes))
+
+
+def _described(file: Path, out: Path, kind: str, what: str) -> dict[str, Any]:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    path = str(out / file.name)
+    return {"path": path, "format": kind, "bytes": file.stat().st_size, "what": what, "sha256": digest}
+
+
+def _write_about(folder: Path, subject: Subject, files: Sequence[dict[str, Any]], notes: Sequence[str]) -> None:
+    named = [each | {"path": Path(each["path"]).name} for each in files]
+    first = next((each["path"] for each in named if each["path"].endswith(".onnx")), None)
+    run = f"python {EXAMPLE} {first} IMAGE" if first else None
+    content = {"format": FORMAT, "files": named, "run": run, "notes": list(notes), **subject.about}
+    write_json(folder / MANIFEST, content)
+    if first:
+        write_atomic(folder / EXAMPLE, Path(__file__).with_name(f"{EXAMPLE}.txt").read_bytes())

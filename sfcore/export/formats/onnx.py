@@ -1,0 +1,25 @@
+"""ONNX with QuantizeLinear and DequantizeLinear: what onnxruntime, OpenVINO and TensorRT read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sfcore.export.base import EXPORTERS, Subject, Written, needs_package
+
+FILE = "model.onnx"
+
+
+@EXPORTERS.register("onnx")
+def onnx(subject: Subject, folder: Path) -> Written:
+    """Standard operators, integer weights, packed where they have 4 bits or fewer."""
+    model = subject.needs_quantized()
+    try:
+        from sfcore.export.graph import traced
+        from sfcore.export.proto import save
+        from sfcore.export.qdq import quantized_graph
+    except ImportError as error:
+        raise needs_package(error, "the format onnx") from error
+    graph = traced(model, subject.opset, subject.batch, mark_biases=subject.integer_bias)
+    notes = quantized_graph(graph, model, subject.signed)
+    save(graph, subject.about, folder / FILE)
+    return Written({FILE: "the quantized network, as Q/DQ"}, tuple(notes))
