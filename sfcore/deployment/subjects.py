@@ -33,7 +33,10 @@ class Choice:
     batch: int | str = 1
 
 
-def of_run(folder: RunFolder, choice: Choice = Choice(), which: ModelName | None = None) -> Subject:
+USUAL = Choice()
+
+
+def of_run(folder: RunFolder, choice: Choice = USUAL, which: ModelName | None = None) -> Subject:
     """The tuned model of a run, or the calibrated one where it only calibrated.
 
     Raises:
@@ -62,7 +65,7 @@ def of_detector(
     weights_key: str | None = None,
     scheme: Scheme | None = None,
     images: Sequence[str] = (),
-    choice: Choice = Choice(),
+    choice: Choice = USUAL,
 ) -> Subject:
     """A detector in full precision; with a scheme and images also its copy, calibrated on at most 64 of these.
 

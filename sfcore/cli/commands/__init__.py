@@ -13,6 +13,7 @@ from sfcore.cli.commands.bench import Bench
 from sfcore.cli.commands.check_detector import CheckDetector
 from sfcore.cli.commands.compare import Compare
 from sfcore.cli.commands.curves import MeasureCurves
+from sfcore.cli.commands.deploy_check import DeployCheck
 from sfcore.cli.commands.detect import Detect
 from sfcore.cli.commands.detectors import Detectors
 from sfcore.cli.commands.export import Export
@@ -35,6 +36,7 @@ app = group(
         "compare": Compare,
         "report": Report,
         "export": Export,
+        "deploy-check": DeployCheck,
         "bench": Bench,
         "app": App,
     },
