@@ -163,6 +163,14 @@ class Recipe:
     drop: float = option(
         0.0, "Drop", "Probability with which an activation is left at full precision in a step.", least=0, most=1
     )
+    jitter: float = option(
+        0.0,
+        "Jitter",
+        "Share of a step by which activations are moved at random before they are rounded in a step of tuning, so that "
+        "the network bears the roundings of other engines.",
+        least=0,
+        most=1,
+    )
     augmentation: float = option(
         0.0,
         "Augmentation",

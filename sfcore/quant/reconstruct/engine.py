@@ -21,6 +21,7 @@ from sfcore.quant.methods.recipe import Recipe
 from sfcore.quant.quantizers import quantizers
 from sfcore.quant.reconstruct.cache import Plan, memory_budget, plan
 from sfcore.quant.reconstruct.drop import dropping
+from sfcore.quant.reconstruct.jitter import jittering
 from sfcore.quant.reconstruct.learned import Learned, learns, under
 from sfcore.quant.reconstruct.net import NetReconstruction
 from sfcore.quant.reconstruct.reconstruction import Reconstruction
@@ -60,7 +61,7 @@ class Tuner:
         held_back: (M, ...), frames by whose distortion the state to keep is chosen.
         recipe: the method's settings.
         curves: noise-score curves, needed by the selections that read them.
-        seed: of batches, augmentation, drops and random selections.
+        seed: of batches, augmentation, drops, jitter and random selections.
         memory: bytes that cached activations may take in memory; None for :func:`memory_budget` as a unit begins.
 
     Attributes:
@@ -194,7 +195,8 @@ class Tuner:
         generator, masks = self._generators()
         total, events = 0.0, []
         for share, part in work.reconstruction.parts(work.reconstruction.draw(iteration, generator, masks)):
-            with work.learned.in_effect(), dropping(work.module, self.recipe.drop, masks):
+            noise = jittering(work.module, self.recipe.jitter, masks), dropping(work.module, self.recipe.drop, masks)
+            with work.learned.in_effect(), noise[0], noise[1]:
                 loss, event = work.reconstruction.loss(part)
             (share * loss).backward()
             total += share * float(loss.detach())

@@ -26,7 +26,7 @@ class Reconstruction(Protocol):
 
         Args:
             generator: on the CPU; decides which images, and how they are augmented.
-            masks: on the network's device; decides which activations are dropped.
+            masks: on the network's device; decides which activations are dropped, and the jitter.
         """
 
     def parts(self, batch: Any) -> Iterable[tuple[float, Any]]:
