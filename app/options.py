@@ -90,6 +90,7 @@ def fill_from(run: RunFolder) -> None:
     fits = (each for each in efforts(method) if preset(method, each).items() <= settings.items())
     st.session_state.update({
         **filled(scheme), "t_tensor": scheme.per_tensor, "t_affine": scheme.affine,
+        "t_adds": scheme.adds, "t_target": scheme.target,
         "t_weights": spec.weight_calibrator, "t_activations": spec.activation_calibrator,
         "t_corrected": spec.bias_correction, "t_method": spec.method, "t_effort": next(fits), "t_seed": spec.seed,
         "t_device": spec.device,

@@ -75,7 +75,7 @@ def filled(scheme: Scheme) -> Mapping[str, Any]:
     first = str(scheme.rules[0]).removeprefix(f"{HEADS}=") if scheme.rules else AS_ALL
     heads = first if first in HEAD_RULES else AS_ALL
     others = scheme.rules if heads == AS_ALL else scheme.rules[1:]
-    bits = replace(scheme, per_tensor=False, affine=False).base
+    bits = replace(scheme, per_tensor=False, affine=False, adds=False, target="").base
     return {"t_bits": bits, "t_head_bits": heads, "t_layer_bits": ", ".join(map(str, others))}
 
 

@@ -23,6 +23,7 @@ from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.quant.calibrators import CALIBRATORS
 from sfcore.quant.methods import methods
 from sfcore.quant.scheme import Scheme
+from sfcore.quant.targets import TARGETS
 from sfcore.runs import RunFolder, RunSpec, ahead, default_root, launch, unused
 from sfcore.tasks.likeness import NEARLY_ALIKE, likeness
 
@@ -94,7 +95,26 @@ def calibration(scheme: Scheme) -> tuple[Scheme, tuple[str, str, bool]]:
             "Correct biases", True, key="t_corrected", bind="query-params",
             help="Remove the mean error of each layer's output, if the lanes of these images are better for it.",
         )  # fmt: skip
-    return replace(scheme, per_tensor=per_tensor, affine=affine), (weights, activations, corrected)
+        target, adds = chosen_target(scheme)
+    scheme = replace(scheme, per_tensor=per_tensor, affine=affine, adds=adds, target=target)
+    return scheme, (weights, activations, corrected)
+
+
+def chosen_target(scheme: Scheme) -> tuple[str, bool]:
+    """What the model is to run on, and whether residual adds are quantized."""
+    first, second = st.columns(2, gap="small", vertical_alignment="bottom")
+    names = ("", *TARGETS)
+    target = first.selectbox(
+        "Target", names, index=names.index(scheme.target), key="t_target", bind="query-params",
+        format_func=lambda name: name or "none",
+        help="What will run the tuned network: it is simulated as that will compute, int32 biases included, so that "
+        "tuning happens on what will run. " + " ".join(f"**{name}**: {TARGETS[name].description}" for name in TARGETS),
+    )  # fmt: skip
+    adds = second.checkbox(
+        "Quantize residual adds", scheme.adds, key="t_adds", bind="query-params",
+        help="Round both inputs of residual adds, too, as some engines do; OpenVINO needs it for transformers.",
+    )  # fmt: skip
+    return target, adds
 
 
 def calibrator(label: str, default: str, what: str) -> str:
