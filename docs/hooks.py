@@ -17,7 +17,8 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = (
-    "tasks", "inputs", "detectors", "datasets", "evaluation", "sensitivity", "quant", "runs", "present", "bench",
+    "tasks", "inputs", "detectors", "datasets", "evaluation", "sensitivity", "quant", "export", "engines",
+    "runs", "deployment", "present", "bench",
 )  # fmt: skip
 GROUND = ("errors", "registries")  # what every room speaks of
 # Of the rest of the project; a link to anything else in it is an error.

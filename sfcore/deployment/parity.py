@@ -141,7 +141,7 @@ def check(
         failed, ways = dict[str, str](), {SIMULATION: one_by_one(model)}
         for name, load in loaders.items():
             try:
-                ways[name] = _as_torch(load(Path(folder, FORMATS["onnx"]), 0))
+                ways[name] = _as_torch(load(Path(folder, FORMATS["onnx"]), 0), model)
             except InputError as error:
                 failed[name] = str(error)
         others = {name: make(model) for name, make in ARITHMETICS.items()}
@@ -236,11 +236,12 @@ def _simulated(subject: Subject, image: Tensor) -> dict[str, Latency]:
     return found
 
 
-def _as_torch(session: Session) -> Evaluate:
+def _as_torch(session: Session, detector: Detector) -> Evaluate:
     """An engine's session as what runs a batch, an image at a time."""
 
     def run(inputs: Tensor) -> Outputs:
-        found = [session(image.numpy()) for image in inputs.split(1)]
-        return {head: torch.cat([torch.from_numpy(each[head]) for each in found]) for head in found[0]}
+        found = zip(*(session(image.numpy()) for image in inputs.split(1)), strict=True)
+        parts = zip(detector.heads, found, strict=True)
+        return {head.name: torch.cat([torch.from_numpy(each) for each in part]) for head, part in parts}
 
     return run

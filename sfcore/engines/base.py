@@ -12,14 +12,14 @@ from sfcore.errors import InputError
 from sfcore.registries import Registry
 
 DEPLOY = "pip install 'selective-focus-studio[deploy]'"
-Outputs = dict[str, np.ndarray]  # head -> its raw output, batch first
+Outputs = list[np.ndarray]  # in the order of the file's outputs, which is that of the detector's heads
 
 
 class Session(Protocol):
     """A file that is loaded and ready to run."""
 
     def __call__(self, images: np.ndarray) -> Outputs:
-        """(N, 3, H, W) float32 to the raw output of each head. Raises InputError: the engine fails."""
+        """(N, 3, H, W) float32 to the raw output of each head, (N, ...). Raises InputError: the engine fails."""
         ...
 
 

@@ -28,11 +28,11 @@ def onnxruntime(path: Path, threads: int = 0) -> Session:
         session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own exceptions have no common parent
         raise failed(NAME, path, error) from error
-    names, source = [each.name for each in session.get_outputs()], session.get_inputs()[0].name
+    source = session.get_inputs()[0].name
 
     def run(images: np.ndarray) -> Outputs:
         try:
-            return dict(zip(names, session.run(names, {source: images}), strict=True))
+            return list(session.run(None, {source: images}))
         except Exception as error:
             raise failed(NAME, path, error) from error
 

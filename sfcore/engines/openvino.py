@@ -28,13 +28,12 @@ def openvino(path: Path, threads: int = 0) -> Session:
         compiled = ov.Core().compile_model(path, "CPU", settings)
     except Exception as error:  # RuntimeError, or what its binding raises
         raise failed(NAME, path, error) from error
-    names = [each.get_any_name() for each in compiled.outputs]
 
     def run(images: np.ndarray) -> Outputs:
         try:
             found = compiled([images])
         except Exception as error:
             raise failed(NAME, path, error) from error
-        return {name: np.array(found[index]) for index, name in enumerate(names)}
+        return [np.array(each) for each in found.to_tuple()]
 
     return run
