@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sfcore.cli.commands.deploy_check import DeployCheck
@@ -9,10 +10,13 @@ from sfcore.cli.console import Answer, Progress, table
 from sfcore.cli.export import subject_of
 from sfcore.cli.runs import find_run
 from sfcore.cli.tune import agreement_cells
+from sfcore.datasets.dataset import open_dataset
 from sfcore.datasets.images import find_images
+from sfcore.deployment.metrics import scored
 from sfcore.deployment.parity import Parity, check
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
+from sfcore.export.base import Subject
 from sfcore.runs.results import load_model
 
 CODE = 1  # where an engine does not run, or does not keep what the simulation promises
@@ -26,9 +30,18 @@ def run(arguments: DeployCheck) -> Answer:
     before = _before(arguments.run) if subject.about.get("model") == "tuned" else None
     with Progress() as progress:
         found = check(subject, files, arguments.engines, before, progress)
+        figures = _figures(subject, arguments, progress) if arguments.dataset else {}
     kept = not found.failed and all(map(found.keeps, found.engines))
-    content = found.to_dict() | {"scheme": subject.about["scheme"]}
-    return Answer(content, _text(found), 0 if kept else CODE)
+    content = found.to_dict() | {"scheme": subject.about["scheme"], "metrics": figures}
+    scores = table([{"against labels": name, **each} for name, each in figures.items()])
+    return Answer(content, "\n\n".join(filter(None, [_text(found), scores])), 0 if kept else CODE)
+
+
+def _figures(subject: Subject, arguments: DeployCheck, progress: Progress) -> dict[str, Any]:
+    """The official metric of each way to run the network."""
+    dataset = open_dataset(Path(arguments.dataset or ""), None, None)
+    found = scored(subject, dataset, arguments.engines, arguments.limit, progress)
+    return {name: dict(each.total) for name, each in found.items()}
 
 
 def _before(name: str) -> Detector | None:

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from sfcore.deployment.arithmetic import ARITHMETICS, Evaluate, one_by_one, thread_count
 from sfcore.deployment.latency import Latency
+from sfcore.deployment.running import running
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.engines.base import ENGINES, Session
+from sfcore.engines.base import ENGINES
 from sfcore.errors import InputError
 from sfcore.evaluation.inference import input_batches
 from sfcore.export.base import Subject
@@ -141,7 +142,7 @@ def check(
         failed, ways = dict[str, str](), {SIMULATION: one_by_one(model)}
         for name, load in loaders.items():
             try:
-                ways[name] = _as_torch(load(Path(folder, FORMATS["onnx"]), 0), model)
+                ways[name] = one_by_one(running(model, load(Path(folder, FORMATS["onnx"]), 0)))
             except InputError as error:
                 failed[name] = str(error)
         others = {name: make(model) for name, make in ARITHMETICS.items()}
@@ -234,14 +235,3 @@ def _simulated(subject: Subject, image: Tensor) -> dict[str, Latency]:
             with thread_count(threads):
                 found[kind + how] = Latency.of(lambda model=model: model(image))  # type: ignore[misc]
     return found
-
-
-def _as_torch(session: Session, detector: Detector) -> Evaluate:
-    """An engine's session as what runs a batch, an image at a time."""
-
-    def run(inputs: Tensor) -> Outputs:
-        found = zip(*(session(image.numpy()) for image in inputs.split(1)), strict=True)
-        parts = zip(detector.heads, found, strict=True)
-        return {head.name: torch.cat([torch.from_numpy(each) for each in part]) for head, part in parts}
-
-    return run

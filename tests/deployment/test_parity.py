@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from sfcore.datasets.dataset import open_dataset
 from sfcore.datasets.images import find_images
 from sfcore.deployment import parity
 from sfcore.deployment.arithmetic import ARITHMETICS, one_by_one, thread_count
 from sfcore.deployment.latency import TIMED, WARM, Latency
-from sfcore.deployment.parity import SIMULATION, Parity, check
+from sfcore.deployment.metrics import scored
+from sfcore.deployment.parity import FULL, SIMULATION, Parity, check
+from sfcore.deployment.running import running
 from sfcore.deployment.subjects import of_detector, of_run
 from sfcore.engines.base import ENGINES, Outputs, failed
 from sfcore.errors import InputError
@@ -175,3 +178,26 @@ def test_bits_and_images_come_together() -> None:
     with pytest.raises(InputError, match="give the one that is missing"):
         of_detector("ganet-tiny", scheme=Scheme.parse("W8A8"))
     assert of_detector("ganet-tiny").quantized is None
+
+
+def test_an_engine_runs_as_a_detector_whose_heads_are_in_order(subject: Subject) -> None:
+    model, names = subject.detector, [head.name for head in subject.detector.heads]
+    calls: list[tuple[int, ...]] = []
+
+    def session(images: np.ndarray) -> Outputs:
+        calls.append(images.shape)
+        return [np.full((1, 2), place, np.float32) for place in range(len(names))]
+
+    inputs = model.preprocessing.normalize(model.preprocessing.example(2))
+    outputs = running(model, session)(inputs)
+    assert list(outputs) == names and calls == [(1, *inputs.shape[1:])] * 2
+    assert [outputs[name].tolist() for name in names] == [[[place] * 2] * 2 for place in range(len(names))]
+    assert set(model(inputs)) == set(names)  # the detector itself is as it was
+
+
+def test_labelled_frames_are_scored_by_the_official_metric(subject: Subject) -> None:
+    found = scored(subject, open_dataset(Path("scenes:2,seed=5")), ["onnxruntime"], 2)
+    assert list(found) == [FULL, SIMULATION, "onnxruntime"]
+    assert all(each.headline in each.total and len(each.frames) == 2 for each in found.values())
+    with pytest.raises(InputError, match="no engine 'tensorrt'"):
+        scored(subject, open_dataset(Path("scenes:2,seed=5")), ["tensorrt"], 2)

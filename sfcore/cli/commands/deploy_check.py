@@ -23,6 +23,9 @@ class DeployCheck(Command):
         list[str] | None,
         typer.Option(metavar="SOURCE", help="Images that a detector is calibrated on, others than --images."),
     ] = None
+    dataset: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Labelled frames, on which the official metric is counted, too.")
+    ] = None
     weights: Weights = None
     weights_key: WeightsKey = None
 
