@@ -73,8 +73,7 @@ class Leaving:
             return of_run(self.origin)
         detector, files = self.origin.choice, [str(file) for file in self.origin.files]
         weights = str(detector.weights) if detector.weights else None
-        with st.spinner(f"Calibrating {detector.name}"):
-            return of_detector(detector.name, weights, detector.key, Scheme.parse(self.origin.scheme), files)
+        return of_detector(detector.name, weights, detector.key, Scheme.parse(self.origin.scheme), files)
 
     def before(self) -> Detector | None:
         """The calibrated model of a run that went on to tune it, where it is still there."""
@@ -144,11 +143,11 @@ def exported(leaving: Leaving, formats: Sequence[str], choice: Choice, make: boo
 
 
 def _exported(leaving: Leaving, formats: Sequence[str], choice: Choice) -> Bundle:
-    subject, bar = leaving.subject(choice), Bar("Exporting formats")
     with alone("Tracing the network"), tempfile.TemporaryDirectory(prefix="sfcore-export-") as name:
+        subject, bar = leaving.subject(choice), Bar("Exporting formats")
         made = export(subject, formats, Path(name), bar)
         zipped = _zipped(Path(name), leaving.name)
-    bar.close()
+        bar.close()
     files = tuple((Path(each["path"]).name, str(each["format"]), int(each["bytes"])) for each in made.files)
     full = sum(value.numel() * value.element_size() for value in subject.detector.parameters())
     return Bundle(files, made.notes, zipped, full)
@@ -177,13 +176,15 @@ def checked(leaving: Leaving, engines: Sequence[str], frames: Sequence[Frame], m
 
 
 def _checked(leaving: Leaving, engines: Sequence[str], files: Sequence[Path]) -> Parity:
-    subject, before = leaving.subject(), leaving.before()
-    bars = {"running": Bar("Running frames"), "timing": Bar("Timing engines")}
-    with alone("Checking: the network is traced first"):
-        found = check(subject, files, engines, before, lambda phase, done, total: bars[phase](done, total))
-    for bar in bars.values():
-        bar.close()
-    return found
+    with alone("Checking engines; the network is traced first"):
+        bars = {"running": Bar("Running frames"), "timing": Bar("Timing engines")}
+        found = check(
+            leaving.subject(), files, engines, leaving.before(),
+            lambda phase, done, total: bars[phase](done, total),
+        )  # fmt: skip
+        for bar in bars.values():
+            bar.close()
+        return found
 
 
 @contextmanager

@@ -8,28 +8,31 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import sources, style
+from app import results, run_panel, sources, style
 from app.deployment import Bundle, Leaving, checked, choose, exported
 from app.displays import agreement_columns, chart
+from app.scheme import in_markdown, say_cost
 from app.session import Studio, studio
 from sfcore.datasets.dataset import Frame, spread
-from sfcore.deployment.parity import SIMULATION, Parity
+from sfcore.deployment.latency import TIMED
+from sfcore.deployment.parity import LESS_F1, MORE_DISTORTION, SIMULATION, SOME_DISTORTION, Parity
 from sfcore.deployment.subjects import USUAL, Choice
 from sfcore.engines.base import ENGINES
 from sfcore.errors import InputError
 from sfcore.export.base import DYNAMIC, EXPORTERS, parse_batch
 from sfcore.export.files import EXAMPLE, MANIFEST
 from sfcore.present.figures.deployment import BROKEN, KINDS, THREADS, latency, noise_floor
+from sfcore.quant import Scheme
 from sfcore.registries import Registry
+from sfcore.runs import RunFolder
 
 FRAMES = 16  # that engines are checked on unless more are asked for
-PROMISED, KEPT, BROKEN_WORD = "promised", "✓ kept", "✗ not kept"
-FAILED = "✗ does not run"
+PROMISED, KEPT, NOT_KEPT, FAILED = "promised", "kept", "not kept", "does not run"  # what became of a promise
 
 
 def boxes(registry: Registry[Any], prefix: str) -> list[str]:
     """A checkbox for everything in a registry, each in the link; returns what is ticked."""
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small", width="content"):
         return [
             name for name in registry
             if st.checkbox(
@@ -57,12 +60,27 @@ def export_options() -> Choice:
     return Choice(int(opset), parse_batch(str(batch)))
 
 
+def about(view: Studio, leaving: Leaving) -> None:
+    """What leaves, and what it costs."""
+    if isinstance(leaving.origin, RunFolder):
+        run = leaving.origin
+        st.markdown(run_panel.summary(run))
+        if cost := results.cost(run):
+            style.note(f"{cost}.")
+        style.in_full_precision(run.record().get("full_precision", {}))
+    else:
+        count = sources.count(len(leaving.origin.images), "image")
+        scheme = Scheme.parse(leaving.origin.scheme)
+        st.markdown(f"{view.choice.name} · {in_markdown(scheme)} · calibrated here on {count}, not tuned")
+        say_cost(view.choice, scheme)
+
+
 @st.fragment
 def files(leaving: Leaving) -> None:
     """The choice of formats, and once they are made the files; only this is rerun meanwhile."""
     st.subheader("Files", anchor=False)
     try:
-        left, right = st.columns([1, 1.5], gap="large")
+        left, right = st.columns([1, 1.2], gap="large")
         with left:
             formats, choice = boxes(EXPORTERS, "d_as"), export_options()
             made = exported(leaving, formats, choice, make=False)
@@ -109,7 +127,9 @@ def engines(view: Studio, leaving: Leaving) -> None:
         frames = leaving.unseen(view.frames)
         with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
             chosen, some = boxes(ENGINES, "d_in"), frames_to_check(frames)
-            asked = st.button("Check engines", type="primary", icon=":material/fact_check:", key="d_check")
+            asked = st.button(
+                "Check engines", type="primary", icon=":material/fact_check:", key="d_check", disabled=not chosen
+            )
         found = checked(leaving, chosen, some, make=asked)
         if found:
             verdicts(found)
@@ -148,7 +168,7 @@ def word(found: Parity, engine: str) -> str:
     """What became of the promise in an engine."""
     if engine == SIMULATION:
         return PROMISED
-    return KEPT if found.keeps(engine) else BROKEN_WORD
+    return KEPT if found.keeps(engine) else NOT_KEPT
 
 
 def parity_table(view: Studio, found: Parity) -> pd.DataFrame:
@@ -162,30 +182,38 @@ def parity_table(view: Studio, found: Parity) -> pd.DataFrame:
 
 
 def predictions(view: Studio, found: Parity) -> None:
-    """The table, and beside it the noise that no engine can be asked to stay below."""
-    table, columns = parity_table(view, found), agreement_columns(view.task)
+    """Agreement with full precision, and beside it the noise that no engine can be asked to stay below."""
     left, right = st.columns([1.15, 1], gap="large")
     with left:
         st.markdown(f"**Against full precision, on {sources.count(found.images, 'frame')}**")
-        marked = table.style.apply(shaded, axis=1).format("{:.3f}", "Agreement", na_rep="–")
+        marked = parity_table(view, found).style.apply(shaded, axis=1).format("{:.3f}", "Agreement", na_rep="–")
         shown = marked.format("{:.2f}", ["Distortion", f"Shift ({view.words.unit})"], na_rep="–")
-        st.dataframe(shown, column_config=columns, hide_index=True)
-        style.note("Kept: a distortion at most 10 % or 0.5 above the simulation's, and an agreement at most .01 below.")
-    with right:
-        st.markdown(
-            "**Beside the simulation's own noise**",
-            help="The same quantized network with its sums in another order, number format or thread count: where "
-            "rounding flips, predictions move. Nobody can ask an engine to come closer than that.",
+        st.dataframe(shown, column_config=agreement_columns(view.task), hide_index=True)
+        style.note(
+            f"Kept: a distortion at most {style.percent(MORE_DISTORTION)} or {SOME_DISTORTION:g} above the "
+            f"simulation's, and an agreement at most {LESS_F1:g} below."
         )
-        numbers = {**found.engines, **{f"itself, other {name}": each for name, each in found.repeatability.items()}}
-        spoken = pd.DataFrame([{"way": name, "distortion": each.distortion} for name, each in numbers.items()])
-        chart(noise_floor(found), key="noise floor", alt="Distortion of each engine, and of the simulation against "
-              "itself", table=spoken)  # fmt: skip
+    with right:
+        own_noise(found)
+
+
+def own_noise(found: Parity) -> None:
+    """Each engine's distortion beside how far the simulation lies from itself."""
+    st.markdown(
+        "**Beside the simulation's own noise**",
+        help="The same quantized network with its sums in another order, number format or thread count: where "
+        "rounding flips, predictions move. No engine can be asked to come closer than that.",
+    )
+    ways = {**found.engines, **{f"itself, other {name}": each for name, each in found.repeatability.items()}}
+    table = pd.DataFrame([{"way": name, "distortion": each.distortion} for name, each in ways.items()])
+    alt = "Distortion of each engine against full precision, and of the simulation against itself"
+    chart(noise_floor(found), key="noise floor", alt=alt, table=table)
+    style.note("The band: as far around the simulation as it lies from itself, computed in another way.")
 
 
 def shaded(row: pd.Series) -> list[str]:
     """The colour of what does not keep its promise; the word stands there, too."""
-    return [f"background-color: {BROKEN}38" if row["Promise"] in (BROKEN_WORD, FAILED) else ""] * len(row)
+    return [f"background-color: {BROKEN}38" if row["Promise"] in (NOT_KEPT, FAILED) else ""] * len(row)
 
 
 def speed(found: Parity) -> None:
@@ -199,8 +227,8 @@ def speed(found: Parity) -> None:
     chart(latency(found), key="latency", alt=alt, table=pd.DataFrame(rows))
     quantized, full = found.bytes["onnx"], found.bytes["onnx-fp32"]
     style.note(
-        f"Median of 30 runs on this machine, whiskers up to the 95th percentile; other hardware differs. The quantized "
-        f"file has {quantized / 1e6:.2f} MB, {style.percent(quantized / full)} of that in full precision."
+        f"Median of {TIMED} runs on this machine, whiskers up to the 95th percentile; other hardware differs. The "
+        f"quantized file has {quantized / 1e6:.2f} MB, {style.percent(quantized / full)} of that in full precision."
     )
 
 
@@ -210,5 +238,6 @@ style.page(
     f"Files for the engines that will run the network, and whether they find the same {view.words.plural} there.",
 )
 leaving = choose(view)
+about(view, leaving)
 files(leaving)
 engines(view, leaving)

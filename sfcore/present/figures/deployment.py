@@ -20,34 +20,25 @@ def noise_floor(parity: Parity) -> Figure:
 
     The band is as wide on both sides of the simulation as its own farthest variant lies from it.
     """
-    figure = go.Figure()
+    figure, again = go.Figure(), {f"other {name}": found for name, found in parity.repeatability.items()}
     promised = parity.engines[SIMULATION].distortion
-    floor = max((found.distortion for found in parity.repeatability.values()), default=0.0)
+    floor = max((found.distortion for found in again.values()), default=0.0)
     figure.add_vrect(max(promised - floor, 0.0), promised + floor, fillcolor=rgba(MOVED, 0.22), line_width=0)
-    for kept, name, colour, symbol in (
-        (True, "against full precision", MOVED, "circle"), (False, "not kept", BROKEN, "x"),
-    ):  # fmt: skip
-        engines = {each: found for each, found in parity.engines.items() if parity.keeps(each) == kept}
-        if engines:
-            values = [found.distortion for found in engines.values()]
-            figure.add_trace(_dots(list(engines), values, name, {"color": colour, "size": 13, "symbol": symbol}))
-    hollow = {"color": NEUTRAL, "size": 11, "symbol": "diamond-open", "line": {"width": 2}}
-    again = parity.repeatability
-    figure.add_trace(
-        _dots([f"other {name}" for name in again], [a.distortion for a in again.values()], "against itself", hollow)
-    )
-    rows = [*parity.engines, *(f"other {name}" for name in again)]
+    kept, broken = ({n: a for n, a in parity.engines.items() if parity.keeps(n) is good} for good in (True, False))
+    for name, found, marker in (
+        ("against full precision", kept, {"color": MOVED, "size": 13, "symbol": "circle"}),
+        ("promise not kept", broken, {"color": BROKEN, "size": 13, "symbol": "x"}),
+        ("simulation against itself", again, {"color": NEUTRAL, "size": 11, "symbol": "diamond"}),
+    ):
+        figure.add_scatter(
+            x=[each.distortion for each in found.values()], y=list(found), name=name, mode="markers", marker=marker,
+            cliponaxis=False, hovertemplate="%{y}: %{x:.2f}<extra></extra>", showlegend=bool(found),
+        )  # fmt: skip
+    rows = [*parity.engines, *again]
     plain(figure, 90 + ROW * len(rows))
     figure.update_xaxes(title="distortion per image", rangemode="tozero")
     figure.update_yaxes(categoryorder="array", categoryarray=rows[::-1])
     return figure
-
-
-def _dots(rows: list[str], values: list[float], name: str, marker: dict[str, object]) -> go.Scatter:
-    return go.Scatter(
-        x=values, y=rows, name=name, mode="markers", marker=marker,
-        hovertemplate="%{y}: %{x:.2f}<extra></extra>",
-    )  # fmt: skip
 
 
 def latency(parity: Parity) -> Figure:
@@ -72,6 +63,7 @@ def latency(parity: Parity) -> Figure:
             )  # fmt: skip
     plain(figure, 110 + 2 * ROW * len(names), barmode="group", bargap=0.3)
     figure.update_layout(margin={"t": 24}, legend={"y": 1.12})
-    figure.update_xaxes(title="ms an image", rangemode="tozero")
+    figure.update_annotations(font_size=13)
+    figure.update_xaxes(title="ms an image", rangemode="tozero", matches="x")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
