@@ -14,6 +14,7 @@ from app.session import PATHS, DetectorChoice, load_detector
 from sfcore.errors import InputError
 from sfcore.quant.cost import Cost, Profile
 from sfcore.quant.scheme import HEADS, Rule, Scheme, parse_rules
+from sfcore.quant.targets import TARGETS
 
 SCHEMES = ("W8A8", "W8A4", "W4A4")  # that are offered; others are typed
 USUAL = SCHEMES[-1]
@@ -59,7 +60,8 @@ def bits_box(place: DeltaGenerator, key: str, schemes: Sequence[str] = SCHEMES, 
         on_change=complete,
         help="W4A4 is 4 bits for weights and 4 for activations. Type others, from 2 to 16; what is typed after them "
         "like W4A4,heads=16 is for some layers only; or the path of a scheme file (.json). First and last layers "
-        "keep 8.",
+        f"keep 8. What will run it may follow, as in W8A8-portable-adds: {', '.join(TARGETS)}; -adds rounds residual "
+        "adds, too.",
     )  # fmt: skip
     st.session_state[before] = bits
     return bits

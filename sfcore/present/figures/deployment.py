@@ -23,7 +23,6 @@ def noise_floor(parity: Parity) -> Figure:
     figure, again = go.Figure(), {f"other {name}": found for name, found in parity.repeatability.items()}
     promised = parity.engines[SIMULATION].distortion
     floor = max((found.distortion for found in again.values()), default=0.0)
-    figure.add_vrect(max(promised - floor, 0.0), promised + floor, fillcolor=rgba(MOVED, 0.22), line_width=0)
     kept, broken = ({n: a for n, a in parity.engines.items() if parity.keeps(n) is good} for good in (True, False))
     for name, found, marker in (
         ("against full precision", kept, {"color": MOVED, "size": 13, "symbol": "circle"}),
@@ -35,8 +34,11 @@ def noise_floor(parity: Parity) -> Figure:
             cliponaxis=False, hovertemplate="%{y}: %{x:.2f}<extra></extra>", showlegend=bool(found),
         )  # fmt: skip
     rows = [*parity.engines, *again]
+    band = {"y0": len(again) - 0.5, "y1": len(rows) - 0.5, "line_width": 0, "layer": "below"}
+    figure.add_shape(x0=max(promised - floor, 0.0), x1=promised + floor, fillcolor=rgba(MOVED, 0.22), **band)
+    most = max(promised + floor, *(found.distortion for found in parity.engines.values()))
     plain(figure, 90 + ROW * len(rows))
-    figure.update_xaxes(title="distortion per image", rangemode="tozero")
+    figure.update_xaxes(title="distortion per image", range=[-0.04 * (most or 1.0), 1.06 * (most or 1.0)])
     figure.update_yaxes(categoryorder="array", categoryarray=rows[::-1])
     return figure
 
