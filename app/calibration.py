@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import sources
 from app.run_estimate import about
 from app.scheme import SCHEMES as SCHEMES
-from app.scheme import bits_box, in_markdown
+from app.scheme import USUAL, bits_box, in_markdown
 from app.session import (
     PATHS,
     DetectorChoice,
@@ -96,10 +96,22 @@ def _outputs(calibration: Calibration, image: Path, stamp: float, _model: Detect
     return {name: value.cpu() for name, value in outputs.items()}
 
 
-def controls(view: Studio, places: Iterator[DeltaGenerator]) -> tuple[str, str]:
+def controls(
+    view: Studio,
+    places: Iterator[DeltaGenerator],
+    key: str = "bits",
+    schemes: Sequence[str] = SCHEMES,
+    usual: str = USUAL,
+) -> tuple[str, str]:
     """Let the visitor choose bits and images, in the next places on the page; both are in the link, and as :func:`of`
-    takes them, but what was typed may be no scheme."""
-    bits = bits_box(next(places), "bits")
+    takes them, but what was typed may be no scheme.
+
+    Args:
+        key: of the bits in the link.
+        schemes: that are offered; others are typed.
+        usual: the one of them that is chosen at first.
+    """
+    bits = bits_box(next(places), key, schemes, usual)
     on = CHOSEN
     if view.source != str(sample_data() / "scenes"):
         known = (CHOSEN, SAMPLES) if len(view.frames) > 1 else (SAMPLES,)

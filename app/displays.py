@@ -14,6 +14,7 @@ import streamlit as st
 from app.widgets.downloads import downloads
 from sfcore import drawing
 from sfcore.drawing import Image
+from sfcore.tasks.base import Task
 
 CONFIG = {"displayModeBar": False}
 
@@ -67,6 +68,16 @@ def saved(images: Mapping[str, Image], key: str) -> None:
                 label, partial(drawing.png, image), f"{name}.png", "image/png", key=f"{key} {label} file",
                 on_click="ignore", type="tertiary", help="Save as PNG",
             )  # fmt: skip
+
+
+def agreement_columns(task: Task[Any]) -> dict[str, Any]:
+    """The columns of a table that say how models agree with full precision."""
+    words = task.words
+    return {
+        "Agreement": st.column_config.NumberColumn(format="%.3f", help=words.agreement),
+        "Distortion": st.column_config.NumberColumn(format="%.2f", help=words.distortion),
+        f"Shift ({words.unit})": st.column_config.NumberColumn(format="%.2f", help=words.shift),
+    }
 
 
 def file_name(text: str) -> str:

@@ -26,8 +26,10 @@ PAGES = {
     "layers": ("Layers", ":material/layers:"),
     "tune": ("Tune", ":material/tune:"),
     "compare": ("Compare", ":material/compare:"),
+    "deploy": ("Deploy", ":material/rocket_launch:"),
     "runs": ("Runs", ":material/history:"),
 }
+EXAMPLES = ("compare", "deploy")  # pages that are about a run
 
 icon = str(HERE / "static" / "icon.svg")
 st.set_page_config(page_title="Selective Focus Studio", page_icon=icon, layout="wide")
@@ -39,7 +41,7 @@ page = st.navigation(
     ]
 )
 style.apply(projector.on())
-if page.url_path == "compare":
+if page.url_path in EXAMPLES:
     results.open_example()  # to a newcomer, before the sidebar is drawn, for it holds the example's detector
 sidebar.draw()
 with st.container(key="sf-projecting") if projector.on() else st.sidebar:

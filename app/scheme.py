@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from app.session import PATHS, DetectorChoice, load_detector
 from sfcore.errors import InputError
 from sfcore.quant.cost import Cost, Profile
 from sfcore.quant.scheme import HEADS, Rule, Scheme, parse_rules
+from sfcore.quant.targets import TARGETS
 
 SCHEMES = ("W8A8", "W8A4", "W4A4")  # that are offered; others are typed
 USUAL = SCHEMES[-1]
@@ -44,7 +45,7 @@ def choose() -> Scheme:
     return replace(scheme, rules=(*scheme.rules, *own, *parse_rules(others)))
 
 
-def bits_box(place: DeltaGenerator, key: str) -> str:
+def bits_box(place: DeltaGenerator, key: str, schemes: Sequence[str] = SCHEMES, usual: str = USUAL) -> str:
     """A control for the bits of all layers, in the link; whatever is typed into it, which may be no scheme."""
     before = f"{key} before"
 
@@ -52,14 +53,15 @@ def bits_box(place: DeltaGenerator, key: str) -> str:
         """The control loses what it showed when something is typed after it."""
         text = st.session_state[key]
         if text.startswith((",", "-")):
-            st.session_state[key] = st.session_state.get(before, USUAL) + text
+            st.session_state[key] = st.session_state.get(before, usual) + text
 
     bits = place.selectbox(
-        "Bits", SCHEMES, index=SCHEMES.index(USUAL), key=key, bind="query-params", accept_new_options=True,
+        "Bits", schemes, index=schemes.index(usual), key=key, bind="query-params", accept_new_options=True,
         on_change=complete,
         help="W4A4 is 4 bits for weights and 4 for activations. Type others, from 2 to 16; what is typed after them "
         "like W4A4,heads=16 is for some layers only; or the path of a scheme file (.json). First and last layers "
-        "keep 8.",
+        f"keep 8. What will run it may follow, as in W8A8-portable-adds: {', '.join(TARGETS)}; -adds rounds residual "
+        "adds, too.",
     )  # fmt: skip
     st.session_state[before] = bits
     return bits

@@ -44,7 +44,7 @@ FLAGS = [
 ]
 PICTURE = "[data-testid=stImage] img"
 SLIDER = ".sf-level input"
-PAGES = ("Overview", "Heads", "Pixels", "Curves", "Layers", "Tune", "Compare", "Runs", "Tour")
+PAGES = ("Overview", "Heads", "Pixels", "Curves", "Layers", "Tune", "Compare", "Deploy", "Runs", "Tour")
 ROUNDS = 3  # through all pages, after the first one
 READY_SECONDS = 180
 REST = 450  # milliseconds between two steps: the ranking that follows the picture, and the person

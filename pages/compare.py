@@ -92,19 +92,9 @@ def explanations(words: Words) -> dict[str, str]:
     }
 
 
-def agreement_columns(task: Task[Any]) -> dict[str, Any]:
-    """The columns that say how models agree with full precision."""
-    words = task.words
-    return {
-        "Agreement": st.column_config.NumberColumn(format="%.3f", help=words.agreement),
-        "Distortion": st.column_config.NumberColumn(format="%.2f", help=words.distortion),
-        f"Shift ({words.unit})": st.column_config.NumberColumn(format="%.2f", help=words.shift),
-    }
-
-
 def table(task: Task[Any], found: Comparison) -> None:
     """What the labels' metric says of each model, and how it agrees with full precision."""
-    rows, columns, texts = [], agreement_columns(task), explanations(task.words)
+    rows, columns, texts = [], displays.agreement_columns(task), explanations(task.words)
     for name, scores in found.scores.items():
         row: dict[str, Any] = {"Model": name}
         total = scores.labels.total if scores.labels else {}

@@ -54,7 +54,7 @@ def by_hand(name: str, bits: str, files: Sequence[Path]) -> tuple[Detector, Dete
     return detector, quantize(detector, Scheme.parse(bits), pixels.split(2))
 
 
-@pytest.mark.parametrize("page", ["overview", "tour", "heads", "pixels", "curves", "tune", "compare", "runs"])
+@pytest.mark.parametrize("page", ["overview", "tour", "heads", "pixels", "curves", "tune", "compare", "deploy", "runs"])
 def test_every_page_shows_a_picture_or_a_chart(visit: Visit, page: str) -> None:
     app = visit(page, c_images="2", c_reruns="2")
     assert errors(app) == []

@@ -11,7 +11,7 @@ from sfcore.resources import sample_data
 from sfcore.tasks.base import TASKS
 from tests.app.conftest import Visit, errors, metric
 
-PAGES = ("overview", "heads", "pixels", "curves", "layers", "tune", "compare", "runs")
+PAGES = ("overview", "heads", "pixels", "curves", "layers", "tune", "compare", "deploy", "runs")
 
 
 @pytest.mark.parametrize("page", PAGES)
