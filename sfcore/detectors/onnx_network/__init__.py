@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sfcore.detectors.onnx_network.graph import Graph, OnnxNetwork, read_network
+from sfcore.detectors.onnx_network.graph import Graph, OnnxNetwork, read_graph, read_network
 
-__all__ = ["Graph", "OnnxNetwork", "read_network"]
+__all__ = ["Graph", "OnnxNetwork", "read_graph", "read_network"]

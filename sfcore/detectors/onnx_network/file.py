@@ -79,7 +79,9 @@ def array_of(tensor: Any) -> np.ndarray:
 
 def plain(array: np.ndarray) -> np.ndarray:
     """Floats of fewer than 32 bits in 32, in which everything is computed here."""
-    short = array.dtype.kind not in "fiub" or array.dtype == np.float16  # bfloat16 and shorter are of no kind of numpy's
+    short = (
+        array.dtype.kind not in "fiub" or array.dtype == np.float16
+    )  # bfloat16 and shorter are of no kind of numpy's
     return array.astype(np.float32) if short and array.dtype.kind not in "OSU" else array
 
 

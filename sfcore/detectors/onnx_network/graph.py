@@ -209,5 +209,3 @@ def _same(together: Tensor, alone: Sequence[Tensor]) -> bool:
     finite = apart[apart.isfinite()].abs()
     allowed = SAME * float(finite.max()) if finite.numel() else 0.0
     return torch.allclose(together, apart, rtol=0.0, atol=allowed, equal_nan=True)
-
-

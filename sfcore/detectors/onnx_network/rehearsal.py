@@ -183,7 +183,9 @@ class Rehearsal:
     def _carried_out(self, node: Node, step: Performed, known: dict[str, Tensor]) -> dict[str, Tensor]:
         values = {name: torch.from_numpy(np.array(array)) for name, array, _ in step.constants}
         try:
-            result = step.operation([None if name is None else values.get(name, known.get(name)) for name in step.inputs])
+            result = step.operation(
+                [None if name is None else values.get(name, known.get(name)) for name in step.inputs]
+            )
         except _FAILED as error:
             raise node.refusal(f"it fails ({type(error).__name__}: {error})") from error
         results = result if isinstance(result, tuple | list) else (result,)

@@ -29,6 +29,7 @@ _PLAIN: dict[str, Apply] = {
 
 @operator(*_PLAIN)
 def plain(node: Node) -> Apply:
+    """What torch has under another name."""
     return _PLAIN[node.kind]
 
 
@@ -61,6 +62,7 @@ def _divided(a: Tensor, b: Tensor) -> Tensor:
 
 @operator("Mod")
 def mod(node: Node) -> Apply:
+    """The remainder with the sign of the divisor, or of what is divided (``fmod``)."""
     return torch.fmod if node.get("fmod", 0) else torch.remainder
 
 
@@ -78,6 +80,7 @@ def _folded(pair: Callable[..., Tensor], mean: bool, *values: Tensor) -> Tensor:
 
 @operator("Clip")
 def clip(node: Node) -> Apply:
+    """Bounds that are left out are none."""
     bounds = [_bound(node, "min", 1), _bound(node, "max", 2)]
     return _first if bounds == [None, None] else partial(torch.clamp, min=bounds[0], max=bounds[1])
 
@@ -89,11 +92,13 @@ def _bound(node: Node, name: str, place: int) -> Any:
 
 @operator("LeakyRelu")
 def leaky_relu(node: Node) -> Apply:
+    """A fixed slope below 0."""
     return partial(functional.leaky_relu, negative_slope=node.get("alpha", 0.01))
 
 
 @operator("PRelu")
 def prelu(node: Node) -> Apply:
+    """A learned slope below 0, broadcast to the input."""
     return _prelu
 
 
@@ -103,11 +108,13 @@ def _prelu(x: Tensor, slope: Tensor) -> Tensor:
 
 @operator("Elu")
 def elu(node: Node) -> Apply:
+    """An exponential below 0."""
     return partial(functional.elu, alpha=node.get("alpha", 1.0))
 
 
 @operator("Selu")
 def selu(node: Node) -> Apply:
+    """A scaled exponential below 0."""
     return partial(_selu, node.get("alpha", 1.6732631921768188), node.get("gamma", 1.0507010221481323))
 
 
@@ -117,6 +124,7 @@ def _selu(alpha: float, gamma: float, x: Tensor) -> Tensor:
 
 @operator("HardSigmoid")
 def hard_sigmoid(node: Node) -> Apply:
+    """A line, cut at 0 and 1."""
     return partial(_hard_sigmoid, node.get("alpha", 0.2), node.get("beta", 0.5))
 
 
@@ -126,6 +134,7 @@ def _hard_sigmoid(alpha: float, beta: float, x: Tensor) -> Tensor:
 
 @operator("Gelu")
 def gelu(node: Node) -> Apply:
+    """Exact, or by the hyperbolic tangent."""
     return partial(functional.gelu, approximate=node.require("approximate", "none", "tanh"))
 
 

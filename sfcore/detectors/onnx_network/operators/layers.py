@@ -15,8 +15,8 @@ from sfcore.detectors.onnx_network.node import Apply, Node, Operation
 from sfcore.detectors.onnx_network.operators import operator
 from sfcore.detectors.onnx_network.operators.pads import Window, padded, window
 
-_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-_TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_TRANSPOSED: dict[int, Any] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _NORMS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
 
 
@@ -119,7 +119,9 @@ def _times(values: np.ndarray, factor: float) -> np.ndarray:
     return values if factor == 1 else (values * factor).astype(values.dtype)
 
 
-def _gemm(alpha: float, beta: float, transposed_a: bool, transposed_b: bool, a: Tensor, b: Tensor, *c: Tensor) -> Tensor:
+def _gemm(
+    alpha: float, beta: float, transposed_a: bool, transposed_b: bool, a: Tensor, b: Tensor, *c: Tensor
+) -> Tensor:
     product = alpha * ((a.T if transposed_a else a) @ (b.T if transposed_b else b))
     return product + beta * c[0] if c else product
 
@@ -138,6 +140,7 @@ def matmul(node: Node) -> Operation:
 
 @operator("BatchNormalization")
 def batch_normalization(node: Node) -> Operation:
+    """A batch norm with fixed statistics."""
     if node.get("training_mode", 0) or node.outputs > 1 or node.rank not in _NORMS:
         raise node.refusal("it is in training mode: export in evaluation mode (model.eval())")
     scale, shift, mean, variance = (node.constant(place) for place in (1, 2, 3, 4))
@@ -163,6 +166,7 @@ def _layer_norm(shape: list[int], eps: float, x: Tensor, scale: Tensor, *bias: T
 
 @operator("InstanceNormalization")
 def instance_normalization(node: Node) -> Apply:
+    """Each channel of each image by its own mean and deviation."""
     return partial(_instance_norm, node.get("epsilon", 1e-5))
 
 
@@ -172,4 +176,5 @@ def _instance_norm(eps: float, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor
 
 @operator("Einsum")
 def einsum(node: Node) -> Apply:
+    """Stays in full precision: which of its axes are multiplied is not known to a layer."""
     return partial(torch.einsum, node.get("equation").replace(" ", ""))

@@ -36,6 +36,7 @@ def _max(size: Window, ceil: bool, x: Tensor) -> Tensor:
 
 @operator("AveragePool")
 def average_pool(node: Node) -> Apply:
+    """What is put around the map counts where ``count_include_pad`` says so."""
     size = window(node, node.ints("kernel_shape") or [])
     if set(size.dilation) != {1}:
         raise node.refusal("it is dilated")
@@ -59,5 +60,6 @@ def _mean(size: Window, counted: bool, ceil: bool, x: Tensor) -> Tensor:
 
 @operator("GlobalAveragePool", "GlobalMaxPool")
 def global_pool(node: Node) -> Apply:
+    """Over all cells of a map."""
     reduce: Any = torch.mean if node.kind == "GlobalAveragePool" else torch.amax
     return partial(reduce, dim=list(range(2, node.rank)), keepdim=True)

@@ -71,6 +71,7 @@ def _top(count: int, arguments: dict[str, int | bool], x: Tensor) -> tuple[Tenso
 
 @operator("CumSum")
 def cumulative_sum(node: Node) -> Apply:
+    """Sums along an axis, of what comes before or after."""
     axis = node.constant(1)
     place = node.from_front(int(np.ravel(axis)[0]) if axis is not None else 0)
     return partial(_cumulative, place, bool(node.get("exclusive", 0)), bool(node.get("reverse", 0)))

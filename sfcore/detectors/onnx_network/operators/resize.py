@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from sfcore.detectors.onnx_network.node import Apply, Node
 from sfcore.detectors.onnx_network.operators import operator
 
 _COORDINATES = ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
-_ROUNDINGS = {
+_ROUNDINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "round_prefer_floor": lambda place: np.ceil(place - 0.5),
     "round_prefer_ceil": lambda place: np.floor(place + 0.5),
     "floor": np.floor,
@@ -99,6 +100,7 @@ def _linear(axes: list[int], x: Tensor, *known: Tensor) -> Tensor:
 
 @operator("GridSample")
 def grid_sample(node: Node) -> Apply:
+    """Values of a map at places that are computed."""
     modes = {"linear": "bilinear", "bilinear": "bilinear", "nearest": "nearest", "cubic": "bicubic",
              "bicubic": "bicubic"}  # fmt: skip
     arguments: dict[str, Any] = {

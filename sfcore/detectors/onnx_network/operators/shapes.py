@@ -18,6 +18,7 @@ Shape = tuple[int, ...]
 
 @operator("Reshape")
 def reshape(node: Node) -> Apply:
+    """See :func:`of_batch` for several images."""
     wanted, seen = node.ints("shape", 1) or [], node.shape
     if not node.get("allowzero", 0):
         wanted = [seen[place] if size == 0 else size for place, size in enumerate(wanted)]
@@ -26,6 +27,7 @@ def reshape(node: Node) -> Apply:
 
 @operator("Flatten")
 def flatten(node: Node) -> Apply:
+    """To two axes."""
     axis = int(node.get("axis", 1))
     axis = axis + node.rank if axis < 0 else axis
     return _reshaping(node, [prod(node.shape[:axis]), -1])
@@ -46,8 +48,10 @@ def _reshaped(seen: Shape, target: Shape, x: Tensor) -> Tensor:
 def of_batch(seen: Shape, target: Shape, now: Shape) -> Shape:
     """The target of a reshape for several images, where the file says it for one.
 
-    Where the input's axis ``a`` has grown, what comes before it counts ``p = prod(seen[:a])`` cells. The target's first
-    axis before which there are ``p`` cells, too, grows by the same factor: then each value keeps its image and place.
+    An axis of the input has grown by the number of images. An axis of the target grows by it, too, at one of whose ends
+    values are cut as they were at an end of the grown one; then each stays with its image if images lay at that end.
+    An axis of one is preferred, for it is most often that of images, and the last is avoided. Whether the choice is
+    right is tried when a graph is read.
 
     Args:
         seen, target: shapes of input and output of one image.
@@ -56,20 +60,27 @@ def of_batch(seen: Shape, target: Shape, now: Shape) -> Shape:
     grown = [axis for axis in range(len(seen)) if now[axis : axis + 1] != seen[axis : axis + 1]]
     if not grown or len(now) != len(seen):
         return target
-    (axis, *others), before = grown, prod(seen[: grown[0]])
-    at = next((place for place in range(len(target)) if prod(target[:place]) == before), None)
-    if others or at is None or now[axis] % seen[axis]:
+    (axis, *others), places = grown, range(len(target))
+    before, after = prod(seen[:axis]), prod(seen[: axis + 1])
+    leading = [place for place in places if prod(target[:place]) == before]
+    single = [place for place in places if target[place] == 1 and prod(target[:place]) in (before, after)]
+    trailing = [place for place in places if prod(target[: place + 1]) == before]
+    inner = [place for place in leading if place < len(target) - 1]
+    if others or now[axis] % seen[axis] or not (single or leading):
         raise ValueError(f"{now} cannot be reshaped as {seen} is to {target}: images cannot be told apart")
+    at = [*(place for place in single if place in leading), *single, *inner, *trailing, *leading][0]
     return (*target[:at], target[at] * now[axis] // seen[axis], *target[at + 1 :])
 
 
 @operator("Transpose")
 def transpose(node: Node) -> Apply:
+    """The axes in another order; backwards where none is given."""
     return partial(torch.permute, dims=node.ints("perm") or list(range(node.rank))[::-1])
 
 
 @operator("Squeeze")
 def squeeze(node: Node) -> Apply:
+    """Without axes of one."""
     axes = node.axes(1)
     axes = [axis for axis, size in enumerate(node.shape) if size == 1] if axes is None else axes
     return partial(_squeezed, axes)
@@ -83,6 +94,7 @@ def _squeezed(axes: list[int], x: Tensor) -> Tensor:
 
 @operator("Unsqueeze")
 def unsqueeze(node: Node) -> Apply:
+    """With new axes of one."""
     axes = node.ints("axes", 1) or []
     rank = node.rank + len(axes)
     return partial(_unsqueezed, sorted(node.from_front(axis, rank) for axis in axes))
@@ -96,6 +108,7 @@ def _unsqueezed(axes: list[int], x: Tensor) -> Tensor:
 
 @operator("Expand")
 def expand(node: Node) -> Apply:
+    """Repeated along axes of one."""
     return partial(_expanded, node.ints("shape", 1) or [])
 
 
@@ -105,11 +118,13 @@ def _expanded(shape: list[int], x: Tensor) -> Tensor:
 
 @operator("Tile")
 def tile(node: Node) -> Apply:
+    """Repeated along all axes."""
     return partial(torch.tile, dims=node.ints("repeats", 1) or [])
 
 
 @operator("Concat")
 def concat(node: Node) -> Apply:
+    """Joined along an axis."""
     return partial(_joined, node.axis())
 
 
@@ -124,6 +139,7 @@ def _joined(axis: int, *values: Tensor) -> Tensor:
 
 @operator("Split")
 def split(node: Node) -> Apply:
+    """Cut along an axis, into equal parts where no sizes are given."""
     axis = node.axis()
     sizes = node.ints("split", 1)
     if sizes is None:
@@ -163,6 +179,7 @@ def _sliced(cuts: list[tuple[int, range]], x: Tensor) -> Tensor:
 
 @operator("Gather")
 def gather(node: Node) -> Apply:
+    """Slices at places along an axis."""
     axis, index = node.axis(), node.constants.get(1)
     if index is not None and index.ndim == 0:
         node.taken.add(1)
@@ -177,6 +194,7 @@ def _gathered(axis: int, x: Tensor, index: Tensor) -> Tensor:
 
 @operator("GatherElements")
 def gather_elements(node: Node) -> Apply:
+    """One value for each place along an axis."""
     return partial(_gathered_elements, node.axis())
 
 
@@ -186,6 +204,7 @@ def _gathered_elements(axis: int, x: Tensor, index: Tensor) -> Tensor:
 
 @operator("GatherND")
 def gather_nd(node: Node) -> Apply:
+    """Values or slices at places along the first axes."""
     node.require("batch_dims", 0)
     return _gathered_nd
 
@@ -196,6 +215,7 @@ def _gathered_nd(x: Tensor, index: Tensor) -> Tensor:
 
 @operator("ScatterND")
 def scatter_nd(node: Node) -> Apply:
+    """A copy with other values, or values added, at places along the first axes."""
     return partial(_scattered_nd, node.require("reduction", "none", "add") == "add")
 
 
@@ -205,6 +225,7 @@ def _scattered_nd(add: bool, x: Tensor, index: Tensor, updates: Tensor) -> Tenso
 
 @operator("DepthToSpace")
 def depth_to_space(node: Node) -> Apply:
+    """Channels become cells of a block."""
     mode = node.require("mode", "DCR", "CRD")
     size = int(node.get("blocksize"))
     return partial(functional.pixel_shuffle, upscale_factor=size) if mode == "CRD" else partial(_from_depth, size)
@@ -217,6 +238,7 @@ def _from_depth(size: int, x: Tensor) -> Tensor:
 
 @operator("SpaceToDepth")
 def space_to_depth(node: Node) -> Apply:
+    """Cells of a block become channels."""
     return partial(_to_depth, int(node.get("blocksize")))
 
 
@@ -227,6 +249,7 @@ def _to_depth(size: int, x: Tensor) -> Tensor:
 
 @operator("Trilu")
 def triangle(node: Node) -> Apply:
+    """What lies above or below a diagonal."""
     found = node.constant(1)
     cut = torch.triu if node.get("upper", 1) else torch.tril
     return partial(cut, diagonal=int(np.ravel(found)[0]) if found is not None else 0)
