@@ -12,6 +12,8 @@ import numpy as np
 from sfcore.errors import InputError
 
 OPSETS = range(9, 25)  # of ONNX's own operators, whose meaning is known here
+# What the checker of ONNX finds wrong: operators are told later, with what can be done, and shapes are worked out anew.
+_HARMLESS = ("No Op registered", "No opset import", "Field 'shape' of 'type' is required but missing")
 ONE_FILE = "onnx.save(onnx.load(path), 'one.onnx')"
 
 
@@ -61,7 +63,7 @@ def read_file(path: Path) -> Content:
     _check(path, model)
     opset = _opset(path, model)
     graph = onnx_package("onnx.inliner").inline_local_functions(model).graph if model.functions else model.graph
-    constants = {each.name: plain(array_of(each)) for each in graph.initializer}
+    constants = {each.name: _initializer(path, each) for each in graph.initializer}
     inputs = [each for each in graph.input if each.name not in constants]  # old files list their weights, too
     if len(inputs) != 1:
         names = ", ".join(each.name for each in inputs) or "none"
@@ -75,6 +77,13 @@ def array_of(tensor: Any) -> np.ndarray:
     """The values of a ``TensorProto``."""
     found: np.ndarray = onnx_package("onnx.numpy_helper").to_array(tensor)
     return found
+
+
+def _initializer(path: Path, tensor: Any) -> np.ndarray:
+    try:
+        return plain(array_of(tensor))
+    except (ValueError, TypeError, KeyError) as error:  # too few bytes, or of a type that there is not
+        raise _unreadable(path, f"{tensor.name}: {error}") from error
 
 
 def plain(array: np.ndarray) -> np.ndarray:
@@ -119,8 +128,8 @@ def _check(path: Path, model: Any) -> None:
     try:
         checker.check_model(model)
     except Exception as error:  # of onnx's own kinds
-        if "No Op registered" in str(error) or "No opset import" in str(error):
-            return  # told later, with what can be done
+        if any(text in str(error) for text in _HARMLESS):
+            return
         raise _unreadable(path, error) from error
 
 

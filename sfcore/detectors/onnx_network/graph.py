@@ -87,7 +87,7 @@ class Graph:
         if not self.apart or len(images) == 1:
             return self.together(images)
         each = [self.together(images[place : place + 1]) for place in range(len(images))]
-        return {name: torch.cat([one[name] for one in each]) for name in self.outputs}
+        return {name: _joined([one[name] for one in each]) for name in self.outputs}
 
     def together(self, images: Tensor) -> dict[str, Tensor]:
         """All images in one pass."""
@@ -200,8 +200,13 @@ def _tells_apart(graph: Graph, examples: Tensor) -> bool:
     return all(_same(together[name], [one[name] for one in alone]) for name in graph.outputs)
 
 
+def _joined(values: Sequence[Tensor]) -> Tensor:
+    """What came of some images, one after the other."""
+    return torch.cat([value.reshape(1) if not value.ndim else value for value in values])
+
+
 def _same(together: Tensor, alone: Sequence[Tensor]) -> bool:
-    apart = torch.cat([*alone]) if all(value.ndim for value in alone) else torch.stack([*alone])
+    apart = _joined(alone)
     if together.shape != apart.shape:
         return False
     if not apart.is_floating_point():

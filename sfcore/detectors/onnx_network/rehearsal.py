@@ -164,6 +164,8 @@ class Rehearsal:
             raise node.refusal("it is not known here")
         try:
             made = build(node)
+        except InputError:
+            raise
         except _FAILED as error:
             raise node.refusal(f"{type(error).__name__}: {error}") from error
         operation = made if isinstance(made, Operation) else Operation(made)
