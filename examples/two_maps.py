@@ -9,19 +9,15 @@ sfcore check-detector two-maps
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from scipy import ndimage
 from torch import Tensor, nn
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints
 from sfcore.detectors.layers import MatMul
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
+from sfcore.tasks.lanes.maps import cell_centres, lanes_of_map, points_of_map
 
 STRIDE = 2  # pixels of the input per cell of the maps
-MOST, LEAST_ROWS = 8, 12  # lanes of an image; rows that a lane must cover
-WINDOWS = 10  # parts of a row, in each of which the lane line is placed
 
 
 def block(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -72,8 +68,8 @@ class TwoMaps(Detector):
         super().__init__()
         self.preprocessing = Preprocessing((96, 160), (0.0,) * 3, (1.0,) * 3)
         self.frame = (360, 640)
-        self.register_buffer("rows", (torch.arange(48) + 0.5) * 360 / 48 - 0.5, persistent=False)  # of the maps
-        self.register_buffer("columns", (torch.arange(80) + 0.5) * 640 / 80 - 0.5, persistent=False)
+        self.register_buffer("rows", cell_centres(48, 360), persistent=False)  # of the maps
+        self.register_buffer("columns", cell_centres(80, 640), persistent=False)
         self.encoder = nn.Sequential(block(3, 16, 2), block(16, 32, 2), block(32, 48, 2), block(48, 48, 1, 2))
         self.attention = Attention(48)
         self.lane, self.drivable = Decoder(48), Decoder(48)
@@ -86,24 +82,7 @@ class TwoMaps(Detector):
         return outputs[head].softmax(1)[:, 1:]
 
     def decode(self, outputs: Outputs) -> Lanes:
-        """Cells that touch are one lane; in each row it is at their mean."""
-        lane = outputs["lane"].softmax(1)[:, 1].cpu().numpy()
-        x, score = np.full((len(lane), MOST, len(self.rows)), np.nan), np.zeros((len(lane), MOST))
-        for image, probability in enumerate(lane):
-            regions, count = ndimage.label(probability > 0.5, np.ones((3, 3)))
-            cells = [regions == number for number in range(1, count + 1)]
-            tall = sorted((each for each in cells if each.any(1).sum() >= LEAST_ROWS), key=lambda each: -each.sum())
-            for slot, each in enumerate(tall[:MOST]):
-                seen, share = each.any(1), each * probability
-                x[image, slot, seen] = (share @ self.columns.cpu().numpy())[seen] / share.sum(1)[seen]
-                score[image, slot] = probability[each].mean()
-        like = outputs["lane"]
-        return Lanes(torch.as_tensor(x).to(like), torch.as_tensor(score).to(like), self.rows, self.frame)
+        return lanes_of_map(outputs["lane"].softmax(1)[:, 1], self.columns, self.rows, self.frame)
 
     def road_points(self, outputs: Outputs) -> RoadPoints:
-        """In each part of each row, the column at which the lane line is, if it is there."""
-        lane = outputs["lane"].softmax(1)[:, 1].unflatten(2, (WINDOWS, -1))  # (B, rows, parts, cells)
-        share, columns = lane.square(), self.columns.unflatten(0, (WINDOWS, -1))
-        place = (share * columns).sum(-1) / share.sum(-1).clamp_min(1e-9)
-        weight = lane.amax(-1).detach()
-        return RoadPoints(place.flatten(1), (weight * (weight > 0.5)).flatten(1))
+        return points_of_map(outputs["lane"].softmax(1)[:, 1], self.columns)

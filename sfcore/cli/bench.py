@@ -86,7 +86,7 @@ def _detectors(names: list[str], weights: dict[str, str]) -> tuple[str, ...]:
     """Those named; "all" are those that have weights, shipped or given."""
     if names != [EVERY]:
         return tuple(names)
-    return tuple(entry.name for entry in registry.entries() if entry.weights or entry.name in weights)
+    return tuple(entry.name for entry in registry.entries() if entry.shipped or entry.name in weights)
 
 
 def _named_file(text: str) -> tuple[str, str, str]:

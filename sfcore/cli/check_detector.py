@@ -16,7 +16,7 @@ IMAGES = 2
 def run(arguments: CheckDetector) -> Answer:
     """Check every promise on two of the sample scenes; exit code 1 where one is broken."""
     entry, device = registry.entry(arguments.detector), resolve_device(arguments.device)
-    trained = bool(arguments.weights or entry.weights)
+    trained = bool(arguments.weights or entry.shipped)
     detector = (
         registry.create(entry.name, arguments.weights, device, arguments.weights_key)
         if trained

@@ -28,12 +28,14 @@ class Entry:
         build: makes the network, without weights.
         weights: file name of the weights that ship with the project, or None.
         source: paper and published code, for people.
+        network: the file that ``build`` reads network and weights from, such as an .onnx file; None for one in Python.
     """
 
     name: str
     build: Callable[[], Detector]
     weights: str | None
     source: str
+    network: Path | None = None
 
     @cached_property
     def sample(self) -> Detector:
@@ -47,14 +49,16 @@ class Entry:
 
     @property
     def shipped(self) -> Path | None:
-        """The shipped weights, or None."""
+        """The file of the weights that need not be given: those that ship, or the network's own; None where none."""
+        if self.network is not None:
+            return self.network
         return sample_data() / "weights" / self.weights if self.weights else None
 
     @property
     def score(self) -> dict[str, float]:
         """What the shipped weights score on unseen rendered scenes: f1 at IoU 0.5, shift_px at 640 px image width;
         empty where none ship."""
-        if self.shipped is None or not self.shipped.is_file():
+        if self.shipped is None or self.shipped == self.network or not self.shipped.is_file():
             return {}
         return dict(json.loads(read_metadata(self.shipped).get("score", "{}")))
 
@@ -63,12 +67,17 @@ DETECTORS: Registry[Entry] = Registry("detector", "sfcore.detectors")
 
 
 def register(
-    name: str, *, weights: str | None = None, source: str = ""
+    name: str, *, weights: str | None = None, source: str = "", network: Path | None = None
 ) -> Callable[[Callable[[], Detector]], Callable[[], Detector]]:
-    """Decorator: ``@register("my-detector")`` over a function or class that builds the detector."""
+    """Decorator: ``@register("my-detector")`` over a function or class that builds the detector.
+
+    Args:
+        weights, source, network: see :class:`Entry`.
+    """
+    own = None if network is None else network.expanduser().absolute()
 
     def add(build: Callable[[], Detector]) -> Callable[[], Detector]:
-        DETECTORS.register(name)(Entry(name, build, weights, source))
+        DETECTORS.register(name)(Entry(name, build, weights, source, own))
         return build
 
     return add
@@ -96,7 +105,7 @@ def create(
 
     Args:
         weights: a checkpoint (safetensors, or one that ``torch.load(weights_only=True)`` reads); the
-            shipped weights when None.
+            shipped weights, or those that the network's own file holds, when None.
         key: which weights, in a checkpoint that holds several that fit (:func:`weights_keys`).
 
     Raises:
@@ -113,6 +122,8 @@ def create(
     if path is None:
         raise InputError(f"{name} ships no weights: give its checkpoint (--weights FILE); published at {found.source}")
     detector = found.build()
+    if path.absolute() == found.network:  # it has been built from it
+        return detector.to(device).eval()
     try:
         load_weights(detector, path, key)
     except Misfit as error:

@@ -48,6 +48,8 @@ def read_content(path: Path) -> Any:
     """
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path}: check the path")
+    if path.suffix == ".onnx":
+        raise InputError(f"{path} is a network, no checkpoint: a detector's own file names it (@register(network=...))")
     try:
         return read_tensors(path) if _is_safetensors(path) else _unpickled(path)
     except SafetensorError as error:
