@@ -30,7 +30,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.detectors.registry import create
+from sfcore.detectors.registry import create, entry
 from sfcore.errors import InputError
 from sfcore.files import Stamp, explained, stamp, write_atomic
 from sfcore.locks import take
@@ -188,7 +188,9 @@ def _measured(asked: Path, progress: Path) -> Tensor:
         write_atomic(progress, f"{done / total:.3f}".encode())
 
     request = MapRequest.read(asked)
-    detector = _detector(request.detector, request.weights, request.key, request.weights and stamp(request.weights))
+    file = request.weights or entry(request.detector).shipped
+    written = stamp(file) if file and file.is_file() else None
+    detector = _detector(request.detector, request.weights, request.key, written)
     return element_map(
         detector, request.outputs, request.head, request.level, progress=tell, batch=128, grain=request.grain
     )

@@ -160,7 +160,9 @@ CASES = [
     case("Resize", np.array([1, 1, 2, 2], np.float32), opset=10),
     case("Upsample", np.array([1, 1, 2, 3], np.float32), opset=9, mode="linear"),
     *(case("GridSample", GRID, mode=mode, padding_mode=around, align_corners=corners)
-      for mode, around, corners in (("bilinear", "zeros", 0), ("nearest", "border", 1), ("bilinear", "reflection", 1))),
+      for mode, around, corners in (("bilinear", "zeros", 0), ("nearest", "border", 1), ("bilinear", "reflection", 1),
+                                       ("bicubic", "zeros", 0))),
+    case("GridSample", GRID, mode="linear", opset=20),
 ]  # fmt: skip
 
 

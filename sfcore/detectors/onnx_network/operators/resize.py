@@ -74,14 +74,14 @@ def _to_sizes(node: Node, axes: list[int], sizes: list[int]) -> dict[int, tuple[
 
 def _places(how: str, size: int, before: int, scale: float) -> np.ndarray:
     """Where in the old axis each new cell lies."""
-    new, scale = np.arange(size, dtype=np.float32), np.float32(scale)  # in the precision of those who run such files
+    new, factor = np.arange(size, dtype=np.float32), np.float32(scale)  # in the precision of those who run such files
     if how == "align_corners":
         return new * (before - 1) / max(size - 1, 1)
     if how == "asymmetric":
-        return new / scale
+        return new / factor
     if how == "pytorch_half_pixel" and size == 1:
         return np.zeros(1, np.float32)
-    return (new + np.float32(0.5)) / scale - np.float32(0.5)
+    return (new + np.float32(0.5)) / factor - np.float32(0.5)
 
 
 def _nearest(axes: list[int], x: Tensor, *cells: Tensor) -> Tensor:
