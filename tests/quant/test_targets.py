@@ -39,7 +39,8 @@ def calibrated(small: Small, scheme: str, batches: list[Tensor]) -> Small:
 @pytest.mark.parametrize(
     ("text", "said"),
     [("W8A8-portable", None), ("W8A8-portable-adds", "W8A8-adds-portable"), ("W4A4-adds", None),
-     ("w8a8-tensorrt,conv=A8", "W8A8-tensorrt,conv=A8"), ("W4A8-qnn-affine-tensor,heads=A16", "W4A8-tensor-affine-qnn,heads=A16")],
+     ("w8a8-tensorrt,conv=A8", "W8A8-tensorrt,conv=A8"),
+     ("W4A8-qnn-affine-tensor,heads=A16", "W4A8-tensor-affine-qnn,heads=A16")],
 )  # fmt: skip
 def test_text_and_files_come_back_as_they_were(text: str, said: str | None, tmp_path: Path) -> None:
     scheme = Scheme.parse(text)
