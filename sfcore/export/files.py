@@ -72,7 +72,21 @@ def _write_about(folder: Path, subject: Subject, files: Sequence[dict[str, Any]]
     named = [each | {"path": Path(each["path"]).name} for each in files]
     first = next((each["path"] for each in named if each["path"].endswith(".onnx")), None)
     run = f"python {EXAMPLE} {first} IMAGE" if first else None
-    content = {"format": FORMAT, "files": named, "run": run, "notes": list(notes), **subject.about}
+    checks = _checks(folder, subject, files)
+    content = {"format": FORMAT, "files": named, "run": run, "notes": list(notes), "checks": checks, **subject.about}
     write_json(folder / MANIFEST, content)
     if first:
         write_atomic(folder / EXAMPLE, Path(__file__).with_name(f"{EXAMPLE}.txt").read_bytes())
+
+
+def _checks(folder: Path, subject: Subject, files: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """What the target of the scheme would not run of the ONNX files, by the name of the target."""
+    target = (subject.about.get("scheme") or {}).get("target")
+    paths = [folder / each["format"] / Path(each["path"]).name for each in files]
+    graphs = [path for path in paths if path.suffix == ".onnx"]
+    if not target or not graphs:
+        return {}
+    from sfcore.export.checks import violations
+    from sfcore.export.proto import load
+
+    return {target: [f"{path.name}: {each}" for path in graphs for each in violations(load(path), target)]}

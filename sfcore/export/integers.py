@@ -13,7 +13,7 @@ from torch import Tensor
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizers import Quantizer
 
-MOST = 2**31 - 2**8  # steps of a bias: the largest number of 32 bits that float32 has too
+MOST = 2**31 - 2**10  # steps of a bias: what 32 bits hold, less what float32 may lose of a step that is made larger
 OPSET_OF_SMALL_TYPES = 21  # the first with INT4, INT16 and UINT16
 # The types of ONNX by their most bits, as (type, smallest integer).
 WEIGHT_TYPES = {4: (TensorProto.INT4, -8), 8: (TensorProto.INT8, -128), 16: (TensorProto.INT16, -(2**15))}

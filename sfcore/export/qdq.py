@@ -22,22 +22,25 @@ from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizers import Quantizer
 
 WEIGHT = "weight_quantizer"
+SCALE = ".scale"  # ends the names of step sizes, after that of their quantizer
+CUT = ".cut"  # ends the name of what cuts values to fewer integers than a type has
 
 
-def quantized_graph(graph: onnx.ModelProto, model: Detector, signed: bool) -> list[str]:
+def quantized_graph(graph: onnx.ModelProto, model: Detector, signed: bool, types: int = 0) -> list[str]:
     """Turn the marks of a traced model into standard nodes, in place.
 
     Args:
         model: the quantized detector that was traced.
         signed: whether activations get signed types, as TensorRT asks; unsigned ones else.
+        types: the opset whose types are used, where it is not the graph's own.
 
     Returns:
         What differs from the simulation, as sentences.
 
     Raises:
-        InputError: an activation needs a type that the opset does not have.
+        InputError: a weight or an activation needs a type that the opset does not have.
     """
-    opset = next(each.version for each in graph.opset_import if each.domain == "")
+    opset = types or next(each.version for each in graph.opset_import if each.domain == "")
     work = _Rewriting(graph.graph, model, opset, signed, _constants(graph.graph, model))
     for node in list(graph.graph.node):
         work.take(node)
@@ -59,6 +62,7 @@ class _Rewriting:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     added: list[onnx.TensorProto] = field(default_factory=list)
     layers: dict[str, tuple[Held, Held | None, int]] = field(default_factory=dict)
+    places: Counter[str] = field(default_factory=Counter)
 
     def take(self, node: onnx.NodeProto) -> None:
         """Copy a node, or what stands for it."""
@@ -82,38 +86,49 @@ class _Rewriting:
         if name not in self.layers:
             layer = self.model.get_submodule(name)
             assert isinstance(layer, QuantLayer)
+            self.check(f"{name}.{WEIGHT}", layer.weight_quantizer)
             self.layers[name] = held(layer, self.opset)
         return self.layers[name]
 
-    def put(self, name: str, values: Held, output: str) -> None:
-        """A constant, of integers that are given back their values when they are used."""
-        integers, scale = f"{name}.integers", f"{name}.scale"
-        self.add(integers, values.type, values.integers)
-        self.add(scale, TensorProto.FLOAT, values.scale)
-        axis: dict[str, Any] = {"axis": 0} if values.scale.ndim else {}
-        self.node("DequantizeLinear", [integers, scale], output, name, **axis)
+    def place_of(self, name: str) -> str:
+        """A name for one of the places of a quantizer: a layer that is called twice has two."""
+        self.places[name] += 1
+        return name if self.places[name] == 1 else f"{name}.{self.places[name]}"
 
-    def round(self, name: str, read: str, output: str) -> None:
-        """Round an activation; what its type does not limit is cut before."""
-        quantizer = self.model.get_submodule(name)
-        assert isinstance(quantizer, Quantizer)
+    def check(self, name: str, quantizer: Quantizer) -> None:
+        """Refuse what the opset has no type for."""
         if quantizer.bits > 8 and self.opset < OPSET_OF_SMALL_TYPES:
             raise InputError(
                 f"{name} has {quantizer.bits} bits, for which opset {self.opset} has no type: "
                 f"choose opset {OPSET_OF_SMALL_TYPES} or later"
             )
+
+    def put(self, name: str, values: Held, output: str) -> None:
+        """A constant, of integers that are given back their values when they are used."""
+        integers, scale = f"{name}.integers", f"{name}{SCALE}"
+        self.add(integers, values.type, values.integers)
+        self.add(scale, TensorProto.FLOAT, values.scale)
+        axis: dict[str, Any] = {"axis": 0} if values.scale.ndim else {}
+        self.node("DequantizeLinear", [integers, scale], output, self.place_of(name), **axis)
+
+    def round(self, name: str, read: str, output: str) -> None:
+        """Round an activation; what its type does not limit is cut before."""
+        quantizer = self.model.get_submodule(name)
+        assert isinstance(quantizer, Quantizer)
+        self.check(name, quantizer)
         how = Activation.of(quantizer, self.signed)
-        scale, zero, integers = f"{name}.scale", f"{name}.zero", f"{name}.integers"
+        place, scale, zero = self.place_of(name), f"{name}{SCALE}", f"{name}.zero"
+        integers, cut = f"{place}.integers", f"{place}{CUT}"
         if not how.whole:
             ends = [f"{name}.low", f"{name}.high"]
             for end, value in zip(ends, how.range, strict=True):
                 self.add(end, TensorProto.FLOAT, np.float32(value))
-            self.node("Clip", [read, *ends], f"{name}.cut", f"{name}.cut")
-            read = f"{name}.cut"
+            self.node("Clip", [read, *ends], cut, cut)
+            read = cut
         self.add(scale, TensorProto.FLOAT, np.float32(how.scale))
         self.add(zero, how.type, np.int32(how.zero))
-        self.node("QuantizeLinear", [read, scale, zero], integers, f"{name}.round")
-        self.node("DequantizeLinear", [integers, scale, zero], output, name)
+        self.node("QuantizeLinear", [read, scale, zero], integers, f"{place}.round")
+        self.node("DequantizeLinear", [integers, scale, zero], output, place)
 
     def node(self, kind: str, inputs: Sequence[str], output: str, name: str, **attributes: Any) -> None:
         self.nodes.append(helper.make_node(kind, list(inputs), [output], name=name, **attributes))
@@ -153,11 +168,12 @@ def _constants(graph: onnx.GraphProto, model: Detector) -> dict[str, np.ndarray]
     """What quantizers make of activations that do not depend on the images, such as the queries that a decoder starts
     with: no engine needs to round these, and OpenVINO stumbles over an add of one."""
     computed, names = {each.name for each in graph.input}, list[str]()
+    places = Counter(_name(node) for node in graph.node if node.domain == DOMAIN)
     for node in graph.node:
         if computed & set(node.input):
             computed.update(node.output)
         elif node.domain == DOMAIN and not _name(node).endswith((f".{WEIGHT}", f".{BIAS}")):
-            names.append(_name(node))
+            names += [_name(node)] if places[_name(node)] == 1 else []  # elsewhere it may read other values
     found: dict[str, np.ndarray] = {}
     if names:
         size = graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1

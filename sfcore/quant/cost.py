@@ -19,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from sfcore.detectors.base import Detector
+from sfcore.detectors.layers import Add
 from sfcore.quant.capture import watching
 from sfcore.quant.convert import convert, example
 from sfcore.quant.layers import QuantLayer
@@ -102,12 +103,14 @@ class Profile:
         layers: those that are quantized, in the order in which data comes to them first.
         weights, macs: of all else.
         vectors: parameters of one dimension or none, such as biases, which stay as they are.
+        adds: names of the residual adds that a scheme may quantize; they multiply nothing and cost nothing here.
     """
 
     layers: tuple[Layer, ...]
     weights: int
     macs: int
     vectors: int = 0
+    adds: tuple[str, ...] = ()
 
     @classmethod
     @torch.no_grad()
@@ -132,9 +135,9 @@ class Profile:
         own = [p for p in model.parameters() if not _is_step(model, p)]
         every = sum(p.numel() for p in own if p.ndim > 1)
         rest = counted[model][1] - sum(layer.macs for layer in found)
-        return cls(
-            found, every - sum(layer.weights for layer in found), rest, sum(p.numel() for p in own if p.ndim <= 1)
-        )
+        vectors = sum(p.numel() for p in own if p.ndim <= 1)
+        adds = tuple(name for name, m in model.named_modules() if isinstance(m, Add))
+        return cls(found, every - sum(layer.weights for layer in found), rest, vectors, adds)
 
     def cost(self, scheme: Scheme) -> Cost:
         """What the detector costs in a scheme.
@@ -142,7 +145,7 @@ class Profile:
         Raises:
             InputError: the scheme gives bits to a layer that the detector has not.
         """
-        scheme.check_names([layer.name for layer in self.layers])
+        self.check_names(scheme)
         pairs = list(zip(self.layers, self.bits(scheme), strict=True))
         weights = sum(layer.weights * each.weights for layer, each in pairs) + FULL * self.weights
         values = sum(layer.values * each.activations for layer, each in pairs)
@@ -156,6 +159,11 @@ class Profile:
             bops + FULL * FULL * self.macs,
         )
 
+    def check_names(self, scheme: Scheme) -> None:
+        """Raise InputError if the scheme gives bits to a layer, or to a quantized add, that the detector has not."""
+        adds = self.adds if scheme.quantizes_adds else ()
+        scheme.check_names([*(layer.name for layer in self.layers), *adds])
+
     def bits(self, scheme: Scheme) -> list[Bits]:
         """What each layer gets."""
         return [scheme.bits_of(layer.name, layer.edge, layer.head) for layer in self.layers]
@@ -166,7 +174,7 @@ class Profile:
         Raises:
             InputError: the scheme gives bits to a layer that the detector has not.
         """
-        scheme.check_names([layer.name for layer in self.layers])
+        self.check_names(scheme)
         pairs = zip(self.layers, self.bits(scheme), strict=True)
         packed = sum(layer.weights * each.weights for layer, each in pairs)
         return -(-packed // 8) + (self.weights + self.vectors) * FULL // 8

@@ -132,7 +132,7 @@ class Ranges:
         if _grids(scheme) != _grids(self.base):
             raise InputError(f"{scheme.base} has other grids than {self.base.base}, which ranges were found on")
         adds = [name for name in self._by_layer if isinstance(self.model.get_submodule(name), QuantAdd)]
-        scheme.check_names([*(layer.name for layer in self.profile.layers), *adds])
+        self.profile.check_names(scheme)
         found: dict[str, int] = {}
         for layer, bits in zip(self.profile.layers, self.profile.bits(scheme), strict=True):
             weights, activations = self.quantizers_of(layer.name)
