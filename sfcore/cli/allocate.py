@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -103,7 +103,7 @@ def _uniform(allocating: Allocator, budgets: tuple[Budget, ...]) -> Scheme:
         return allocating.allocate(budgets, "uniform", rounds=0).scheme
     except InputError:
         least, base = allocating.constraints.candidates[0], allocating.ranges.base
-        return Scheme(least, least, base.per_tensor, base.affine)
+        return replace(base, weight_bits=least, activation_bits=least, rules=())
 
 
 def _judged(detector: Detector, frames: _Frames, scheme: Scheme) -> Agreement:

@@ -16,6 +16,7 @@ from sfcore.files import explained, write_atomic, write_json
 
 MANIFEST, EXAMPLE = "manifest.json", "run_onnx.py"
 FORMAT = 1  # of a manifest
+FULL_PRECISION = "onnx-fp32"  # the format that holds nothing quantized
 Progress = Callable[[int, int], None]
 
 
@@ -46,7 +47,7 @@ def export(subject: Subject, formats: Sequence[str], out: Path, progress: Progre
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as name:
             made, files = Path(name), list[dict[str, Any]]()
-            notes: dict[str, None] = {}
+            notes = dict.fromkeys(_beforehand(subject, formats))
             for done, (kind, exporter) in enumerate(exporters.items(), 1):
                 place = made / kind
                 place.mkdir()
@@ -60,6 +61,15 @@ def export(subject: Subject, formats: Sequence[str], out: Path, progress: Progre
                 if path.is_file():
                     shutil.move(path, out / path.name)
     return Exported(tuple({key: each[key] for key in ("path", "format", "bytes")} for each in files), tuple(notes))
+
+
+def _beforehand(subject: Subject, formats: Sequence[str]) -> list[str]:
+    """What is known to differ from the simulation before anything is written."""
+    target = subject.about.get("scheme", {}).get("target")
+    quantized = subject.quantized is not None and any(name != FULL_PRECISION for name in formats)
+    if quantized and subject.integer_bias and not target:
+        return ["the scheme names no target, so biases were not rounded in the simulation; in the files they are int32"]
+    return []
 
 
 def _described(file: Path, out: Path, kind: str, what: str) -> dict[str, Any]:

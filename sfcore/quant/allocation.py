@@ -298,13 +298,13 @@ def scheme_of(layers: Sequence[Layer], bits: Sequence[tuple[int, int]], grids: S
     """
     counted = Counter(pair for layer, pair in zip(layers, bits, strict=True) if pair[0] and not layer.edge)
     most = counted.most_common(1)[0][0] if counted else (EDGE_BITS, EDGE_BITS)
-    base = Scheme(*most, grids.per_tensor, grids.affine)
+    base = replace(grids, weight_bits=most[0], activation_bits=most[1], rules=())
     rules = []
     for layer, (weights, activations) in zip(layers, bits, strict=True):
         usual: Bits = base.bits_of(layer.name, layer.edge, layer.head)
         if (weights or usual.weights, activations) != (usual.weights, usual.activations):
             rules.append(Rule(layer.name, weights or None, activations))
-    return Scheme(*most, grids.per_tensor, grids.affine, tuple(rules))
+    return replace(base, rules=tuple(rules))
 
 
 def _joined(groups: Sequence[Sequence[int]]) -> list[list[int]]:

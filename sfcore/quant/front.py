@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -102,7 +102,10 @@ def _uniform(allocator: Allocator) -> list[Scheme]:
     """The same bits for all, at each candidate from the fewest of a front to its top."""
     base = allocator.ranges.base
     widths = [bits for bits in allocator.constraints.candidates if FEWEST <= bits <= TOP]
-    return [Scheme(bits, bits, base.per_tensor, base.affine) for bits in widths or allocator.constraints.candidates]
+    return [
+        replace(base, weight_bits=bits, activation_bits=bits, rules=())
+        for bits in widths or allocator.constraints.candidates
+    ]
 
 
 def _budgets(allocator: Allocator, axis: Axis, points: int) -> Iterator[Budget]:
@@ -112,7 +115,9 @@ def _budgets(allocator: Allocator, axis: Axis, points: int) -> Iterator[Budget]:
     fewest = min([bits for bits in candidates if bits >= FEWEST] or [candidates[-1]])
     edge = min([bits for bits in candidates if bits >= EDGE_BITS] or [candidates[-1]])
     top = max(fewest + 1, min(TOP, edge))
-    ends = [Scheme(bits, bits, base.per_tensor, base.affine) for bits in (fewest, min(top, candidates[-1]))]
+    ends = [
+        replace(base, weight_bits=bits, activation_bits=bits, rules=()) for bits in (fewest, min(top, candidates[-1]))
+    ]
     schemes = (*ends, allocator.least)
     if axis == "size":
         low, high, least = (profile.size_bytes(scheme) / 1e6 for scheme in schemes)
