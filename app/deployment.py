@@ -19,6 +19,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import calibration, results
 from app.calibration import Calibration
 from app.displays import file_name
+from app.perturbation import Moved
 from app.session import Studio, is_remembered, remembered, written
 from app.style import Bar
 from sfcore.datasets.dataset import Frame
@@ -83,6 +84,22 @@ class Leaving:
             return results.model(self.origin.path, "calibrated", results.stamp(self.origin, "calibrated"))
         except InputError:
             return None
+
+    def moved(self, view: Studio) -> Moved | None:
+        """The prediction about the shown image that engines are to make, beside the full-precision one; None where the
+        model takes long to make.
+
+        Raises:
+            InputError: a file of the run is gone.
+        """
+        if isinstance(self.origin, RunFolder):
+            after = results.prediction(self.origin, models_of(self.origin)[-1], view.image)
+        elif calibration.is_ready(self.origin):
+            after = self.origin.prediction(view.image)
+        else:
+            return None
+        before = view.prediction()
+        return Moved(before, after, view.task.distortion(before, after))
 
     def unseen(self, frames: Sequence[Frame]) -> list[Frame]:
         """The frames that it was not calibrated on here; all where it has seen all, and for a run."""

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import results, run_panel, sources, style
 from app.deployment import Bundle, Leaving, checked, choose, exported
-from app.displays import agreement_columns, chart
+from app.displays import agreement_columns, chart, picture
 from app.scheme import in_markdown, say_cost
 from app.session import Studio, studio
 from sfcore.datasets.dataset import Frame, spread
@@ -75,24 +75,33 @@ def about(view: Studio, leaving: Leaving) -> None:
         say_cost(view.choice, scheme)
 
 
+def promise(view: Studio, leaving: Leaving) -> None:
+    """The shown image as the simulation sees it."""
+    try:
+        if moved := leaving.moved(view):
+            drawn = view.task.draw_moved(view.canvas, moved.before, moved.after, moved.distortion)
+            alt = f"{view.words.plural.capitalize()} in full precision and quantized, as engines are to find them"
+            picture(drawn, key="promise", alt=alt, caption="What the simulation promises: engines are to find the same")
+            style.moved_legend(view.task, "quantized")
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+
+
 @st.fragment
 def files(leaving: Leaving) -> None:
     """The choice of formats, and once they are made the files; only this is rerun meanwhile."""
     st.subheader("Files", anchor=False)
     try:
-        left, right = st.columns([1, 1.2], gap="large")
-        with left:
-            formats, choice = boxes(EXPORTERS, "d_as"), export_options()
-            made = exported(leaving, formats, choice, make=False)
-            if st.button("Export", type="primary", icon=":material/file_export:", key="d_export"):
-                made = exported(leaving, formats, choice, make=True)
-        with right:
-            if made:
-                download(leaving, made)
-            else:
-                style.note(
-                    "Each format is a file or two. Beside them a manifest says what they are, and a program runs one."
-                )
+        formats, choice = boxes(EXPORTERS, "d_as"), export_options()
+        made = exported(leaving, formats, choice, make=False)
+        if st.button("Export", type="primary", icon=":material/file_export:", key="d_export"):
+            made = exported(leaving, formats, choice, make=True)
+        if made:
+            download(leaving, made)
+        else:
+            style.note(
+                "Each format is a file or two. Beside them a manifest says what they are, and a program runs one."
+            )
     except InputError as error:
         st.error(str(error), icon=":material/error:")
 
@@ -238,6 +247,10 @@ style.page(
     f"Files for the engines that will run the network, and whether they find the same {view.words.plural} there.",
 )
 leaving = choose(view)
-about(view, leaving)
-files(leaving)
+left, right = st.columns([1, 1.15], gap="large")
+with left:
+    about(view, leaving)
+    files(leaving)
+with right:
+    promise(view, leaving)
 engines(view, leaving)
