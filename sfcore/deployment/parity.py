@@ -80,8 +80,8 @@ class Parity:
         said = f"F1 {found.f1:.2f} of {promised.f1:.2f}, distortion {found.distortion:.1f} of {promised.distortion:.1f}"
         if not self.keeps(engine):
             return (
-                f"{engine} does not keep what the simulation promises: {said}; quantize residual adds (-adds), choose "
-                "another target, or another engine"
+                f"{engine} does not keep what the simulation promises: {said}; on more frames it may, with "
+                "another target, with residual adds quantized (-adds), or in another engine"
             )
         what = "what tuning gained" if self.before and self.before.f1 < found.f1 else "what the simulation promises"
         b = self.before
