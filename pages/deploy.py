@@ -27,7 +27,8 @@ from sfcore.registries import Registry
 from sfcore.runs import RunFolder
 
 FRAMES = 16  # that engines are checked on unless more are asked for
-PROMISED, KEPT, NOT_KEPT, FAILED = "promised", "kept", "not kept", "does not run"  # what became of a promise
+# What became of a promise.
+PROMISED, KEPT, IN_NOISE, NOT_KEPT, FAILED = "promised", "kept", "within noise", "not kept", "does not run"
 
 
 def boxes(registry: Registry[Any], prefix: str) -> list[str]:
@@ -168,7 +169,8 @@ def frames_to_check(frames: Sequence[Frame]) -> list[Frame]:
 
 def verdicts(found: Parity) -> None:
     """A sentence about each engine."""
-    kept = [found.keeps(name) for name in found.engines if name != SIMULATION] + [False] * len(found.failed)
+    words = [word(found, name) for name in found.engines if name != SIMULATION]
+    kept = [each != NOT_KEPT for each in words] + [False] * len(found.failed)
     for said, good in zip(found.verdicts(), kept, strict=True):
         (st.success if good else st.warning)(said, icon=":material/check:" if good else ":material/warning:")
 
@@ -177,7 +179,9 @@ def word(found: Parity, engine: str) -> str:
     """What became of the promise in an engine."""
     if engine == SIMULATION:
         return PROMISED
-    return KEPT if found.keeps(engine) else NOT_KEPT
+    if found.keeps(engine):
+        return KEPT
+    return IN_NOISE if found.within_noise(engine) else NOT_KEPT
 
 
 def parity_table(view: Studio, found: Parity) -> pd.DataFrame:

@@ -52,8 +52,9 @@ def agreement(f1: float, distortion: float) -> Agreement:
     return Agreement(10, 9, 1, 1, f1, f1, f1, distortion, 1.0, "px")
 
 
-def judged(promised: Agreement, engine: Agreement, before: Agreement | None = None) -> Parity:
-    return Parity(10, {SIMULATION: promised, "engine": engine}, {}, {}, {}, {}, {}, {}, before)
+def judged(promised: Agreement, engine: Agreement, before: Agreement | None = None, noise: float = 1.0) -> Parity:
+    between, itself = {f"{SIMULATION}|engine": agreement(0.9, 4.0)}, {"float64": agreement(0.9, noise)}
+    return Parity(10, {SIMULATION: promised, "engine": engine}, {}, itself, between, {}, {}, {}, before)
 
 
 def test_engines_run_what_was_exported(found: Parity) -> None:
@@ -99,6 +100,8 @@ def test_verdicts_are_sentences() -> None:
     )
     (lost,) = judged(agreement(0.94, 5.0), agreement(0.03, 60.0)).verdicts()
     assert lost.startswith("engine does not keep what the simulation promises: F1 0.03 of 0.94") and "-adds" in lost
+    (near,) = judged(agreement(0.94, 5.0), agreement(0.92, 5.1), noise=4.0).verdicts()
+    assert near.startswith("engine differs from the simulation by no more than this differs from itself")
     missing = replace(judged(agreement(1, 0), agreement(1, 0)), failed={"other": "cannot load it"})
     assert missing.verdicts()[-1] == "other does not run it: cannot load it"
 
