@@ -14,11 +14,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import calibration, report_download, results
 from app.calibration import Calibration
+from app.deployment import Leaving
 from app.perturbation import Moved
 from app.scheme import USUAL, cost, in_markdown, say_cost
 from app.session import Studio, remembered, size_of, written
 from app.style import Bar
+from sfcore.colours import ENGINE
 from sfcore.datasets.dataset import Frame, spread
+from sfcore.engines.base import ENGINES
 from sfcore.errors import InputError
 from sfcore.present.model_comparison import Comparison, Model, compare_models, compared_models
 from sfcore.quant.scheme import Scheme
@@ -71,12 +74,46 @@ class OnTheSpot(Contender):
         return self.calibration.prediction(image)
 
 
-def contenders(first: RunFolder | Calibration, second: RunFolder | None = None) -> list[Contender]:
-    """Full precision, the models of a run or what was quantized on the spot, and the models of a second run."""
-    if isinstance(first, RunFolder):
-        return [Contender(model.which, model.run, model.second) for model in compared_models(first, second)]
+@dataclass(frozen=True, kw_only=True)
+class InEngine(Contender):
+    """What leaves, run by an engine."""
+
+    engine: str
+    leaving: Leaving
+
+    @property
+    def name(self) -> str:
+        return self.engine
+
+    @property
+    def colour(self) -> str:
+        return ENGINE
+
+    @property
+    def key(self) -> Hashable:
+        return self.engine, self.leaving.key
+
+    @property
+    def full_precision(self) -> Mapping[str, str]:
+        return {}  # said of the model that was exported
+
+    def prediction(self, view: Studio, image: Path) -> Any:
+        return self.leaving.in_engine(self.engine, view, image)
+
+
+def contenders(
+    first: RunFolder | Calibration, second: RunFolder | None = None, engines: Sequence[str] = ()
+) -> list[Contender]:
+    """Full precision, the models of a run or what was quantized on the spot, the last of these in engines, and the
+    models of a second run."""
+    leaving = Leaving(first)
+    ran = [InEngine("tuned", engine=engine, leaving=leaving) for engine in engines]
     seconds = [Contender(which, second, True) for which in models_of(second)] if second else []
-    return [Contender(), OnTheSpot(calibration=first), *seconds]
+    if isinstance(first, RunFolder):
+        own = [Contender(model.which, model.run) for model in compared_models(first)]
+    else:
+        own = [Contender(), OnTheSpot(calibration=first)]
+    return [*own, *ran, *seconds]
 
 
 def compare(view: Studio, models: Sequence[Contender], frames: Sequence[Frame]) -> Comparison:
@@ -138,13 +175,21 @@ def choose(view: Studio) -> Choice:
 def of_runs(view: Studio, run: RunFolder, row: DeltaGenerator) -> Choice:
     """The models of a run, and of a second one."""
     with row:
-        second, frames = against(view, run), frames_to_compare(view.frames)
+        second, engines, frames = against(view, run), engines_to_compare(), frames_to_compare(view.frames)
         runs = (run, second) if second else (run,)
         if st.button("Report", icon=":material/description:", help="All of this in one HTML file."):
             report_download.dialog(runs, frames)
     if ships(run):
         st.info(example(run), icon=":material/school:")
-    return Choice(contenders(run, second), frames, runs)
+    return Choice(contenders(run, second, engines), frames, runs)
+
+
+def engines_to_compare() -> list[str]:
+    """Engines that shall run the network, too; none unless some are asked for, for that exports it."""
+    return st.multiselect(
+        "Engines", ENGINES.names(), key="engines", bind="query-params", placeholder="none", width=220,
+        help="Export the network and show what these engines make of it, frame by frame. The Deploy page judges them.",
+    )  # fmt: skip
 
 
 def against(view: Studio, run: RunFolder | None = None) -> RunFolder | None:
@@ -166,7 +211,8 @@ def on_the_spot(view: Studio, row: DeltaGenerator) -> Choice:
     """The detector quantized here and now, beside a run if one is wanted; nothing is compared before it is made."""
     chosen = wanted(view, row)
     with row:
-        second, frames = against(view), frames_to_compare(calibration.unseen(view.frames, chosen))
+        second, engines = against(view), engines_to_compare()
+        frames = frames_to_compare(calibration.unseen(view.frames, chosen))
     st.info(calibration.explanation(chosen, frames), icon=":material/bolt:")
     say_cost(view.choice, Scheme.parse(chosen.scheme))
     ready = calibration.is_ready(chosen)
@@ -175,7 +221,7 @@ def on_the_spot(view: Studio, row: DeltaGenerator) -> Choice:
     next_steps(chosen)
     if not ready:
         st.stop()
-    return Choice(contenders(chosen, second), frames, (second,) if second else ())
+    return Choice(contenders(chosen, second, engines), frames, (second,) if second else ())
 
 
 def wanted(view: Studio, row: DeltaGenerator) -> Calibration:

@@ -12,20 +12,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
+import torch
 from streamlit.delta_generator import DeltaGenerator
 
 from app import calibration, results
 from app.calibration import Calibration
 from app.displays import file_name
 from app.perturbation import Moved
-from app.session import Studio, is_remembered, remembered, written
+from app.session import Studio, frame_of, is_remembered, remembered, written
 from app.style import Bar
 from sfcore.datasets.dataset import Frame
-from sfcore.deployment.parity import Parity, check
+from sfcore.deployment.parity import FORMATS, Parity, check
+from sfcore.deployment.running import running
 from sfcore.deployment.subjects import USUAL, Choice, of_detector, of_run
 from sfcore.detectors.base import Detector
+from sfcore.engines.base import ENGINES
 from sfcore.errors import InputError
 from sfcore.export.base import Subject
 from sfcore.export.files import export
@@ -100,6 +104,21 @@ class Leaving:
             return None
         before = view.prediction()
         return Moved(before, after, view.task.distortion(before, after))
+
+    def in_engine(self, engine: str, view: Studio, image: Path) -> Any:
+        """What an engine predicts about one image, in the detector's frame.
+
+        Raises:
+            InputError: it is missing, or cannot run the network.
+        """
+
+        def predicted() -> Any:
+            model = _running(repr(self.key), engine, self)
+            with torch.no_grad():
+                inputs = model.preprocess([frame_of(model.preprocessing, image, written(image))])
+                return model.decode(model(inputs))
+
+        return remembered(("in engine", self.key, engine, image, written(image)), predicted)
 
     def unseen(self, frames: Sequence[Frame]) -> list[Frame]:
         """The frames that it was not calibrated on here; all where it has seen all, and for a run."""
@@ -202,6 +221,16 @@ def _checked(leaving: Leaving, engines: Sequence[str], files: Sequence[Path]) ->
         for bar in bars.values():
             bar.close()
         return found
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _running(key: str, engine: str, _leaving: Leaving) -> Detector:
+    """A detector whose network an engine runs. What engines load has no size that could be told, so it is kept here."""
+    load = ENGINES[engine]
+    with alone(f"Exporting the network for {engine}"), tempfile.TemporaryDirectory(prefix="sfcore-export-") as name:
+        subject = _leaving.subject()
+        export(subject, ["onnx"], Path(name))
+        return running(subject.detector, load(Path(name, FORMATS["onnx"]), 0))
 
 
 @contextmanager

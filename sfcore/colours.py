@@ -5,6 +5,7 @@ from __future__ import annotations
 FULL = "#56B4E9"  # objects of the full-precision detector
 MOVED = "#009E73"  # objects of a perturbed or tuned detector, where they are in place
 CALIBRATED = "#8A93A3"  # a quantized detector before tuning
+ENGINE = "#CC79A7"  # what an engine runs, outside of this tool
 LABEL = "#F0E442"  # objects as people labelled them
 NEUTRAL = "#8A93A3"  # what carries no meaning of its own: grids, unselected bars
 

@@ -31,7 +31,7 @@ def openvino(path: Path, threads: int = 0) -> Session:
 
     def run(images: np.ndarray) -> Outputs:
         try:
-            found = compiled([images])
+            found = compiled.infer_new_request([images])  # one of its own: several threads may ask at once
         except Exception as error:
             raise failed(NAME, path, error) from error
         return [np.array(each) for each in found.to_tuple()]

@@ -236,3 +236,14 @@ def test_a_film_has_all_frames_and_both_pictures() -> None:
     assert len(pictures) == 7 and pictures[0].shape == (44, 166, 3)
     left, right = pictures[3][30, 20, ::-1].astype(int), pictures[3][30, 120, ::-1].astype(int)
     assert left[0] > left[2] + 100 and right[2] > right[0] + 100
+
+
+def test_an_engine_stands_beside_the_models(visit: Visit, run: RunFolder) -> None:
+    app = visit("compare", frames="2", run=run.name)
+    app.multiselect(key="engines").set_value(["onnxruntime"]).run()
+    assert not errors(app)
+    table = app.dataframe[0].value
+    assert list(table["Model"]) == ["full precision", "calibrated", "tuned", "onnxruntime"]
+    tuned, ran = (table[table["Model"] == name].iloc[0] for name in ("tuned", "onnxruntime"))
+    assert ran["Agreement"] == pytest.approx(tuned["Agreement"], abs=0.1)
+    assert (app.selectbox(key="left").value, app.selectbox(key="right").value) == ("tuned", "onnxruntime")
