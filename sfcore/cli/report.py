@@ -22,7 +22,7 @@ def run(arguments: Report) -> Answer:
     read = entry(runs[0].spec.detector).input
     dataset = source_of(arguments.images, read.formats) if arguments.images else None
     with Progress() as progress:
-        evidence = gather(runs, dataset, most=arguments.frames, progress=progress)
+        evidence = gather(runs, dataset, most=arguments.frames, progress=progress, engines=arguments.engines or ())
     out = Path(arguments.out)
     write_atomic(out, write(evidence).encode())
     content = {

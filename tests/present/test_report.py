@@ -205,3 +205,13 @@ def test_it_opens_offline(evidence: Evidence, tmp_path: Path) -> None:
                 page.locator(f"[data-save={kind}]").first.click()
             assert Path(download.value.path()).read_bytes().startswith(beginning)
     assert wrong == [] and {url.partition(":")[0] for url in asked} <= {"file", "data", "blob"}
+
+
+@pytest.mark.slow
+def test_engines_stand_in_it_where_they_were_asked(run: RunFolder) -> None:
+    evidence = gather([run], source_of(f"{SCENES}[:2]"), engines=["onnxruntime"])
+    assert evidence.parity is not None
+    page = write(evidence)
+    Page(page)
+    assert "What engines make of it" in page and evidence.parity.verdicts()[0].split(":")[0] in page
+    assert "What engines make of it" not in write(gather([run], source_of(f"{SCENES}[:2]")))

@@ -25,6 +25,11 @@ class Report(Command):
     ] = None
     frames: Annotated[int, typer.Option(metavar="N", help="At most N, evenly spread.")] = 20
 
+    engines: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME...", help="Also run the first run's last model in these: onnxruntime, openvino."),
+    ] = None
+
     def answer(self) -> Answer:
         from sfcore.cli.report import run
 

@@ -15,6 +15,8 @@ from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, layout_of, open_dat
 from sfcore.datasets.images import FORMATS, find_images
 from sfcore.datasets.source import is_there, source_parts
 from sfcore.datasets.videos import is_video
+from sfcore.deployment.parity import Parity, check
+from sfcore.deployment.subjects import of_run
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
@@ -48,6 +50,7 @@ class Evidence:
         levels: the noise that quantization puts on the heads, for each run.
         heads: of the detector, in the order of its table.
         held_back: the frames are those that the first run held back from tuning.
+        parity: what engines make of the first run's last model; None where none was asked.
     """
 
     runs: tuple[RunFolder, ...]
@@ -60,6 +63,7 @@ class Evidence:
     levels: tuple[Levels, ...]
     heads: tuple[str, ...]
     held_back: bool
+    parity: Parity | None = None
 
 
 def gather(
@@ -68,12 +72,14 @@ def gather(
     frames: Sequence[Frame] | None = None,
     most: int = FRAMES,
     progress: Progress | None = None,
+    engines: Sequence[str] = (),
 ) -> Evidence:
     """Run all models of one or two runs on some frames.
 
     Args:
         dataset: where the frames come from; None for the images that the first run held back.
         frames: of the dataset; None for ``most``, evenly spread.
+        engines: that shall run the first run's last model, too.
 
     Raises:
         InputError: the runs cannot be compared, one has no model yet, or none of the frames can be read.
@@ -91,7 +97,16 @@ def gather(
     comparison = compare_models(task, source, chosen, predictions, problems)
     levels = tuple(_levels(models, outputs, run) for run in runs)
     own = dataset is None
-    return Evidence(tuple(runs), tuple(models), source, comparison, task, reader, predictions, levels, heads, own)
+    parity = _parity(runs[0], [frame.image for frame in chosen], engines, progress) if engines else None
+    return Evidence(
+        tuple(runs), tuple(models), source, comparison, task, reader, predictions, levels, heads, own, parity
+    )
+
+
+def _parity(run: RunFolder, files: Sequence[Path], engines: Sequence[str], progress: Progress | None) -> Parity:
+    """What engines make of the last model of a run."""
+    before = load_model(run, "calibrated") if models_of(run)[-1] != "calibrated" else None
+    return check(of_run(run), files, engines, before, progress)
 
 
 def source_of(text: str, formats: Collection[str] = FORMATS) -> Dataset:

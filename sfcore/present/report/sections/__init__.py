@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from sfcore.present.report.evidence import Evidence
-from sfcore.present.report.sections import frames, noise, results, scenarios, settings, tuning
+from sfcore.present.report.sections import engines, frames, noise, results, scenarios, settings, tuning
 
 
 class Section(Protocol):
@@ -16,7 +16,8 @@ class Section(Protocol):
 
 
 ALL: tuple[Callable[[Evidence], Section | None], ...] = (
-    results.section, frames.section, scenarios.section, noise.section, tuning.section, settings.section,
+    results.section, frames.section, scenarios.section, engines.section, noise.section, tuning.section,
+    settings.section,
 )  # fmt: skip
 
 
