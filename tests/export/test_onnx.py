@@ -244,3 +244,16 @@ def test_a_layer_may_be_called_twice(scheme: str, tmp_path: Path) -> None:
     encodings = json.loads((tmp_path / "model.encodings").read_text())["encodings"]
     names = {each["name"] for each in encodings}
     assert {"middle.input_quantizer", "middle.input_quantizer.2"} <= names and len(names) == len(encodings)
+
+
+def test_what_openvino_takes_for_a_matrix_product_has_8_bits(tmp_path: Path) -> None:
+    scheme = "W4A4-adds-portable"
+    subject = calibrated("laneatt-tiny", scheme)
+    export(subject, ["onnx"], tmp_path)
+    types = {each.name: each.data_type for each in load(tmp_path / FILE).graph.initializer}
+    assert types["conv1.weight_quantizer.integers"] == TensorProto.INT8  # 1×1, and transposed after it
+    assert types["backbone.layer3.0.downsample.0.weight_quantizer.integers"] == TensorProto.INT4  # 1×1, and added
+    images = frames(subject.detector)[:1]
+    ENGINES["openvino"](tmp_path / FILE, 1)(images.numpy())
+    expected = simulated(subject.needs_quantized(), images)
+    assert departure(unoptimised(tmp_path / FILE, images), expected) < 1e-3
