@@ -20,6 +20,7 @@ from tests.detectors.onnx_files import difference, expected, ints, model_of, num
 
 IMAGES = torch.rand(3, 4, 6, 8, generator=torch.Generator().manual_seed(0))
 TINY = ("bezierlanenet-tiny", "condlanenet-tiny", "ganet-tiny", "laneatt-tiny", "lstr-tiny", "resa-tiny", "scnn-tiny")
+ALWAYS = ("ganet-tiny", "lstr-tiny")  # all others take minutes together: --every-run
 node = helper.make_node
 
 
@@ -31,7 +32,11 @@ def exported(module: torch.nn.Module, images: torch.Tensor, path: Path, **option
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
-def test_a_detector_that_was_exported_computes_the_same(name: str, tmp_path: Path) -> None:
+def test_a_detector_that_was_exported_computes_the_same(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if name not in ALWAYS and not request.config.getoption("--every-run"):
+        pytest.skip("only with --every-run")
     detector = create(name)
     spec = detector.preprocessing
     images = spec.normalize(spec.example(3, torch.Generator().manual_seed(0)))
