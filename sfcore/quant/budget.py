@@ -44,7 +44,7 @@ class Budget:
 
         Example:
             >>> Budget.parse("115%bops@W4A4").of
-            Scheme(weight_bits=4, activation_bits=4, per_tensor=False, affine=False, rules=())
+            Scheme(weight_bits=4, activation_bits=4, per_tensor=False, affine=False, rules=(), adds=False, target='')
             >>> str(Budget.parse("4.50 bits"))
             '4.5bit'
         """
