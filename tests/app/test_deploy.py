@@ -82,7 +82,7 @@ def test_what_is_calibrated_here_begins_with_a_scheme_that_engines_run(visit: Vi
 
 
 def test_an_export_lists_its_files_and_zips_them_with_manifest_and_example(visit: Visit) -> None:
-    app = visit("deploy", **HERE, **without("d_as_openvino"))
+    app = visit("deploy", **HERE, **without("d_as_openvino", "d_as_encodings"))
     app.button(key="d_export").click().run()
     assert errors(app) == []
     listed = table(app, "File").set_index("File")
