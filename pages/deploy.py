@@ -121,7 +121,7 @@ def download(leaving: Leaving, made: Bundle) -> None:
     }
     st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True)
     for said in made.notes:
-        style.note(said)
+        style.note(f"{said[0].upper()}{said[1:]}.")
     st.download_button(
         f"Save all ({len(made.zipped) / 1e6:.1f} MB)", made.zipped, f"{leaving.name}.zip", "application/zip",
         icon=":material/download:", on_click="ignore", key="d_save",
