@@ -18,6 +18,7 @@ from tests.app.conftest import PATIENCE
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.timeout(15 * 60),  # a browser on a busy machine: each wait has a limit of its own
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}: install the package chromium"),
 ]
 SECONDS = 1000  # Playwright counts milliseconds
@@ -287,7 +288,6 @@ def test_two_visitors_do_not_see_each_others_noise_and_uploads(visit: Open, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(15 * 60)  # three runs in processes of their own, and five visits
 def test_a_run_outlives_its_tab_is_swept_and_mapped(visit: Open, runs: Path) -> None:
     page = visit(f"tune?{urlencode(TUNING)}")
     page.get_by_role("button", name="Start the run").click()
