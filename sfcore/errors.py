@@ -14,3 +14,11 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
+
+
+DEPLOY = "pip install 'selective-focus-studio[deploy]'"  # what brings the packages of exporters and engines
+
+
+def needs_package(error: ImportError, what: str) -> InputError:
+    """What is said where a package of the extra "deploy" is missing."""
+    return InputError(f"{what} needs the package {error.name}, which is not installed: {DEPLOY}")

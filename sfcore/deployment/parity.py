@@ -147,10 +147,11 @@ def check(
     with tempfile.TemporaryDirectory(prefix="sfcore-deploy-") as folder:
         made = export(subject, list(FORMATS), Path(folder))
         sizes = {each["format"]: int(each["bytes"]) for each in made.files}
-        failed, ways = dict[str, str](), {SIMULATION: one_by_one(model)}
+        failed = dict[str, str]()
+        ways: dict[str, Evaluate] = {SIMULATION: one_by_one(model)}
         for name, load in loaders.items():
             try:
-                ways[name] = one_by_one(running(model, load(Path(folder, FORMATS["onnx"]), 0)))
+                ways[name] = running(model, load(Path(folder, FORMATS["onnx"]), 0))
             except InputError as error:
                 failed[name] = str(error)
         others = {name: make(model) for name, make in ARITHMETICS.items()}

@@ -11,7 +11,6 @@ import numpy as np
 from sfcore.errors import InputError
 from sfcore.registries import Registry
 
-DEPLOY = "pip install 'selective-focus-studio[deploy]'"
 Outputs = list[np.ndarray]  # in the order of the file's outputs, which is that of the detector's heads
 
 
@@ -26,11 +25,6 @@ class Session(Protocol):
 Load = Callable[[Path, int], Session]  # a file and how many threads; 0 for as many as the engine likes
 
 ENGINES: Registry[Load] = Registry("engine", "sfcore.engines")
-
-
-def needs_package(error: ImportError, engine: str) -> InputError:
-    """The message of a missing package."""
-    return InputError(f"the engine {engine} needs the package {error.name}, which is not installed: {DEPLOY}")
 
 
 def failed(engine: str, path: Path, error: Exception) -> InputError:

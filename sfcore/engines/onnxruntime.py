@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sfcore.engines.base import ENGINES, Outputs, Session, failed, needs_package
+from sfcore.engines.base import ENGINES, Outputs, Session, failed
+from sfcore.errors import needs_package
 
 NAME = "onnxruntime"
 
@@ -21,7 +22,7 @@ def onnxruntime(path: Path, threads: int = 0) -> Session:
     try:
         import onnxruntime as ort
     except ImportError as error:
-        raise needs_package(error, NAME) from error
+        raise needs_package(error, f"the engine {NAME}") from error
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     try:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sfcore.engines.base import ENGINES, Outputs, Session, failed, needs_package
+from sfcore.engines.base import ENGINES, Outputs, Session, failed
+from sfcore.errors import needs_package
 
 NAME = "openvino"
 
@@ -22,7 +23,7 @@ def openvino(path: Path, threads: int = 0) -> Session:
     try:
         import openvino as ov
     except ImportError as error:
-        raise needs_package(error, NAME) from error
+        raise needs_package(error, f"the engine {NAME}") from error
     settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads} if threads else {}
     try:
         compiled = ov.Core().compile_model(path, "CPU", settings)

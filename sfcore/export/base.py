@@ -12,7 +12,6 @@ from sfcore.errors import InputError
 from sfcore.registries import Registry
 
 DYNAMIC = "dynamic"  # a batch of any number of images
-DEPLOY = "pip install 'selective-focus-studio[deploy]'"
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,3 @@ def parse_batch(text: str) -> int | str:
 Exporter = Callable[[Subject, Path], Written]  # writes into an empty folder of its own
 
 EXPORTERS: Registry[Exporter] = Registry("export format", "sfcore.export.formats")
-
-
-def needs_package(error: ImportError, what: str) -> InputError:
-    """The message of a missing package."""
-    return InputError(f"{what} needs the package {error.name}, which is not installed: {DEPLOY}")

@@ -33,7 +33,6 @@ from sfcore.quant.copies import copied
 from sfcore.quant.cost import Profile
 from sfcore.quant.fidelity import require_same, said_of
 from sfcore.quant.layers import QuantLayer
-from sfcore.quant.layers.add import QuantAdd
 from sfcore.quant.pipeline import CHECKED
 from sfcore.quant.quantizers import Quantizer, full_precision, quantizers
 from sfcore.quant.scheme import Scheme
@@ -131,13 +130,12 @@ class Ranges:
         """
         if _grids(scheme) != _grids(self.base):
             raise InputError(f"{scheme.base} has other grids than {self.base.base}, which ranges were found on")
-        adds = [name for name in self._by_layer if isinstance(self.model.get_submodule(name), QuantAdd)]
         self.profile.check_names(scheme)
         found: dict[str, int] = {}
         for layer, bits in zip(self.profile.layers, self.profile.bits(scheme), strict=True):
             weights, activations = self.quantizers_of(layer.name)
             found |= dict.fromkeys(weights, bits.weights) | dict.fromkeys(activations, bits.activations)
-        for name in adds:
+        for name in self.profile.adds if scheme.quantizes_adds else ():
             found |= dict.fromkeys(self.quantizers_of(name)[1], scheme.bits_of(name, edge=False).activations)
         return found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sfcore.errors import InputError
+from sfcore.errors import DEPLOY, InputError
 
 OPSETS = range(9, 25)  # of ONNX's own operators, whose meaning is known here
 # What the checker of ONNX finds wrong: operators are told later, with what can be done, and shapes are worked out anew.
@@ -45,10 +45,7 @@ def onnx_package(name: str = "onnx") -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise InputError(
-            f"a detector from an .onnx file needs the package onnx ({error}): "
-            "pip install 'selective-focus-studio[deploy]'"
-        ) from error
+        raise InputError(f"a detector from an .onnx file needs the package onnx ({error}): {DEPLOY}") from error
 
 
 def read_file(path: Path) -> Content:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sfcore.export.base import EXPORTERS, Subject, Written, needs_package
+from sfcore.errors import needs_package
+from sfcore.export.base import EXPORTERS, Subject, Written
 
 FILE = "model-fp32.onnx"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sfcore.errors import InputError
-from sfcore.export.base import EXPORTERS, Subject, Written, needs_package
+from sfcore.errors import InputError, needs_package
+from sfcore.export.base import EXPORTERS, Subject, Written
 from sfcore.export.formats.onnx import onnx
 
 FILE = "model.xml"
