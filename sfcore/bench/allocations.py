@@ -12,6 +12,7 @@ from sfcore.bench.plan import Plan
 from sfcore.datasets.images import image_set
 from sfcore.detectors import registry
 from sfcore.devices import resolve_device
+from sfcore.distil.images import distilled_set
 from sfcore.quant.allocation import WIDTHS, Constraints, Report, allocator
 from sfcore.quant.budget import Budget
 from sfcore.quant.scheme import Scheme
@@ -41,18 +42,19 @@ def allocated(plan: Plan, folder: Path, candidates: Sequence[int] = WIDTHS, repo
     return replace(plan, allocated=found)
 
 
-def _allocate(plan: Plan, name: str, files: dict[str, Path], candidates: Sequence[int], report: Report | None) -> None:
+def _allocate(plan: Plan, name: str, places: dict[str, Path], candidates: Sequence[int], report: Report | None) -> None:
     """Choose a detector's bits for some budgets and write them down."""
     device = resolve_device(plan.device)
     detector = registry.create(name, plan.weights.get(name), device, plan.weights_keys.get(name))
     limit = min(IMAGES, plan.limit or IMAGES)
     spec, chosen = detector.preprocessing, image_set(plan.images, limit, registry.entry(name).input.formats)
-    frames = torch.cat([spec.stack([spec.read(file)]) for file in chosen.files])
 
     def named(phase: str, done: int, total: int) -> None:
         if report:
             report(f"{name}, {phase}", done, total)
 
+    files = distilled_set(detector, chosen, named).files
+    frames = torch.cat([spec.stack([spec.read(file)]) for file in files])
     allocating = allocator(detector, frames, Constraints(tuple(candidates)), report=named)
-    for budget, file in files.items():
-        allocating.allocate([Budget.parse(budget)]).scheme.save(file)
+    for budget, place in places.items():
+        allocating.allocate([Budget.parse(budget)]).scheme.save(place)

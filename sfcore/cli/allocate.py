@@ -15,6 +15,7 @@ from sfcore.datasets.images import image_set
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
+from sfcore.distil.images import distilled_set
 from sfcore.errors import InputError
 from sfcore.files import explained
 from sfcore.names import printable
@@ -50,8 +51,8 @@ def run(arguments: Allocate) -> Answer:
         check_points(arguments.front)
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
-    frames = _frames(detector, arguments)
     with Progress() as progress:
+        frames = _frames(detector, arguments, progress)
         allocating = allocator(detector, frames.chosen_on, constraints, arguments.criterion, report=progress)
         told = progress.phase_of("allocations")
         made = allocating.allocate(budgets, arguments.strategy, arguments.rounds, seed=arguments.seed, progress=told)
@@ -83,10 +84,10 @@ def _axis(text: str) -> Axis:
     return "size" if text == "size" else "bops"
 
 
-def _frames(detector: Detector, arguments: Allocate) -> _Frames:
+def _frames(detector: Detector, arguments: Allocate, progress: Progress) -> _Frames:
     """The images, read; those of a source's end are judged on where no others are named for it."""
     formats, spec = registry.entry(arguments.detector).input.formats, detector.preprocessing
-    images = image_set(arguments.images, arguments.limit, formats)
+    images = distilled_set(detector, image_set(arguments.images, arguments.limit, formats), progress)
     chosen, held = split(images.source_index, arguments.seed, JUDGED)
     judged = [images.files[place] for place in held]
     if arguments.test:

@@ -11,6 +11,7 @@ from sfcore.cli.console import Answer, Progress, table
 from sfcore.datasets.images import content_hash, find_images
 from sfcore.detectors import registry
 from sfcore.devices import resolve_device
+from sfcore.distil.images import with_distilled
 from sfcore.errors import InputError
 from sfcore.evaluation.inference import head_outputs
 from sfcore.files import explained
@@ -49,8 +50,9 @@ def run(arguments: MeasureCurves) -> Answer:
 
 def _measure(name: str, arguments: MeasureCurves, files: list[Path], settings: CurveSettings) -> Curves:
     detector = registry.create(name, arguments.weights, resolve_device(arguments.device), arguments.weights_key)
-    about = {"detector": name, "image_hash": content_hash(files)}
     with Progress() as progress:
+        files = with_distilled(detector, files, progress)
+        about = {"detector": name, "image_hash": content_hash(files)}
         outputs = head_outputs(detector, files, progress.phase_of(f"{name}: images"))
         return noise_score_curves(detector, outputs, settings, progress.phase_of(f"{name}: curves"), about=about)
 

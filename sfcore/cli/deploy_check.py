@@ -15,6 +15,7 @@ from sfcore.datasets.images import find_images
 from sfcore.deployment.metrics import scored
 from sfcore.deployment.parity import Parity, check
 from sfcore.detectors.base import Detector
+from sfcore.distil.images import with_distilled
 from sfcore.errors import InputError
 from sfcore.export.base import Subject
 from sfcore.runs.results import load_model
@@ -29,6 +30,7 @@ def run(arguments: DeployCheck) -> Answer:
     files = find_images(arguments.images, arguments.limit, subject.detector.preprocessing.formats)
     before = _before(arguments.run) if subject.about.get("model") == "tuned" else None
     with Progress() as progress:
+        files = with_distilled(subject.detector, files, progress)
         found = check(subject, files, arguments.engines, before, progress)
         figures = _figures(subject, arguments, progress) if arguments.dataset else {}
     broken = [name for name in found.engines if not found.keeps(name) and not found.within_noise(name)]

@@ -12,6 +12,7 @@ from sfcore.datasets.images import find_images
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
+from sfcore.distil.images import with_distilled
 from sfcore.files import explained, write_json
 from sfcore.names import LONGEST, printable, shortened
 from sfcore.present.pictures import save_png
@@ -25,6 +26,8 @@ def run(arguments: Detect) -> Answer:
     files = find_images(arguments.images, formats=registry.entry(arguments.detector).input.formats)
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
+    with Progress() as progress:
+        files = with_distilled(detector, files, progress)
     out = Path(arguments.out) if arguments.out else None
     content, things = {"images": _detect_all(detector, files, out)}, detector.task.words.plural
     if out:

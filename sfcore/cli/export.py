@@ -45,7 +45,8 @@ def subject_of(
     except InputError as error:
         if name not in DETECTORS.names():
             raise InputError(f"there is neither a run nor a detector {name!r} ({error})") from error
-        return of_detector(name, *own, Scheme.parse(bits) if bits else None, images, choice)
+        with Progress() as progress:
+            return of_detector(name, *own, Scheme.parse(bits) if bits else None, images, choice, progress)
     if bits or images or any(own):
         raise InputError(f"{name} is a run, which has its own bits, images and weights: give none")
     return of_run(folder, choice)

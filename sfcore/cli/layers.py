@@ -14,6 +14,7 @@ from sfcore.datasets.images import find_images
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
+from sfcore.distil.images import with_distilled
 from sfcore.files import explained, write_atomic
 from sfcore.names import printable
 from sfcore.present.pictures import save_layers_picture
@@ -31,6 +32,8 @@ def run(arguments: Layers) -> Answer:
     device = resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     spec = detector.preprocessing
+    with Progress() as progress:
+        files = with_distilled(detector, files, progress)
     frames = torch.cat([spec.stack([spec.read(file)]) for file in files])
     batches = [spec.normalize(part.to(detector.device)) for part in frames.split(8)]
     # Without bias correction, which would repair in later layers what earlier ones do.

@@ -13,6 +13,7 @@ import sfcore
 from sfcore.datasets.images import content_hash, find_images
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
+from sfcore.distil.images import Report, with_distilled
 from sfcore.errors import InputError
 from sfcore.export.base import Subject
 from sfcore.inputs.images import Preprocessing
@@ -66,8 +67,12 @@ def of_detector(
     scheme: Scheme | None = None,
     images: Sequence[str] = (),
     choice: Choice = USUAL,
+    report: Report | None = None,
 ) -> Subject:
     """A detector in full precision; with a scheme and images also its copy, calibrated on at most 64 of these.
+
+    Args:
+        report: called with (phase, done, total) while images are distilled.
 
     Raises:
         InputError: there is no such detector, an image cannot be read, or of scheme and images one is missing.
@@ -78,7 +83,7 @@ def of_detector(
     about = _about(name, full)
     if scheme is None:
         return Subject(full, None, about, choice.opset, choice.batch)
-    files = find_images(images, CALIBRATION_IMAGES, full.preprocessing.formats)
+    files = with_distilled(full, find_images(images, CALIBRATION_IMAGES, full.preprocessing.formats), report)
     pixels = torch.cat([full.preprocessing.stack([full.preprocessing.read(file)]) for file in files])
     model = quantize(full, scheme, [full.preprocessing.normalize(part) for part in pixels.split(BATCH)])
     about |= {"scheme": _scheme(scheme, Profile.of(full).cost(scheme).to_dict(scheme)), "method": "calibrate"}

@@ -18,6 +18,8 @@ from sfcore.errors import InputError
 from sfcore.inputs.augment import augment
 from sfcore.inputs.base import InputSpec
 
+GREY = 127  # of what a network does not see
+
 
 @dataclass(frozen=True)
 class Preprocessing(InputSpec):
@@ -50,6 +52,15 @@ class Preprocessing(InputSpec):
             InputError: an image is not (height, width, 3) uint8.
         """
         return torch.stack([self._resized(image) for image in frames])
+
+    def picture(self, stacked: Tensor) -> Image:
+        """An image that :meth:`stack` makes ``stacked`` of, (3, height, width) uint8; grey above where that is cut."""
+        pixels = stacked.permute(1, 2, 0).cpu().numpy()
+        pixels = pixels if self.order == "rgb" else pixels[..., ::-1]
+        height, above = self.size[0], 0
+        while round(self.top * (height + above)) > above:  # one row more moves the cut by one or none
+            above += 1
+        return np.concatenate([np.full((above, *pixels.shape[1:]), GREY, np.uint8), pixels])
 
     def normalize(self, stacked: Tensor) -> Tensor:
         """(B, 3, height, width) uint8 to the network's float input."""

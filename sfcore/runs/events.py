@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from sfcore.datasets.distilled import DISTILLING
 from sfcore.records import OPEN
 
 READING, RENDERING, CALIBRATING = "reading images", "rendering scenes", "calibrating"
 MEASURING = "measuring curves"
-PREPARATION = (READING, RENDERING, CALIBRATING, MEASURING)  # phases before tuning
+PREPARATION = (DISTILLING, READING, RENDERING, CALIBRATING, MEASURING)  # phases before tuning
 RECORDING = "recording"  # begins the names of the phases in which tuning records what its steps need
 
 

@@ -14,6 +14,7 @@ from sfcore.datasets.images import ImageSet, content_hash, evenly, find_images
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
+from sfcore.distil.images import NOT_JUDGED, distilled_set, is_distilled
 from sfcore.errors import InputError
 from sfcore.files import write_json
 from sfcore.inputs.base import InputSpec
@@ -55,8 +56,10 @@ class TuningSession:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What stays in full precision; how much memory the cached activations need, and where they go."""
+        """What stays in full precision; on what the run judges itself, where that is not real; how much memory the
+        cached activations need, and where they go."""
         left = [f"{name} stays in full precision: {why}" for name, why in self.tuner.quantized.full_precision.items()]
+        left += [NOT_JUDGED] if any(map(is_distilled, self.held_back)) else []
         return (*left, str(self.tuner.plan)) if self.tuner.plan.needed else tuple(left)
 
     def look(self, folder: RunFolder) -> None:
@@ -100,7 +103,7 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
     spec.validate()
     recipe: Recipe = spec.settings()
     detector = registry.create(spec.detector, spec.weights, resolve_device(spec.device), spec.weights_key)
-    chosen = spec.image_set()
+    chosen = distilled_set(detector, spec.image_set(), report)
     _check_unchanged(folder, chosen.files)
     _note_cost(folder, detector)
     rendered = _rendered(recipe.rendered, spec.seed, detector.preprocessing)

@@ -16,6 +16,7 @@ from sfcore.cli.commands.curves import MeasureCurves
 from sfcore.cli.commands.deploy_check import DeployCheck
 from sfcore.cli.commands.detect import Detect
 from sfcore.cli.commands.detectors import Detectors
+from sfcore.cli.commands.distil import Distil
 from sfcore.cli.commands.export import Export
 from sfcore.cli.commands.layers import Layers
 from sfcore.cli.commands.report import Report
@@ -33,6 +34,7 @@ app = group(
         "allocate": Allocate,
         "tune": Tune,
         "scenes": Scenes,
+        "distil": Distil,
         "compare": Compare,
         "report": Report,
         "export": Export,
