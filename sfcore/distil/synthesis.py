@@ -54,7 +54,7 @@ class Synthesis:
     """
 
     def __init__(self, detector: Detector, what: Distilled) -> None:
-        self.spec, self.what = _images(detector), what
+        self.spec, self.what = image_input(detector), what
         self.observed = Observed(detector)
         channels_last(self.observed.model)
         size = len(self.observed.norms)
@@ -135,7 +135,8 @@ def gaussian(spec: Preprocessing, count: int, draw: torch.Generator) -> Tensor:
     return ((mean + std * noise) * 255).clamp(0, 255)
 
 
-def _images(detector: Detector) -> Preprocessing:
+def image_input(detector: Detector) -> Preprocessing:
+    """The input of a detector that reads images. Raises InputError: it reads something else."""
     spec = detector.preprocessing
     if not isinstance(spec, Preprocessing):
         raise InputError(
