@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 import torch
 
-from app import sources
+from app import distilled, sources
 from app.session import (
     KEY,
     PROBLEM,
@@ -26,6 +26,7 @@ from app.session import (
 from app.uploads import IMAGE_MB, IMAGES_MB, MOST_IMAGES, refuse
 from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import FORMATS
+from sfcore.detectors.base import Detector
 from sfcore.detectors.registry import Entry, entries, entry
 from sfcore.drawing import SLIMMEST
 from sfcore.errors import InputError
@@ -33,7 +34,7 @@ from sfcore.files import stamp
 from sfcore.names import printable
 from sfcore.resources import sample_data
 
-SOURCES = ("Samples", "Upload", "Folder")
+SOURCES = ("Samples", "Upload", "Folder", "Distilled")
 WEIGHTS = ["safetensors", "pkl", "pth", "pt", "ckpt", "bin", "tar"]  # how files of weights are called
 MOST_PROBLEMS = 3  # of a dataset's lists that are named
 
@@ -159,7 +160,11 @@ def _images(choice: DetectorChoice) -> _Images:
         return _Images(dataset, tuple(dataset.frames), uploaded=True)
     uploads().images([])
     if source == "Folder":
-        return _folder(load_detector(choice).preprocessing.formats)
+        return _folder(load_detector(choice))
+    if source == "Distilled":
+        text = distilled.source(load_detector(choice))
+        dataset = sources.opened(text, None, 0.0)
+        return _Images(dataset, tuple(dataset.frames), text)
     folder = str(sample_data() / "scenes")
     dataset = sources.opened(folder, None, sources.changed(folder))
     return _Images(dataset, tuple(dataset.frames), folder)
@@ -185,7 +190,7 @@ def _uploads() -> list[Path]:
     return kept
 
 
-def _folder(formats: tuple[str, ...]) -> _Images:
+def _folder(detector: Detector) -> _Images:
     """What a path holds, of what the detector reads."""
     given = st.text_input(
         "Folder, dataset or video",
@@ -198,12 +203,12 @@ def _folder(formats: tuple[str, ...]) -> _Images:
     ).strip()
     if not given:
         raise InputError("no folder yet: give the path of images, of a dataset or of a video, or choose Samples")
-    path = str(Path(given).expanduser())
+    path = distilled.there(detector, str(Path(given).expanduser()))
     refuse(path)
     try:
         stamp = sources.changed(path)
         split = _split(sources.splits(path, stamp))
-        dataset = sources.opened(path, split, stamp, formats)
+        dataset = sources.opened(path, split, stamp, detector.preprocessing.formats)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path and who may read it") from error
     st.caption(sources.title(dataset))

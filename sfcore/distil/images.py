@@ -46,6 +46,11 @@ def sign_of(detector: Detector) -> str:
     return digest.hexdigest()[:SIGN]
 
 
+def for_network(detector: Detector, what: Distilled) -> Distilled:
+    """Distilled images with the sign of their network: a detector, where they have none yet."""
+    return replace(what, of=what.of or sign_of(detector))
+
+
 def is_distilled(frame: Path) -> bool:
     """Whether a frame is one of a ``distilled:`` source."""
     return isinstance(source_of(frame), DistilledImages)
@@ -81,11 +86,11 @@ def distil(detector: Detector, what: Distilled, progress: Progress | None = None
         InputError: the detector reads no images or has no batch norms, the cache cannot be written, or images of
             another network are asked for that are not in the cache.
     """
-    sign = sign_of(detector)
-    what = replace(what, of=what.of or sign)
+    own = replace(what, of=sign_of(detector))
+    what = what if what.of else own
     if what.made:
         return what
-    if what.of != sign:
+    if what != own:
         raise InputError(
             f"{what} was distilled from other weights, and its images are no longer in the cache: leave ',of={what.of}'"
             " out to have some made for these"
