@@ -17,7 +17,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = (
-    "tasks", "inputs", "detectors", "datasets", "evaluation", "sensitivity", "quant", "export", "engines",
+    "tasks", "inputs", "detectors", "datasets", "evaluation", "sensitivity", "quant", "distil", "export", "engines",
     "runs", "deployment", "present", "bench",
 )  # fmt: skip
 GROUND = ("errors", "registries")  # what every room speaks of

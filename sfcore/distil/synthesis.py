@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 import torch
@@ -67,6 +68,9 @@ class Synthesis:
         Args:
             numbers: one of :attr:`batches`.
             progress: called with (steps done, steps in all).
+
+        Raises:
+            InputError: the loss is no finite number, because a weight is none.
         """
         draw = torch.Generator().manual_seed(self.what.seed * NOISE + numbers[0])
         device = self.observed.model.device
@@ -85,6 +89,8 @@ class Synthesis:
             losses.append(loss.item())
             if progress:
                 progress(step, self.what.steps)
+        if not isfinite(losses[-1]):
+            raise InputError(f"{self.what}: the loss is {losses[-1]}: check that all weights are finite numbers")
         return Batch(pixels.detach().round().byte().cpu().contiguous(), losses[0], losses[-1])
 
     def _margins(self, samples: int) -> list[Margin]:

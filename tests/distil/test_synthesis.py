@@ -98,6 +98,12 @@ def test_a_detector_without_batch_norms_is_refused_with_what_to_do() -> None:
         Synthesis(NoNorms(), WHAT)
 
 
+def test_weights_that_are_not_finite_are_refused(small: Small) -> None:
+    small.norm.running_mean[0] = float("nan")
+    with pytest.raises(InputError, match="check that all weights are finite"):
+        Synthesis(small, WHAT).batch(range(3))
+
+
 def test_norms_that_see_single_positions_have_no_deviation_and_are_left_out(small: Small) -> None:
     small.preprocessing = replace(small.preprocessing, size=(2, 2))  # one position behind the stem
     with pytest.raises(InputError, match="no batch norms"):

@@ -59,7 +59,7 @@ def _made(frame: Path) -> Path:
             f"{frame} is made for a network, and none is at hand here: write the images with 'sfcore distil NAME "
             f"--count {what.count} --out DIR' and name that folder; predictions are best judged on real frames"
         )
-    if not what.made:
+    if not (what.manifest.is_file() and what.file(number).is_file()):
         raise InputError(
             f"{frame} is no longer in the cache {what.folder}: name the source without 'of=' where the network is at "
             "hand, or write the images anew with 'sfcore distil'"
