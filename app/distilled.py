@@ -34,7 +34,7 @@ def source(detector: Detector) -> str:
         "Steps", 1, 2000, STEPS, key="d_steps", bind="query-params", help="Of the synthesis: about 200 are best."
     )
     epsilon = st.number_input(
-        "ε", 0.0, 1.0, Distilled(1).epsilon, 0.1, key="d_epsilon", bind="query-params", format="%g",
+        "ε", 0.0, 1.0, Distilled(1).epsilon, 0.01, key="d_epsilon", bind="query-params", format="%g",
         help="The share of the channels of Gaussian noise that are near enough to what the network remembers and are "
         "let be. At the published 0.9 the images of detectors stay noise.",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What ``distilled:64,epsilon=0.1`` says: how many images are distilled from a network, how, and where they are kept.
+"""What ``distilled:64,epsilon=0.3`` says: how many images are distilled from a network, how, and where they are kept.
 
 The images themselves are made by :mod:`sfcore.distil`, which has the network; here only their names are known.
 """
@@ -44,7 +44,7 @@ class Distilled:
 
     count: int
     zeroq: bool = False
-    epsilon: float = 0.1
+    epsilon: float = 0.02
     spread: float = 0.0
     steps: int = 200
     seed: int = 0
