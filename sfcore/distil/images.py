@@ -22,7 +22,7 @@ from sfcore.datasets.sources.distilled import DistilledImages
 from sfcore.detectors.base import Detector
 from sfcore.distil.diversity import diversity
 from sfcore.distil.synthesis import Progress, Synthesis
-from sfcore.drawing import Image, png
+from sfcore.drawing import png
 from sfcore.errors import InputError
 from sfcore.files import explained, plain, write_atomic, write_json
 from sfcore.inputs.images import Preprocessing
@@ -98,9 +98,9 @@ def distil(detector: Detector, what: Distilled, progress: Progress | None = None
     synthesis = Synthesis(detector, what)
     with explained(what.folder):
         what.folder.mkdir(parents=True, exist_ok=True)
-    with explained(what.folder), FileLock(what.folder / "lock"):
-        if not what.made:
-            _make(detector, synthesis, progress)
+        with FileLock(what.folder / "lock"):
+            if not what.made:
+                _make(detector, synthesis, progress)
     return what
 
 
@@ -114,21 +114,16 @@ def _make(detector: Detector, synthesis: Synthesis, progress: Progress | None) -
     what, kept = synthesis.what, JsonLines(synthesis.what.folder / "batches.jsonl")
     known = {line["first"]: line for line in kept.read()[0]}
     for place, numbers in enumerate(synthesis.batches):
-        if numbers[0] not in known:
+        if numbers[0] not in known or not all(what.file(number).is_file() for number in numbers):
             batch = synthesis.batch(numbers, _part(progress, place, len(synthesis.batches)))
             for number, image in zip(numbers, batch.images, strict=True):
-                save(what.file(number), synthesis.spec.picture(image))
+                write_atomic(what.file(number), png(synthesis.spec.picture(image)))
             known[numbers[0]] = {"first": numbers[0], "images": len(numbers), "start": batch.start, "end": batch.end}
             kept.append(known[numbers[0]])
     found = diversity(synthesis.observed, read(what, synthesis.spec))
     content = {"source": str(what), "version": VERSION, "detector": type(detector).__name__, **asdict(what)}
     losses = [known[numbers[0]] for numbers in synthesis.batches]
     write_json(what.manifest, plain(content | {"batches": losses, "diversity": asdict(found)}))
-
-
-def save(path: Path, image: Image) -> None:
-    """Write an image as PNG. Raises InputError: it cannot be written."""
-    write_atomic(path, png(image))
 
 
 def _part(progress: Progress | None, place: int, parts: int) -> Progress | None:

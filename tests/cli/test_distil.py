@@ -34,6 +34,7 @@ def test_images_are_written_with_how_they_were_made(sfcore_: Command, tmp_path: 
     assert code == 0 and "--images distilled:2,epsilon=0.3,steps=3,seed=4 takes the same" in text
 
 
+@pytest.mark.slow
 def test_a_run_calibrates_on_distilled_images_and_says_that_it_judges_on_them(sfcore_: Command, tmp_path: Path) -> None:
     how = ("--bits", "W8A8", "--method", "calibrate", "--no-bias-correction", "--out", tmp_path / "r")
     code, _, err = sfcore_("tune", "scnn-tiny", "--images", SOURCE, *how)

@@ -77,6 +77,9 @@ def test_what_was_broken_off_is_not_used_but_gone_on_with(small: Small, monkeypa
     monkeypatch.setattr(Synthesis, "batch", lambda self, of, told: (numbers.extend(of), batch(self, of, told))[1])
     assert content_hash(with_distilled(small, find_images([SOURCE]))) == whole
     assert numbers == [4, 5]
+    made.file(0).unlink()  # by somebody who tidies up
+    assert content_hash(with_distilled(small, find_images([SOURCE]))) == whole
+    assert numbers == [4, 5, 0, 1, 2, 3]
 
 
 def test_other_weights_have_other_images(small: Small) -> None:
