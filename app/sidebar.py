@@ -203,9 +203,10 @@ def _folder(detector: Detector) -> _Images:
     ).strip()
     if not given:
         raise InputError("no folder yet: give the path of images, of a dataset or of a video, or choose Samples")
-    path = distilled.there(detector, str(Path(given).expanduser()))
+    path = str(Path(given).expanduser())
     refuse(path)
     try:
+        path = distilled.there(detector, path)
         stamp = sources.changed(path)
         split = _split(sources.splits(path, stamp))
         dataset = sources.opened(path, split, stamp, detector.preprocessing.formats)
