@@ -7,7 +7,7 @@ run: setup
 	$(BIN)/sfcore app
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 --cov
 
 lint: setup
 	$(BIN)/ruff check .
