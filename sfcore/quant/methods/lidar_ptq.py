@@ -29,4 +29,4 @@ class LidarPTQ(Recipe):
     learning_rate: float = 5e-3
     step_rate: float | None = 5e-5
     learn: tuple[str, ...] = ("rounding", "steps")
-    features: float = 10.0
+    features: float = 1000.0
