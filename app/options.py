@@ -54,11 +54,12 @@ def effort_control(method: type[Recipe], heads: int) -> str:
 
 
 def refill(heads: int) -> None:
-    """Put every option to what the chosen method and effort begin with; for use as a callback."""
+    """Put every option, and the calibrators, to what the chosen method and effort begin with; for use as a callback."""
     method = methods()[st.session_state["t_method"]]
     effort = st.session_state.get("t_effort")
     effort = effort if effort in efforts(method) else usual(method)
-    st.session_state["t_effort"] = effort
+    weights, activations = method.calibrators
+    st.session_state.update({"t_effort": effort, "t_weights": weights, "t_activations": activations})
     fill(start_values(method, effort, heads))
 
 

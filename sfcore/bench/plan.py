@@ -195,7 +195,8 @@ class Plan:
     def _cell(self, root: Path, detector: str, scheme: Scheme, budget: str, variant: Variant, seed: int) -> Cell:
         names = {detector, budget or scheme.base, variant.method, variant.label, METHODS[variant.method].granularity}
         options = self._options(variant, names)
-        of_the_run = {name: options.pop(name) for name in OF_THE_RUN if name in options}
+        chosen = {name: options.pop(name) for name in OF_THE_RUN if name in options}
+        of_the_run: dict[str, Any] = METHODS[variant.method].calibration() | chosen
         spec = RunSpec(
             detector, self.images, str(scheme), variant.method, self.weights.get(detector), options,
             self.limit, seed, self.device, **of_the_run, weights_key=self.weights_keys.get(detector),

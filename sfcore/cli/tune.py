@@ -9,18 +9,19 @@ from typing import Any
 from sfcore.bench.plan import Setting
 from sfcore.cli.commands.tune import Tune
 from sfcore.cli.console import Answer, Progress, note, table
-from sfcore.quant.methods import methods
+from sfcore.quant.methods import METHODS, methods
 from sfcore.quant.methods.options import MAIN, options_of
 from sfcore.runs import RunFolder, RunSpec, ahead, create_or_resume, launch
 from sfcore.runs.results import recorded_cost
 from sfcore.runs.worker import work
 
-CALIBRATORS = ("weight_calibrator", "activation_calibrator")
 INTERRUPTED = 130
 
 
 def run(arguments: Tune) -> Answer:
     """Start a run, or go on with it, here or in a process of its own."""
+    usual = METHODS[arguments.method].calibration()
+    calibrators: dict[str, Any] = {name: getattr(arguments, name) or usual[name] for name in usual}
     spec = RunSpec(
         detector=arguments.detector,
         images=tuple(arguments.images),
@@ -33,7 +34,7 @@ def run(arguments: Tune) -> Answer:
         device=arguments.device,
         bias_correction=not arguments.no_bias_correction,
         weights_key=arguments.weights_key,
-        **{name: chosen for name in CALIBRATORS if (chosen := getattr(arguments, name))},
+        **calibrators,
     )
     return carry_out(create_or_resume(Path(arguments.out), spec), arguments.detach)
 

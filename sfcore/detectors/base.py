@@ -145,6 +145,19 @@ class Detector(nn.Module):
         """
         raise NotImplementedError
 
+    def positives(self, outputs: Outputs, least: float) -> dict[str, Tensor]:
+        """Of a detector of heat maps: the maps that its own sure answers would be taught by.
+
+        Args:
+            least: confidence that a sure one exceeds.
+
+        Returns:
+            By the name of a heat map's head, (B, C, h, w) in [0, 1]: the Gaussians of the detector's training around
+            the cells where it peaks, after the suppression of neighbours that decoding does; 1 at these cells.
+            Nothing where no head is a heat map.
+        """
+        return {}
+
     @torch.no_grad()
     def detect(self, frames: Sequence[Frame], batch: int = 8) -> list[Any]:
         """The prediction about each frame, in that frame's own coordinates: one batch of one per frame.

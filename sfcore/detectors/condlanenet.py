@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
-from sfcore.detectors.condlanenet_decode import Picking, columns, extents, hottest_around, pick
+from sfcore.detectors.condlanenet_decode import Picking, columns, extents, pick
 from sfcore.detectors.ganet_neck import ConvModule, TransConvEncoder, top_down
+from sfcore.detectors.heat_maps import heat_map, hottest_around, peaks
 from sfcore.detectors.layers import MatMul, ResNet
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
@@ -28,6 +29,7 @@ from sfcore.tasks.lanes.rows import off_image_to_nan
 SOURCE = "https://github.com/aliyun/conditional-lane-detection (Liu et al., ICCV 2021)"
 STRIDE, START_STRIDE = 8, 16  # pixels of the input per cell of the features and of the heat map
 BIAS = -2.19  # the published code adds it to the last bias of every dynamic convolution
+RADIUS = 2  # cells of the heat map, of the Gaussians around starts that it is taught
 FAINT = 0.05  # starts less confident than this make no road points
 
 
@@ -229,6 +231,10 @@ class CondLaneNet(Detector):
         lines = x.new_full((*picked.score.shape, len(row)), float("nan"))
         lines[picked.image, picked.slot] = x.masked_fill((row < first) | (row > last), float("nan"))
         return off_image_to_nan(Lanes(lines, picked.score, self.rows, self.frame))
+
+    def positives(self, outputs: Outputs, least: float) -> dict[str, Tensor]:
+        heat = outputs["hm"].sigmoid()
+        return {"hm": heat_map(peaks(heat, least).to(heat), RADIUS)}
 
     def road_points(self, outputs: Outputs) -> RoadPoints:
         """Of the lane of every cell of the heat map, its column in each row and its height.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints, even_rows
 from sfcore.detectors.ganet_decode import Grouping, cell_grid, find_keypoints, sample_rows, tracks
 from sfcore.detectors.ganet_neck import DeformFPN
+from sfcore.detectors.heat_maps import heat_map, peaks, row_peaks
 from sfcore.detectors.layers import ResNet
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
@@ -20,6 +21,7 @@ from sfcore.tasks.lanes.rows import off_image_to_nan
 
 SOURCE = "https://github.com/Wolfwjs/GANet (Wang et al., CVPR 2022)"
 STRIDE = 8  # pixels of the input per cell
+POINT_RADIUS, START_RADIUS = 2, 4  # cells, of the Gaussians around keypoints and starts that heat maps are taught
 FAINT = 0.05  # keypoints less confident than this are no road points
 
 
@@ -118,6 +120,13 @@ class GANet(Detector):
         line = line * self.cell[:, None] + self.corner[:, None]
         x = sample_rows(line[:, :, 0], line[:, :, 1], self.rows)
         return off_image_to_nan(Lanes(x, score, self.rows, self.frame))
+
+    def positives(self, outputs: Outputs, least: float) -> dict[str, Tensor]:
+        points, starts = (outputs[name].sigmoid() for name in ("kpts", "cpts"))
+        return {
+            "cpts": heat_map(peaks(starts, least).to(starts), START_RADIUS),
+            "kpts": heat_map(row_peaks(points, least).to(points), POINT_RADIUS),
+        }
 
     def road_points(self, outputs: Outputs) -> RoadPoints:
         """Of every cell, x and y of its keypoint and x and y of the start point that it points at."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sfcore.detectors.base import Outputs
+from sfcore.detectors.heat_maps import row_peaks
 
 FAR = float("inf")  # the place of what is absent: nothing is near it
 
@@ -74,10 +75,7 @@ def cell_grid(like: Tensor) -> Tensor:
 def find_keypoints(outputs: Outputs, settings: Grouping) -> Keypoints:
     """Peaks along x of the keypoint heat map, moved by the error, with the start points that they point at."""
     heat = outputs["kpts"].sigmoid().clamp(1e-4, 1 - 1e-4)
-    peak = heat > settings.keypoint
-    peak[..., 1:] &= heat[..., 1:] >= heat[..., :-1]
-    peak[..., :-1] &= heat[..., :-1] >= heat[..., 1:]
-    image, _, y, x = peak.nonzero(as_tuple=True)
+    image, _, y, x = row_peaks(heat, settings.keypoint).nonzero(as_tuple=True)
     cell = torch.stack([x, y], -1)
     place, root = (cell + outputs[head][image, :, y, x] for head in ("error", "offset"))
     return Keypoints(image, cell, heat[image, 0, y, x], place, root, len(heat), heat.shape[2])

@@ -121,8 +121,7 @@ class RunSpec:
         for name in self.transforms:
             TRANSFORMS[name]
         recipe, detector = self.settings(), registry.create(self.detector, self.weights, key=self.weights_key)
-        recipe.heads_to_select(len(detector.heads))
-        recipe.fixed_heads([head.name for head in detector.heads])
+        recipe.check(detector)
         if any(rule.of_one for rule in scheme.rules):
             Profile.of(detector, self.transforms).cost(scheme)  # refuses the name of a layer that there is not
         resolve_device(self.device)

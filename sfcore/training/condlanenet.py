@@ -16,13 +16,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.detectors.condlanenet import START_STRIDE, STRIDE, CondLaneNet
+from sfcore.detectors.condlanenet import RADIUS, START_STRIDE, STRIDE, CondLaneNet
 from sfcore.detectors.ganet_decode import rank_in_image
+from sfcore.detectors.heat_maps import focal_loss, heat_map
 from sfcore.tasks.lanes import Polyline
-from sfcore.training.ganet import focal_loss, heat_map
 from sfcore.training.objective import Targets, register
 
-RADIUS = 2  # cells of the heat map
 WEIGHTS = {"hm": 1.0, "column": 1.0, "location": 1.0, "offset": 0.8, "range": 1.0}
 BESIDE = ((0, 0), (0, -1), (-1, 0), (1, 0), (0, 1))  # x, y of the cells around a start that hold its lane's kernels
 NEAR = 4.0  # cells left and right of a lane where the offset is taught

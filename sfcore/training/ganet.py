@@ -14,14 +14,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Outputs
-from sfcore.detectors.ganet import STRIDE, GANet
+from sfcore.detectors.ganet import POINT_RADIUS, START_RADIUS, STRIDE, GANet
+from sfcore.detectors.heat_maps import focal_loss, heat_map
 from sfcore.tasks.lanes import Polyline
 from sfcore.training.objective import Targets, register
 
-POINT_RADIUS, START_RADIUS = 2, 4  # cells
 WEIGHTS = {"cpts": 0.2, "kpts": 1.0, "offset": 0.5, "error": 2.0}
 BESIDE = 2  # cells left and right of a keypoint where offset and error are taught
 SAMPLES = 8  # places looked at per cell of height to find where a lane is inside the image
@@ -51,29 +50,6 @@ def keypoints(line: Polyline, height: int, width: int) -> np.ndarray | None:
     x = np.interp(y, line[:, 1], line[:, 0])
     kept = (x >= 0) & (x < width)  # a lane may leave the image and return
     return np.stack([x, y], 1)[kept]
-
-
-def heat_map(marks: Tensor, radius: int) -> Tensor:
-    """The largest of the Gaussians around the marked cells (B, 1, H, W), σ = (2·radius + 1) / 6, 1 at the marks."""
-    side = torch.arange(-radius, radius + 1, dtype=marks.dtype)
-    bell = torch.exp(-side.square() / (2 * ((2 * radius + 1) / 6) ** 2))
-
-    def spread(x: Tensor, dim: int) -> Tensor:
-        padding = (radius, radius, 0, 0) if dim == 3 else (0, 0, radius, radius)
-        padded = functional.pad(x, padding)
-        shifted = [padded.narrow(dim, i, x.shape[dim]) * bell[i] for i in range(2 * radius + 1)]
-        return torch.stack(shifted).amax(0)
-
-    return spread(spread(marks, 2), 3)  # the largest of products of non-negative factors separates
-
-
-def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Focal loss of CornerNet (Law & Deng 2018, eq. 1; α = 2, β = 4), by the number of marked cells."""
-    marked = target == 1
-    score = logits.sigmoid()
-    hit = functional.logsigmoid(logits) * (1 - score).square()
-    miss = functional.logsigmoid(-logits) * score.square() * (1 - target).pow(4)
-    return -torch.where(marked, hit, miss).sum() / marked.sum().clamp_min(1)
 
 
 @register("ganet-tiny", "ganet-small", "ganet-mid")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -127,12 +129,10 @@ def test_no_visitor_opens_the_uploads_of_another(visit: Visit) -> None:
 
 
 def test_the_next_server_removes_what_a_killed_one_left_and_spares_the_living(own_folder: Path) -> None:
-    living, child = uploads.server_folder(), os.fork()
-    if child == 0:
-        uploads.server_folder.cache_clear()
-        uploads.server_folder()
-        os._exit(9)  # without any clearing up
-    os.waitpid(child, 0)
+    living = uploads.server_folder()
+    killed = "import os; from app import uploads; uploads.server_folder(); os._exit(9)"  # without any clearing up
+    here = {**os.environ, "TMPDIR": str(own_folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", killed], env=here, check=False).returncode == 9
     assert len(list(own_folder.glob(f"{PREFIX}*"))) == 2
     uploads.sweep()
     assert list(own_folder.glob(f"{PREFIX}*")) == [living]

@@ -13,12 +13,13 @@ from safetensors.torch import save_file
 
 from sfcore.detectors.checkpoints import load_weights
 from sfcore.detectors.ganet import ganet_tiny
+from sfcore.detectors.heat_maps import focal_loss, heat_map
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.training.__main__ import main, take_backbone
 from sfcore.training.augment import Augmentation
 from sfcore.training.data import render_scenes
-from sfcore.training.ganet import BESIDE, GANetObjective, focal_loss, heat_map, keypoints
+from sfcore.training.ganet import BESIDE, GANetObjective, keypoints
 from sfcore.training.loop import Recipe
 from sfcore.training.objective import objective
 

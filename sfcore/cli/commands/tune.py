@@ -9,7 +9,7 @@ from sfcore.cli.commands.base import Command
 from sfcore.cli.commands.options import Bits, Detach, Detector, Device, Images, Limit, Seed, Weights, WeightsKey
 from sfcore.cli.console import Answer
 
-CALIBRATORS = "minmax, percentile, entropy, aciq, omse or moving-average-omse"
+CALIBRATORS = "minmax, maxmin-grid, percentile, entropy, entropy-zeros, aciq, omse or moving-average-omse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +25,16 @@ class Tune(Command):
     weights_key: WeightsKey = None
     limit: Limit = None
     weight_calibrator: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"What finds the ranges of weights: {CALIBRATORS} (omse).")
+        str | None,
+        typer.Option(
+            metavar="NAME", help=f"What finds the ranges of weights, of {CALIBRATORS} (omse, or the method's own)."
+        ),
     ] = None
     activation_calibrator: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help=f"What finds those of activations: {CALIBRATORS} (moving-average-omse)."),
+        typer.Option(
+            metavar="NAME", help="What finds those of activations (moving-average-omse, or the method's own)."
+        ),
     ] = None
     no_bias_correction: Annotated[
         bool,

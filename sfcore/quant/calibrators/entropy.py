@@ -26,8 +26,17 @@ def entropy(batches: Sequence[Tensor], grid: Grid) -> Range:
     them. And Q has a trace of a value in bins that are empty but for clipped values, as in MXNet: a few values far
     from all others could else not be clipped at all.
     """
+    return least_divergence(batches, grid, zeros=False)
+
+
+def least_divergence(batches: Sequence[Tensor], grid: Grid, zeros: bool) -> Range:
+    """The range of :func:`entropy`.
+
+    Args:
+        zeros: whether zeros count.
+    """
     whole, levels = minmax(batches, grid), grid.high + 1
-    counts = _histogram(torch.cat(list(batches), 1), whole, grid)
+    counts = _histogram(torch.cat(list(batches), 1), whole, grid, zeros)
     best = torch.ones_like(whole.scale)
     least = torch.full_like(best, torch.inf)
     for bins in range(BINS, levels - 1, -STRIDE):
@@ -38,13 +47,14 @@ def entropy(batches: Sequence[Tensor], grid: Grid) -> Range:
     return whole.shrunk(best)
 
 
-def _histogram(values: Tensor, whole: Range, grid: Grid) -> Tensor:
+def _histogram(values: Tensor, whole: Range, grid: Grid, zeros: bool) -> Tensor:
     """(C, BINS) how many values of each row lie in each bin of its whole range."""
+    counted = torch.ones_like(values) if zeros else (values != 0).to(values.dtype)
     distance = values if grid.affine else values.abs()
     place = distance / whole.scale.unsqueeze(1) + whole.zero.unsqueeze(1)
     bins = (place * (BINS / grid.high)).long().clamp_(0, BINS - 1)
     counts = torch.zeros(len(values), BINS, dtype=values.dtype, device=values.device)
-    return counts.scatter_add_(1, bins, (values != 0).to(values.dtype))
+    return counts.scatter_add_(1, bins, counted)
 
 
 def _divergence(counts: Tensor, start: Tensor, bins: int, levels: int) -> Tensor:

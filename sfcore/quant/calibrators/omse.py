@@ -10,7 +10,7 @@ from torch import Tensor
 from sfcore.quant.calibrators import CALIBRATORS, Grid, Range
 from sfcore.quant.calibrators.minmax import minmax
 
-CANDIDATES = 80  # ranges tried, from a twentieth of the min-max one up to it and a little beyond
+LOWEST, HIGHEST, CANDIDATES = 0.05, 1.1, 80  # shares of the min-max range that are tried
 
 
 @CALIBRATORS.register("omse")
@@ -19,11 +19,21 @@ def omse(batches: Sequence[Tensor], grid: Grid) -> Range:
 
     An affine range is shrunk at both ends alike, as in BRECQ (Li et al. 2021); its zero point stays.
     """
+    return least_error(batches, grid, LOWEST, HIGHEST, CANDIDATES)
+
+
+def least_error(batches: Sequence[Tensor], grid: Grid, lowest: float, highest: float, candidates: int) -> Range:
+    """The range with the least mean squared error among shares of the min-max range, evenly spaced.
+
+    Args:
+        lowest, highest: the first and the last share.
+        candidates: how many there are.
+    """
     values = torch.cat(list(batches), 1)
     whole = minmax(batches, grid)
     best = torch.ones_like(whole.scale)
     least = torch.full_like(best, torch.inf)
-    for share in torch.linspace(0.05, 1.1, CANDIDATES).tolist():
+    for share in torch.linspace(lowest, highest, candidates).tolist():
         error = (whole.shrunk(share).rounded(values, grid) - values).square_().mean(1)
         better = error < least
         least, best = torch.where(better, error, least), best.masked_fill(better, share)

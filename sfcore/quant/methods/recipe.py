@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
+from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.quant.methods.options import Values, option, options_of
-from sfcore.quant.objectives import OBJECTIVES
+from sfcore.quant.objectives import OBJECTIVES, check_objective
 from sfcore.registries import Registry
 
 GRANULARITIES = ("net", "block", "layer")
@@ -48,6 +50,11 @@ class Recipe:
 
     What each option means is said where it is declared.
 
+    Attributes:
+        title, summary, source: what people read of it.
+        calibrators: of weights and of activations, those of its paper where it has its own; what a run takes where
+            nothing else is said.
+
     Raises:
         InputError: a value is out of range, or two do not go together.
     """
@@ -55,6 +62,7 @@ class Recipe:
     title: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
+    calibrators: ClassVar[tuple[str, str]] = (WEIGHTS, ACTIVATIONS)
 
     granularity: str = option(
         "net",
@@ -218,6 +226,18 @@ class Recipe:
             if self.granularity != "net" and getattr(self, name) != value:
                 said = f"{name} = {getattr(self, name)!r}"
                 raise InputError(f"{said} needs the heads in sight: choose {value!r}, or the granularity 'net'")
+
+    @classmethod
+    def calibration(cls) -> dict[str, str]:
+        """The calibrators, by what the specification of a run calls them."""
+        return dict(zip(("weight_calibrator", "activation_calibrator"), cls.calibrators, strict=True))
+
+    def check(self, detector: Detector) -> None:
+        """Raise InputError where the recipe does not fit a detector: its heads, or what its objective reads."""
+        names = [head.name for head in detector.heads]
+        self.heads_to_select(len(names))
+        self.fixed_heads(names)
+        check_objective(self.objective, detector)
 
     def heads_to_select(self, heads: int) -> int:
         """k for a detector with so many heads.

@@ -44,6 +44,17 @@ class Objective(Protocol):
 OBJECTIVES: Registry[Objective] = Registry("objective", __name__)
 
 
+def check_objective(name: str, detector: Detector) -> None:
+    """Ask the objective's own ``check``, where it has one, whether it can be computed for a detector.
+
+    Raises:
+        InputError: it cannot, or there is none of the name.
+    """
+    check = getattr(OBJECTIVES[name], "check", None)
+    if check:
+        check(detector)
+
+
 def squared(error: Tensor) -> Tensor:
     """‖error‖² per image, averaged over the batch."""
     return error.square().flatten(1).sum(1).mean()

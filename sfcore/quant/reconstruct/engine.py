@@ -69,7 +69,7 @@ class Tuner:
         plan: where the cached activations of the unit with most of them would go now; each is planned as it begins.
 
     Raises:
-        InputError: the recipe asks heads that the detector does not have, or an objective that does not exist.
+        InputError: the recipe does not fit the detector: see :meth:`Recipe.check`.
     """
 
     def __init__(
@@ -88,9 +88,7 @@ class Tuner:
         self.detector = channels_last(copied(detector)).eval().requires_grad_(False)
         self.quantized = channels_last(quantized).eval().requires_grad_(False)
         self.images, self.held_back = images, held_back
-        names = [head.name for head in detector.heads]
-        recipe.heads_to_select(len(names))
-        recipe.fixed_heads(names)
+        recipe.check(detector)
         self.reference = run(self.detector, held_back)
         self.units = self._units()
         unitwise = recipe.granularity != "net" and bool(self.units)
