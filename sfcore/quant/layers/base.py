@@ -87,7 +87,15 @@ class QuantLayer(nn.Module):
 
     Attributes:
         integer_bias: whether it is rounded, where what it is added to is a sum of integers.
+        groups: of input channels, each of which output channels of their own read.
+        shift, scale: (C,) for each input channel, shaped to broadcast over an input: what is quantized of an input x is
+            (x - shift) / scale, and weight and bias undo it (:meth:`reparametrize`). None, as in most layers, where it
+            is x itself; a state that is loaded says by its keys which it is.
     """
+
+    groups = 1
+    shift: Tensor | None
+    scale: Tensor | None
 
     def __init__(self, weight: Tensor, bias: Tensor | None, bits: Bits) -> None:
         super().__init__()
@@ -97,6 +105,18 @@ class QuantLayer(nn.Module):
         self.weight_quantizer = QUANTIZERS[bits.weight_quantizer](bits.weights, (channels, *[1] * (weight.ndim - 1)))
         self.input_quantizer = activation_quantizer(bits)
         self.integer_bias = bits.integer_bias
+        self.register_buffer("shift", None)
+        self.register_buffer("scale", None)
+
+    @property
+    def channel_axis(self) -> int:
+        """Of its input, from the end: the last of linear layers, before the map of convolutions."""
+        return 1 - self.weight.ndim
+
+    @property
+    def shiftable(self) -> bool:
+        """Whether a shift of an input channel is a constant of the output: not where padding adds zeros to it."""
+        return True
 
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """The layer's operation."""
@@ -104,7 +124,50 @@ class QuantLayer(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Named as in torch, for networks that call their layers by keyword."""
-        return self.compute(self.input_quantizer(input), self.weight_quantizer(self.weight), self.rounded_bias())
+        x = self.input_quantizer(self.presented(input))
+        return self.compute(x, self.weight_quantizer(self.weight), self.rounded_bias())
+
+    def presented(self, x: Tensor) -> Tensor:
+        """What is quantized of an input: (x - shift) / scale."""
+        return x if self.shift is None or self.scale is None else (x - self.shift) / self.scale
+
+    @torch.no_grad()
+    def reparametrize(self, scale: Tensor, shift: Tensor | None = None) -> None:
+        """Quantize (x̃ - shift) / scale in place of x̃, which is quantized so far, and compute the same.
+
+        The columns of the weight become W · scale, the bias b + W · shift (Wei et al. 2023, Outlier Suppression+,
+        eq. 5). Done again, it composes: x̃ is what the one before has made of the input.
+
+        Args:
+            scale: (C,) of each input channel; not 0.
+            shift: (C,); None for 0.
+
+        Raises:
+            ValueError: there is a shift, and the layer is not :attr:`shiftable`.
+        """
+        if shift is None:
+            shift = torch.zeros_like(scale)
+        elif not self.shiftable:
+            raise ValueError("a layer that pads its input with zeros takes no shift")
+        self.bias.add_((self.weight * self._columns(shift)).flatten(1).sum(1))
+        self.weight.mul_(self._columns(scale))
+        form = (-1, *[1] * (self.weight.ndim - 2))
+        scale, shift = scale.reshape(form), shift.reshape(form)
+        if self.shift is not None and self.scale is not None:
+            scale, shift = self.scale * scale, self.shift + self.scale * shift
+        self.shift, self.scale = shift.to(self.weight), scale.to(self.weight)
+
+    def _columns(self, values: Tensor) -> Tensor:
+        """(C,) values of the input channels, to broadcast over a weight (outputs, C / groups, ...)."""
+        rows = values.reshape(self.groups, -1).repeat_interleave(len(self.weight) // self.groups, 0)
+        return rows.reshape(*rows.shape, *[1] * (self.weight.ndim - 2))
+
+    def _load_from_state_dict(self, state: Any, prefix: str, *more: Any) -> None:
+        given = any(f"{prefix}{name}" in state for name in ("shift", "scale"))
+        form = (self.weight.shape[1] * self.groups, *[1] * (self.weight.ndim - 2))
+        self.shift = self.weight.new_zeros(form) if given else None
+        self.scale = self.weight.new_ones(form) if given else None
+        super()._load_from_state_dict(state, prefix, *more)
 
     def bias_step(self) -> Tensor | None:
         """(C,) step sizes of the bias: s_x · s_w of each output channel (Jacob et al. 2018, section 2.4); None where
