@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import Bits, Detach, Detector, Device, Images, Limit, Seed, Weights, WeightsKey
+from sfcore.cli.commands.options import (
+    Bits,
+    Detach,
+    Detector,
+    Device,
+    Images,
+    Limit,
+    Seed,
+    Transforms,
+    Weights,
+    WeightsKey,
+)
 from sfcore.cli.console import Answer
 
 CALIBRATORS = "minmax, percentile, entropy, aciq, omse or moving-average-omse"
@@ -31,6 +42,7 @@ class Tune(Command):
         str | None,
         typer.Option(metavar="NAME", help=f"What finds those of activations: {CALIBRATORS} (moving-average-omse)."),
     ] = None
+    transforms: Transforms = None
     no_bias_correction: Annotated[
         bool,
         typer.Option(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from sfcore.detectors.base import Detector
+from sfcore.errors import InputError
 from sfcore.quant.scheme import Scheme
 from sfcore.registries import Registry
 
@@ -65,6 +66,26 @@ class Transform:
     def adjusts(cls) -> bool:
         """Whether ranges are changed once they are found, so that they are those of one scheme alone."""
         return cls.adjust is not Transform.adjust
+
+
+def with_usual(names: Sequence[str]) -> tuple[str, ...]:
+    """The transforms of a run that is asked for some: the usual ones come first, where they are not named.
+
+    Raises:
+        InputError: one is named twice.
+
+    Example:
+        >>> with_usual(["gamma-migration", "token-clip"])
+        ('fold-batch-norm', 'gamma-migration', 'token-clip')
+    """
+    if twice := next((name for name in names if list(names).count(name) > 1), None):
+        raise InputError(f"the transform {twice} is named twice: leave one of the two out")
+    return (*(name for name in USUAL if name not in names), *names)
+
+
+def beyond_usual(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of a run's transforms that were asked for: all but the usual ones."""
+    return tuple(name for name in names if name not in USUAL)
 
 
 TRANSFORMS: Registry[type[Transform]] = Registry("transform", __name__)
