@@ -89,8 +89,8 @@ class QuantLayer(nn.Module):
         integer_bias: whether it is rounded, where what it is added to is a sum of integers.
         groups: of input channels, each of which output channels of their own read.
         shift, scale: (C,) for each input channel, shaped to broadcast over an input: what is quantized of an input x is
-            (x - shift) / scale, and weight and bias undo it (:meth:`reparametrize`). None, as in most layers, where it
-            is x itself; a state that is loaded says by its keys which it is.
+            (x - shift) / scale, and weight and bias undo it (:meth:`reparametrize`). None where nothing is shifted or
+            scaled; a state that is loaded says by its keys which there are.
     """
 
     groups = 1
@@ -129,7 +129,8 @@ class QuantLayer(nn.Module):
 
     def presented(self, x: Tensor) -> Tensor:
         """What is quantized of an input: (x - shift) / scale."""
-        return x if self.shift is None or self.scale is None else (x - self.shift) / self.scale
+        x = x if self.shift is None else x - self.shift
+        return x if self.scale is None else x / self.scale
 
     @torch.no_grad()
     def reparametrize(self, scale: Tensor, shift: Tensor | None = None) -> None:
@@ -145,17 +146,20 @@ class QuantLayer(nn.Module):
         Raises:
             ValueError: there is a shift, and the layer is not :attr:`shiftable`.
         """
-        if shift is None:
-            shift = torch.zeros_like(scale)
-        elif not self.shiftable:
-            raise ValueError("a layer that pads its input with zeros takes no shift")
-        self.bias.add_((self.weight * self._columns(shift)).flatten(1).sum(1))
+        before = 1.0 if self.scale is None else self.scale
+        if shift is not None:
+            if not self.shiftable:
+                raise ValueError("a layer that pads its input with zeros takes no shift")
+            self.bias.add_((self.weight * self._columns(shift)).flatten(1).sum(1))
+            moved = before * shift.reshape(self._form).to(self.weight)
+            self.shift = moved if self.shift is None else self.shift + moved
         self.weight.mul_(self._columns(scale))
-        form = (-1, *[1] * (self.weight.ndim - 2))
-        scale, shift = scale.reshape(form), shift.reshape(form)
-        if self.shift is not None and self.scale is not None:
-            scale, shift = self.scale * scale, self.shift + self.scale * shift
-        self.shift, self.scale = shift.to(self.weight), scale.to(self.weight)
+        self.scale = before * scale.reshape(self._form).to(self.weight)
+
+    @property
+    def _form(self) -> tuple[int, ...]:
+        """In which values of the input channels broadcast over an input."""
+        return (self.weight.shape[1] * self.groups, *[1] * (self.weight.ndim - 2))
 
     def _columns(self, values: Tensor) -> Tensor:
         """(C,) values of the input channels, to broadcast over a weight (outputs, C / groups, ...)."""
@@ -163,10 +167,8 @@ class QuantLayer(nn.Module):
         return rows.reshape(*rows.shape, *[1] * (self.weight.ndim - 2))
 
     def _load_from_state_dict(self, state: Any, prefix: str, *more: Any) -> None:
-        given = any(f"{prefix}{name}" in state for name in ("shift", "scale"))
-        form = (self.weight.shape[1] * self.groups, *[1] * (self.weight.ndim - 2))
-        self.shift = self.weight.new_zeros(form) if given else None
-        self.scale = self.weight.new_ones(form) if given else None
+        self.shift = self.weight.new_zeros(self._form) if f"{prefix}shift" in state else None
+        self.scale = self.weight.new_ones(self._form) if f"{prefix}scale" in state else None
         super()._load_from_state_dict(state, prefix, *more)
 
     def bias_step(self) -> Tensor | None:
