@@ -12,7 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
+from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,8 @@ CHOICES = (
 NORM, CHANNELS, FACTOR = "transformer.decoder.norm", (3, 17), 32.0  # what is planted
 BATCH = 8
 
+Row = dict[str, Any]
+
 
 @torch.no_grad()
 def plant(detector: Detector) -> Detector:
@@ -54,7 +59,7 @@ def plant(detector: Detector) -> Detector:
     return detector
 
 
-def rows_of(name: str, seed: int, args: argparse.Namespace, known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def rows_of(name: str, seed: int, args: argparse.Namespace, known: Sequence[Row]) -> Iterator[Row]:
     """One detector and seed: a row for each scheme and choice of transforms that is not known."""
     detector = create(name, args.weights).requires_grad_(False)
     detector = plant(detector) if args.planted else detector
@@ -62,26 +67,22 @@ def rows_of(name: str, seed: int, args: argparse.Namespace, known: list[dict[str
     batches = [normalize(part) for part in stacked(detector, args.images, args.calibrated, seed).split(BATCH)]
     judged = [normalize(part) for part in stacked(detector, args.test, args.judged, 0).split(BATCH)]
     reference = detector.decode(in_batches(detector, judged))
-    rows = []
-    for scheme in args.bits:
-        for transforms in CHOICES:
-            about = {"detector": name, "planted": args.planted, "seed": seed, "bits": scheme}
-            about["transforms"] = list(transforms)
-            if any(row.items() >= about.items() for row in known):
-                continue
-            begun = time.monotonic()
-            model = quantize(
-                detector, Scheme.parse(scheme), batches, "omse", "minmax", bias_correction=False,
-                transforms=with_usual(transforms),
-            )  # fmt: skip
-            took = time.monotonic() - begun
-            agreed = detector.task.agreement(reference, model.decode(in_batches(model, judged)))
-            rows.append(about | {"distortion": agreed.distortion, "f1": agreed.f1, "seconds": took})
-            print(rows[-1], flush=True)
-    return rows
+    for scheme, transforms in product(args.bits, CHOICES):
+        about = {"detector": name, "planted": args.planted, "seed": seed, "bits": scheme}
+        about |= {"transforms": list(transforms)}
+        if any(about == {key: row[key] for key in about} for row in known):
+            continue
+        begun = time.monotonic()
+        model = quantize(
+            detector, Scheme.parse(scheme), batches, "omse", "minmax", bias_correction=False,
+            transforms=with_usual(transforms),
+        )  # fmt: skip
+        took = time.monotonic() - begun
+        agreed = detector.task.agreement(reference, model.decode(in_batches(model, judged)))
+        yield about | {"distortion": agreed.distortion, "f1": agreed.f1, "seconds": took}
 
 
-def table(rows: list[dict[str, Any]], schemes: list[str]) -> str:
+def table(rows: Sequence[Row], schemes: Sequence[str]) -> str:
     """Mean distortion over seeds, and F1 in brackets: a line a choice of transforms, a column a scheme."""
     lines = ["| transforms | " + " | ".join(schemes) + " |", "|---" * (len(schemes) + 1) + "|"]
     for transforms in CHOICES:
@@ -113,10 +114,11 @@ def main() -> None:
     parser.add_argument("--judged", type=int, default=24)
     parser.add_argument("--out", type=Path, help="keeps the rows, so that it can go on")
     args = parser.parse_args()
-    rows: list[dict[str, Any]] = json.loads(args.out.read_text()) if args.out and args.out.exists() else []
-    for seed in args.seeds:
-        for name in args.names:
-            rows += rows_of(name, seed, args, rows)
+    rows: list[Row] = json.loads(args.out.read_text()) if args.out and args.out.exists() else []
+    for seed, name in product(args.seeds, args.names):
+        for row in rows_of(name, seed, args, tuple(rows)):
+            rows.append(row)
+            print(row, file=sys.stderr, flush=True)
             if args.out:
                 args.out.write_text(json.dumps(rows, indent=1))
     for name in args.names:

@@ -23,7 +23,7 @@ from sfcore.quant.transforms import TRANSFORMS, Transform
 
 SPANS = ((4, 0.9), (6, 0.3), (8, 0.1))  # published: by the bits of activations, how far below 1 the grid of α reaches
 TRIED = 10  # values of α, 1 among them: ours
-JUDGED, BATCH = 32, 8  # frames that they are judged on, and how many at once: ours
+JUDGED, BATCH = 16, 8  # frames that they are judged on, and how many at once: ours
 WEIGHT = "weight_quantizer"
 
 
@@ -37,7 +37,7 @@ class TokenClip(Transform):
     outputs in full precision, weights in full precision meanwhile. What a softmax puts out is not clipped.
 
     Ours: positions are the tokens of convolutions; spans between these bits are interpolated; 10 values of α are tried,
-    the nearer to 1 the denser, on at most 32 frames; the error of each head counts as a share of its mean square, for
+    the nearer to 1 the denser, on at most 16 frames; the error of each head counts as a share of its mean square, for
     heads have units of their own; and the calibrator's ranges stay where no α is better than they are. The fine stage,
     which learns step sizes and zero points, is not part of it: methods such as lsq-plus learn them.
     """
