@@ -104,6 +104,8 @@ def thresholds(largest: float, steps: int | None = None) -> list[float]:
     Example:
         >>> [round(t, 2) for t in thresholds(4.0, 4)]
         [4.0, 2.8, 1.6, 0.4]
+        >>> len(thresholds(80.0)), thresholds(80.0)[-1]
+        (160, 1.0)
     """
     if not largest:
         return [1.0]

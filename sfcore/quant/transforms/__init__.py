@@ -84,7 +84,12 @@ def with_usual(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def beyond_usual(names: Sequence[str]) -> tuple[str, ...]:
-    """Those of a run's transforms that were asked for: all but the usual ones."""
+    """Those of a run's transforms that were asked for: all but the usual ones.
+
+    Example:
+        >>> beyond_usual(("fold-batch-norm", "shift-scale"))
+        ('shift-scale',)
+    """
     return tuple(name for name in names if name not in USUAL)
 
 

@@ -69,6 +69,8 @@ def ratios(bits: int) -> list[float]:
     Example:
         >>> [round(ratio, 3) for ratio in ratios(8)][:4]
         [1.0, 0.999, 0.995, 0.989]
+        >>> round(ratios(8)[-1], 3)
+        0.9
     """
     return [1 - span(bits) * (place / (TRIED - 1)) ** 2 for place in range(TRIED)]
 
