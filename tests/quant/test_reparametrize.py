@@ -22,7 +22,6 @@ from sfcore.quant.scheme import Bits, Scheme
 
 CHANNELS = 6
 ALLOWED = {torch.float32: 1e-5, torch.float64: 1e-9}  # of the largest output
-TINY = [entry.name for entry in registry.entries() if entry.name.endswith("-tiny")]
 
 LAYERS: dict[str, Callable[[], nn.Module]] = {
     "linear": lambda: nn.Linear(CHANNELS, 4),
@@ -69,7 +68,7 @@ def assert_same(found: Tensor, expected: Tensor) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("dtype", ALLOWED)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(seed=st.integers(0, 2**31), times=st.integers(1, 2))
 def test_any_shift_and_scale_leave_the_output_as_it_is(name: str, dtype: torch.dtype, seed: int, times: int) -> None:
     torch.manual_seed(seed)
@@ -124,8 +123,10 @@ def test_projections_of_an_attention_shift_and_scale_apart(dtype: torch.dtype, b
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("name", "dtype"), [*((name, torch.float32) for name in TINY), ("lstr-tiny", torch.float64)])
-def test_every_head_of_every_detector_stays_as_it_is(name: str, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("lstr-tiny", torch.float32), ("lstr-tiny", torch.float64), ("ganet-tiny", torch.float32)]
+)
+def test_every_head_stays_as_it_is_wherever_shifts_and_scales_go(name: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     detector = registry.create(name)
     model, image = convert(detector, Scheme(8, 8)).to(dtype), example(detector).to(dtype)
