@@ -315,7 +315,7 @@ def test_transforms_are_asked_for_once() -> None:
 @torch.no_grad()
 @pytest.mark.slow
 def test_planted_outliers_are_mended() -> None:
-    """On 24 scenes the distortion falls from 21.6 to 5.8."""
+    """On 24 scenes it falls from 21.6 to 5.8, and was 6.2 before anything was planted."""
     detector = registry.create("lstr-tiny")
     image = example(detector)
     before = detector(image)
