@@ -18,6 +18,7 @@ from sfcore.quant.methods import methods
 from sfcore.quant.methods.effort import PUBLISHED, described, efforts, preset, usual
 from sfcore.quant.methods.options import MAIN, NAMES, Option, defaults, in_use, options_of
 from sfcore.quant.methods.recipe import Recipe
+from sfcore.quant.transforms import beyond_usual
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.shipped import ships
@@ -93,8 +94,8 @@ def fill_from(run: RunFolder) -> None:
         **filled(scheme), "t_tensor": scheme.per_tensor, "t_affine": scheme.affine,
         "t_adds": scheme.adds, "t_target": scheme.target,
         "t_weights": spec.weight_calibrator, "t_activations": spec.activation_calibrator,
-        "t_corrected": spec.bias_correction, "t_method": spec.method, "t_effort": next(fits), "t_seed": spec.seed,
-        "t_device": spec.device,
+        "t_transforms": list(beyond_usual(spec.transforms)), "t_corrected": spec.bias_correction,
+        "t_method": spec.method, "t_effort": next(fits), "t_seed": spec.seed, "t_device": spec.device,
     })  # fmt: skip
     if count := spec.limit or run.record().get("images"):
         st.session_state.update({"t_limit": count, "limit": count})

@@ -11,6 +11,7 @@ from sfcore import drawing
 from sfcore.errors import InputError
 from sfcore.present import tuning_charts
 from sfcore.present.run_history import RunHistory
+from sfcore.quant.transforms import beyond_usual
 from sfcore.runs import RunFolder, ahead, launch, log, stop
 from sfcore.runs.preview import Preview, read
 from sfcore.runs.shipped import ships
@@ -91,6 +92,9 @@ def header(run: RunFolder) -> bool:
     if cost := results.cost(run):
         style.note(f"{cost}.")
     style.in_full_precision(record.get("full_precision", {}))
+    if notes := record.get("transform_notes"):
+        with st.expander("What transforms did", icon=":material/tune:"):
+            st.dataframe([dict(zip(("Transform", "What"), note.split(": ", 1), strict=True)) for note in notes])
     return alive
 
 
@@ -115,6 +119,7 @@ def summary(run: RunFolder) -> str:
     spec, chosen = run.spec, results.settings(run)
     parts = [spec.detector, spec.full_scheme().name, spec.method]
     parts += [f"{sign} {chosen[name]:g}" for name, sign in (("k", "k"), ("lam", "λ")) if chosen.get(name)]
+    parts += beyond_usual(spec.transforms)
     if count := run.record().get("images"):
         parts.append(f"{count:,} images")
     return " · ".join(parts)

@@ -14,6 +14,7 @@ from app import displays, options, report_download, results, sources, style, swe
 from app.widgets.links import open_page
 from sfcore.errors import InputError
 from sfcore.present.figures.runs import held_back, k_lambda
+from sfcore.quant.transforms import beyond_usual
 from sfcore.runs import RunFolder, default_root, stop
 from sfcore.runs.results import recorded_cost
 from sfcore.runs.shipped import shipped, ships
@@ -23,7 +24,7 @@ from sfcore.runs.trash import Deleted, empty, remove, restore, trash
 ORDER = [
     *("Run", "Status", "Tags", "Bits", "Bits a weight", "k", "λ", "F1 calibrated", "F1 tuned"),
     *("Distortion calibrated", "Distortion tuned", "Bits an activation", "GBOPs", "Note", "Took", "Created"),
-    *("Detector", "Method"),
+    *("Detector", "Method", "Transforms"),
 ]
 COLUMNS = {
     "Run": st.column_config.TextColumn(width=290),
@@ -65,6 +66,7 @@ def row(run: RunFolder) -> dict[str, object]:
         "Bits an activation": cost and cost.average_activation_bits,
         "GBOPs": cost and cost.bops / 1e9,
         "Method": spec.method,
+        "Transforms": ", ".join(beyond_usual(spec.transforms)),
         "k": settings.get("k"),
         "λ": settings.get("lam"),
         "F1 calibrated": found.get("calibrated", {}).get("f1"),

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 import torch
@@ -24,6 +25,7 @@ from sfcore.quant.calibrators import CALIBRATORS
 from sfcore.quant.methods import methods
 from sfcore.quant.scheme import Scheme
 from sfcore.quant.targets import TARGETS
+from sfcore.quant.transforms import TRANSFORMS, beyond_usual, with_usual
 from sfcore.runs import RunFolder, RunSpec, ahead, default_root, launch, unused
 from sfcore.tasks.likeness import NEARLY_ALIKE, likeness
 
@@ -34,7 +36,7 @@ def settings(view: Studio) -> RunSpec:
     """All choices of a run."""
     bits = choose()
     say_cost(view.choice, bits)
-    scheme, how = calibration(bits)
+    scheme, how, transforms = calibration(bits)
     known = methods()
     names = list(known)
     preferred = names.index("best") if "best" in names else len(names) - 1
@@ -60,7 +62,7 @@ def settings(view: Studio) -> RunSpec:
     weights = str(view.choice.weights) if view.choice.weights else None
     return RunSpec(
         view.choice.name, images, str(scheme), name, weights, chosen, min(int(limit), len(view.images)), int(seed),
-        device(), *how, view.choice.key,
+        device(), *how, view.choice.key, transforms,
     )  # fmt: skip
 
 
@@ -74,14 +76,16 @@ def device() -> str:
     )  # fmt: skip
 
 
-def calibration(scheme: Scheme) -> tuple[Scheme, tuple[str, str, bool]]:
-    """What comes before any tuning: the scheme's grids, the calibrators of weights and activations, bias correction."""
+def calibration(scheme: Scheme) -> tuple[Scheme, tuple[str, str, bool], tuple[str, ...]]:
+    """What comes before any tuning: the scheme's grids, the calibrators of weights and activations, bias correction,
+    transforms."""
     with st.expander("Calibration", icon=":material/straighten:"):
         first, second = st.columns(2, gap="small", vertical_alignment="bottom")
         with first:
             weights = calibrator("Weights", WEIGHTS, "each weight, from its values")
         with second:
             activations = calibrator("Activations", ACTIVATIONS, "each activation, from the calibration images")
+        transforms = chosen_transforms()
         per_tensor = st.checkbox(
             "One step size a weight", scheme.per_tensor, key="t_tensor", bind="query-params",
             help="Instead of one for each output channel: all hardware can do it, and it costs accuracy.",
@@ -97,7 +101,7 @@ def calibration(scheme: Scheme) -> tuple[Scheme, tuple[str, str, bool]]:
         )  # fmt: skip
         target, adds = chosen_target(scheme)
     scheme = replace(scheme, per_tensor=per_tensor, affine=affine, adds=adds, target=target)
-    return scheme, (weights, activations, corrected)
+    return scheme, (weights, activations, corrected), transforms
 
 
 def chosen_target(scheme: Scheme) -> tuple[str, bool]:
@@ -120,13 +124,28 @@ def chosen_target(scheme: Scheme) -> tuple[str, bool]:
 def calibrator(label: str, default: str, what: str) -> str:
     """The choice of a calibrator; its help text lists what each one's file says of it."""
     names = CALIBRATORS.names()
-    known = "\n".join(
-        f"- {(sys.modules[CALIBRATORS[name].__module__].__doc__ or name).splitlines()[0]}" for name in names
-    )
     return st.selectbox(
         label, names, index=names.index(default), key=f"t_{label.lower()}", bind="query-params",
-        help=f"What finds the range of {what}; what lies beyond it is clipped.\n\n{known}",
+        help=f"What finds the range of {what}; what lies beyond it is clipped.\n\n"
+        + "\n".join(f"- {first_line(CALIBRATORS[name])}" for name in names),
     )  # fmt: skip
+
+
+def chosen_transforms() -> tuple[str, ...]:
+    """The transforms of the run, in the order in which they are chosen, after the usual ones."""
+    names = beyond_usual(TRANSFORMS.names())
+    chosen = st.multiselect(
+        "Transforms", names, key="t_transforms", bind="query-params", placeholder="none",
+        help="What is done to the network against outliers, in this order; in full precision it computes the same.\n\n"
+        + "\n".join(f"- **{name}**: {(TRANSFORMS[name].__doc__ or name).splitlines()[0]}" for name in names),
+    )  # fmt: skip
+    return with_usual(chosen)
+
+
+def first_line(thing: Any) -> str:
+    """What the file of a thing that registered itself says of it."""
+    said = sys.modules[thing.__module__].__doc__ or thing.__module__
+    return said.splitlines()[0]
 
 
 def warn_if_alike(view: Studio) -> None:

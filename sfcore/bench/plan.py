@@ -16,11 +16,14 @@ from sfcore.quant.budget import is_budget
 from sfcore.quant.methods.options import options_of, value_of
 from sfcore.quant.methods.recipe import METHODS, refuse_former
 from sfcore.quant.scheme import Scheme
+from sfcore.quant.transforms import with_usual
 from sfcore.runs import RunSpec
 
 NAME = 200  # bytes of the name of a run folder, which a file beside it may be called after
 SWEPT = "selective-focus"  # whose k a bench varies, as in the paper's table 7
-OF_THE_RUN = ("weight_calibrator", "activation_calibrator", "bias_correction")  # options whatever the method
+# Options whatever the method.
+OF_THE_RUN = ("weight_calibrator", "activation_calibrator", "bias_correction", "transforms")
+JOINT = "+"  # between transforms, for a comma ends an option
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,8 @@ class Plan:
         options = self._options(variant, names)
         chosen = {name: options.pop(name) for name in OF_THE_RUN if name in options}
         of_the_run: dict[str, Any] = METHODS[variant.method].calibration() | chosen
+        if "transforms" in of_the_run:
+            of_the_run["transforms"] = _transforms(of_the_run["transforms"])
         spec = RunSpec(
             detector, self.images, str(scheme), variant.method, self.weights.get(detector), options,
             self.limit, seed, self.device, **of_the_run, weights_key=self.weights_keys.get(detector),
@@ -230,6 +235,18 @@ class Plan:
             raise InputError(f"weights are given for {odd[0]!r}, which is not in this bench: {_listed(self.detectors)}")
         if self.ks and SWEPT not in labels:
             raise InputError(f"k is varied for {SWEPT}, which is not among the methods: add it")
+
+
+def _transforms(given: Any) -> tuple[str, ...]:
+    """The transforms of ``gamma-migration+token-clip`` or of a list, the usual ones first.
+
+    Raises:
+        InputError: it is neither, or one is named twice.
+    """
+    names = [name for name in given.split(JOINT) if name] if isinstance(given, str) else given
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"transforms={given!r} names none: write transforms=gamma-migration{JOINT}token-clip")
+    return with_usual(names)
 
 
 def _listed(names: Sequence[str] | set[str]) -> str:

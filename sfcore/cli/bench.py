@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sfcore.bench.allocations import allocated
 from sfcore.bench.grid import carry_out_all
-from sfcore.bench.plan import Cell, Plan, Setting, Variant
+from sfcore.bench.plan import JOINT, Cell, Plan, Setting, Variant
 from sfcore.bench.report import write_report
 from sfcore.bench.rows import Row
 from sfcore.bench.sources import Source, rendered_calibration, rendered_test, sources_of
@@ -65,6 +65,7 @@ def _carried_out(cells: Sequence[Cell], sources: tuple[Source, ...], jobs: int) 
 def _plan(arguments: Bench, out: Path, progress: Progress) -> Plan:
     options = [name for name in MAIN if name != "k" and getattr(arguments, name) is not None]
     settings = [f"{name}={getattr(arguments, name)}" for name in options]
+    settings += [f"transforms={JOINT.join(arguments.transforms)}"] if arguments.transforms else []
     named = [_named_file(text) for text in arguments.weights or ()]
     weights = {name: file for name, file, _ in named}
     return Plan(

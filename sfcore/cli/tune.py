@@ -11,6 +11,7 @@ from sfcore.cli.commands.tune import Tune
 from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.quant.methods import METHODS, methods
 from sfcore.quant.methods.options import MAIN, options_of
+from sfcore.quant.transforms import beyond_usual, with_usual
 from sfcore.runs import RunFolder, RunSpec, ahead, create_or_resume, launch
 from sfcore.runs.results import recorded_cost
 from sfcore.runs.worker import work
@@ -34,6 +35,7 @@ def run(arguments: Tune) -> Answer:
         device=arguments.device,
         bias_correction=not arguments.no_bias_correction,
         weights_key=arguments.weights_key,
+        transforms=with_usual(arguments.transforms or ()),
         **calibrators,
     )
     return carry_out(create_or_resume(Path(arguments.out), spec), arguments.detach)
@@ -61,6 +63,8 @@ def summary(folder: RunFolder) -> Answer:
     content = {"run": str(folder.path), **record, "status": status, "last": steps[-1] if steps else None}
     spec = folder.spec
     lines = [f"{folder.path}: {status}", f"{spec.detector} {spec.full_scheme().name} {spec.method}, seed {spec.seed}"]
+    chosen = beyond_usual(spec.transforms)
+    lines += [f"transforms: {', '.join(chosen)}"] if chosen else []
     lines += [str(cost)] if (cost := recorded_cost(folder)) else []
     lines += [f"error: {record['error']}"] if record.get("error") else []
     rows = [

@@ -66,6 +66,7 @@ class Detector(nn.Module):
         preprocessing: how frames become inputs.
         full_precision: of a quantized copy, what of it stays in full precision, and why, by the names of its modules.
         transformed_by: of a quantized copy, the names of the transforms that restructured it, in their order.
+        transform_notes: of a copy that was just calibrated, what these did to it, as sentences.
 
     A detector of lanes has two more:
 
@@ -79,6 +80,7 @@ class Detector(nn.Module):
     preprocessing: InputSpec
     full_precision: Mapping[str, str] = MappingProxyType({})
     transformed_by: tuple[str, ...] = ()
+    transform_notes: tuple[str, ...] = ()
     frame: tuple[int, int]
     rows: Tensor
 

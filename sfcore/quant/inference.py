@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -45,3 +45,13 @@ def in_batches(model: Detector, batches: Iterable[Tensor]) -> Outputs:
     """Head outputs of preprocessed images, joined."""
     parts = [model(batch) for batch in batches]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def first_images(batches: Sequence[Tensor], most: int) -> Tensor:
+    """At most ``most`` images from the front of the batches, without making the others."""
+    taken: list[Tensor] = []
+    for index in range(len(batches)):
+        taken.append(batches[index])
+        if sum(map(len, taken)) >= most:
+            break
+    return torch.cat(taken)[:most]

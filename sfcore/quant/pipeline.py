@@ -43,15 +43,18 @@ Step = Callable[[Work, Detector], Detector]  # the model so far to the model to 
 
 
 def steps(transforms: Sequence[str], weights: str, activations: str, corrections: Sequence[str]) -> list[Step]:
-    """Conversion with its transforms, the fitting of these, calibrators, corrections, in this order.
+    """Conversion with its transforms, the fitting of these, calibrators, what transforms make of the ranges,
+    corrections, in this order.
 
     Raises:
         InputError: there is none of a name.
     """
-    fits = [partial(_fit, TRANSFORMS[name]()) for name in transforms]
+    chosen = {name: TRANSFORMS[name]() for name in transforms}
+    fits = [partial(_fit, name, transform) for name, transform in chosen.items()]
     ranges = partial(_weights, CALIBRATORS[weights]), partial(_activations, CALIBRATORS[activations])
     mends = [partial(_correct, CORRECTIONS[name]) for name in corrections]
-    return [partial(_convert, transforms), *fits, _check, *ranges, *mends]
+    adjusts = [partial(_adjust, name, transform) for name, transform in chosen.items()]
+    return [partial(_convert, transforms), *fits, _check, *ranges, *adjusts, *mends]
 
 
 def quantize(
@@ -66,14 +69,15 @@ def quantize(
 ) -> Detector:
     """A quantized, calibrated copy of a detector.
 
-    What stays in full precision is said by the copy's ``full_precision``.
+    What stays in full precision is said by the copy's ``full_precision``, what transforms did by its
+    ``transform_notes``.
 
     Args:
         batches: preprocessed frames, each (B, ...), such as (B, 3, H, W); all are used for the ranges of activations.
         weights, activations: names of their calibrators.
         bias_correction: remove the mean error of each layer's output where predictions are less distorted for it.
         progress: called with (batches done, batches in all).
-        transforms: names of what is done to the full-precision copy before, in this order.
+        transforms: names of what is done to the copy so that it can be quantized better, in this order.
 
     Raises:
         InputError: there is none of a name, nothing to quantize, a value that is not finite, or a copy that would not
@@ -102,8 +106,17 @@ def _convert(transforms: Sequence[str], work: Work, model: Detector) -> Detector
     return convert(model, work.scheme, transforms)
 
 
-def _fit(transform: Transform, work: Work, model: Detector) -> Detector:
-    transform.fit(model, work.batches, work.scheme)
+def _fit(name: str, transform: Transform, work: Work, model: Detector) -> Detector:
+    return _noted(model, name, transform.fit(model, work.batches, work.scheme))
+
+
+def _adjust(name: str, transform: Transform, work: Work, model: Detector) -> Detector:
+    return _noted(model, name, transform.adjust(model, work.detector, work.batches, work.scheme))
+
+
+def _noted(model: Detector, name: str, said: Sequence[str] | None) -> Detector:
+    """The same model, which says what a transform did to it."""
+    model.transform_notes += tuple(f"{name}: {each}" for each in said or ())
     return model
 
 

@@ -85,14 +85,22 @@ class Ranges:
         """What the quantizers of a detector read on preprocessed ``batches``; the rest as of
         :func:`sfcore.quant.pipeline.quantize`.
 
+        What transforms fit to bits is fitted to those of ``base``.
+
         Raises:
-            InputError: there is no calibrator or transform of a name, nothing can be quantized, or the copy would not
-                compute the same with quantization off.
+            InputError: there is no calibrator or transform of a name, a transform changes ranges that were found,
+                nothing can be quantized, or the copy would not compute the same with quantization off.
         """
         for name in (weights, activations):
             CALIBRATORS[name]  # refuses an unknown name before anything is computed
+        if adjusting := [name for name in transforms if TRANSFORMS[name].adjusts()]:
+            raise InputError(
+                f"the transform {adjusting[0]} chooses the ranges of one scheme, and here ranges of any bits are "
+                "tried out: leave it out"
+            )
         about = [type(detector).__name__, weights, activations, base.per_tensor, base.affine, *transforms]
         about += [base.adds, base.target] if base.adds or base.target else []
+        about += [base.base] if set(transforms) - set(USUAL) else []
         key = _digest(about, [*detector.state_dict().items(), *((f"batch {n}", x) for n, x in enumerate(batches))])
         base = replace(base, rules=())
         with said_of(detector):

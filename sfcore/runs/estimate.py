@@ -170,7 +170,7 @@ def _kind(spec: RunSpec) -> dict[str, Any]:
     spec = spec.absolute()
     recipe = asdict(spec.settings())
     cost = {name: recipe[name] for name in COSTLY} | {name: bool(recipe[name]) for name in ANY}
-    calibration = (spec.weight_calibrator, spec.activation_calibrator, spec.bias_correction)
+    calibration = (spec.weight_calibrator, spec.activation_calibrator, spec.bias_correction, spec.transforms)
     weights = spec.weights_file()
     about = (spec.detector, str(weights), weights.stat().st_mtime, resolve_device(spec.device).type)
     return {"about": about, "calibration": calibration, "steps": bool(recipe["iterations"]), **cost}

@@ -27,6 +27,7 @@ class RunRecord(TypedDict):
         turn, device, launcher, pid, busy: how it was launched.
         images, image_hash, weights_hash: what it was made of.
         full_precision: what of the quantized model stays so, and why, by the names of modules.
+        transform_notes: what transforms did to it when it was calibrated, as sentences.
         scheme: what the scheme costs: its name, average bits of weights and of activations, bit operations an image.
         likeness: how alike its images are.
         image_bytes: of an image's pixels, and of its cached activations.
@@ -52,6 +53,7 @@ class RunRecord(TypedDict):
     image_hash: NotRequired[str]
     weights_hash: NotRequired[str]
     full_precision: NotRequired[dict[str, str]]
+    transform_notes: NotRequired[list[str]]
     scheme: NotRequired[dict[str, Any]]
     likeness: NotRequired[float]
     image_bytes: NotRequired[list[int]]

@@ -114,6 +114,8 @@ def build(folder: RunFolder, report: Report) -> TuningSession:
         how = (spec.weight_calibrator, spec.activation_calibrator, spec.bias_correction)
         model = quantize(detector, spec.full_scheme(), batches, *how, _phase(report, CALIBRATING), spec.transforms)
         folder.save_tensors("calibrated", model.state_dict())
+        if model.transform_notes:
+            folder.update(transform_notes=list(model.transform_notes))
         report(CALIBRATING, len(batches), len(batches))  # only now: biases are corrected after the last batch
     quantized = quantized_model(folder, "calibrated", detector)
     curves = None

@@ -40,7 +40,8 @@ class RunSpec:
         bias_correction: whether calibration removes the mean error of each layer's output, where lanes are the better
             for it.
         weights_key: which weights in the checkpoint, where several fit; None where one does.
-        transforms: names of what is done to the detector before it is quantized, in this order.
+        transforms: names of what is done to the detector so that it can be quantized, or quantized better, in this
+            order.
     """
 
     detector: str

@@ -96,6 +96,20 @@ def test_duplicate_fills_all_controls_with_the_settings_of_a_run(visit: Visit, r
     wait_for_end(started)
 
 
+def test_transforms_are_chosen_kept_in_the_link_and_filled_in(visit: Visit, run: RunFolder) -> None:
+    said = "shift-scale: conv1: scaled, 0.50 of its output's error"
+    spec = run.spec.to_dict() | {"transforms": ["fold-batch-norm", "token-clip", "gamma-migration"]}
+    run.update(spec=spec, transform_notes=[said])
+    app = visit("tune", t_transforms="shift-scale")
+    chosen = app.multiselect(key="t_transforms")
+    assert chosen.value == ["shift-scale"] and "fold-batch-norm" not in chosen.options
+    assert "moves the factors of layer norms" in chosen.help.lower()
+    press(app, "Duplicate")
+    assert errors(app) == [] and app.multiselect(key="t_transforms").value == ["token-clip", "gamma-migration"]
+    assert any("token-clip · gamma-migration" in each.value for each in app.markdown)
+    assert app.dataframe[0].value["What"][0] == "conv1: scaled, 0.50 of its output's error"
+
+
 def wait_for_end(run: RunFolder) -> None:
     end = time.monotonic() + 600
     while run.is_alive():

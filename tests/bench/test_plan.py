@@ -27,6 +27,21 @@ def test_methods_are_read_with_labels_and_options() -> None:
             Variant.parse(wrong)
 
 
+def test_transforms_are_those_of_some_cells_after_the_usual_ones(tmp_path: Path) -> None:
+    both = "both=calibrate:transforms=gamma-migration+token-clip"
+    listed = Setting.parse('calibrate.transforms=["shift-scale"]')
+    cells = plan("calibrate", "netwise", both, settings=(listed,)).cells(tmp_path)
+    found = {cell.label: cell.spec.transforms for cell in cells}
+    assert found == {
+        "calibrate": ("fold-batch-norm", "shift-scale"),
+        "netwise": ("fold-batch-norm",),
+        "both": ("fold-batch-norm", "gamma-migration", "token-clip"),
+    }
+    for wrong, message in (("7", "names none"), ("a+a", "named twice"), ("guess", "there is no transform")):
+        with pytest.raises(InputError, match=message):
+            plan(f"calibrate:transforms={wrong}").cells(tmp_path)
+
+
 def test_an_option_that_became_part_of_the_scheme_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="write --bits W4A4,heads=16"):
         Setting.parse("calibrate.wide-heads=false")

@@ -106,6 +106,7 @@ def test_scenarios_and_labels_are_shown_where_there_are_some(
 def test_the_command_repeats_the_run(run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"k": 2, "lam": 5.0, "selection": "random", "step_rate": None, "learn": ["weights", "biases"]}
     spec = run.spec.to_dict() | {"options": options, "bias_correction": False, "weight_calibrator": "minmax"}
+    spec["transforms"] = ["fold-batch-norm", "shift-scale", "token-clip"]
     run.update(spec=spec)
     made: list[RunFolder] = []
     monkeypatch.setattr(tune, "carry_out", lambda folder, detach: made.append(folder) or Answer({}, ""))

@@ -103,7 +103,9 @@ def test_an_unknown_transform_is_refused(small: Detector, pixels: Tensor) -> Non
         quantize(small, Scheme.parse("W8A8"), [small.preprocessing.normalize(pixels)], transforms=("nothing",))
 
 
-@pytest.mark.parametrize("transforms", [(), ("fold-batch-norm",), ("fold-batch-norm", "balanced")])
+@pytest.mark.parametrize(
+    "transforms", [(), ("fold-batch-norm",), ("fold-batch-norm", "balanced"), ("fold-batch-norm", "shift-scale")]
+)
 @pytest.mark.parametrize("method", ["brecq", "qdrop"])
 def test_reconstruction_compares_with_a_teacher_of_the_same_transforms(
     small: Detector, pixels: Tensor, registered: Any, transforms: tuple[str, ...], method: str

@@ -128,6 +128,20 @@ def test_a_run_without_transforms_keeps_its_batch_norms(spec: RunSpec, tmp_path:
     assert model.transformed_by == () and any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
+def test_a_run_with_transforms_keeps_what_they_did(spec: RunSpec, tmp_path: Path) -> None:
+    transforms = ("fold-batch-norm", "gamma-migration", "token-clip")
+    spec = replace(spec, method="calibrate", options={}, transforms=transforms, limit=2)
+    folder = RunFolder.create(tmp_path / "run", spec)
+    assert worker.work(folder) == "done"
+    notes = folder.record()["transform_notes"]
+    assert any(note.startswith("gamma-migration: class_embed reads transformer.decoder.norm") for note in notes)
+    assert notes[-1].startswith("token-clip: error of the outputs")
+    saved, _ = folder.load_tensors("calibrated")
+    model = load_model(folder, "calibrated")
+    assert model.transformed_by == transforms and model.state_dict().keys() == saved.keys()
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in saved.items())
+
+
 def test_changed_images_are_refused(spec: RunSpec, undisturbed: RunFolder, tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run", spec)
     folder.update(image_hash="of other images")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import Device
+from sfcore.cli.commands.options import Device, Transforms
 from sfcore.cli.console import Answer
 
 SHARED = "Of all methods that have it."
@@ -68,6 +68,7 @@ class Bench(Command):
         list[int] | None,
         typer.Option(metavar="N...", help="Further cells of selective-focus, for the table of k."),
     ] = None
+    transforms: Transforms = None
     iterations: Annotated[int | None, typer.Option(metavar="N", help=SHARED)] = None
     batch: Annotated[int | None, typer.Option(metavar="N", help=SHARED)] = None
     learning_rate: Annotated[float | None, typer.Option(metavar="X", help=SHARED)] = None

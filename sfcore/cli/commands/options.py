@@ -41,6 +41,14 @@ Bits = Annotated[
         "W4A4,heads=16 or W4A4,PATTERN=W8A8 gives layers other bits; or a scheme file (.json).",
     ),
 ]
+Transforms = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME...",
+        help="What is done before ranges are found, in this order, beside folding batch norms: gamma-migration, "
+        "shift-scale; and after: token-clip.",
+    ),
+]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=lambda: ["auto", "cpu", "cuda"])]
 Run = Annotated[str, typer.Argument(metavar="RUNDIR", help=RUN)]

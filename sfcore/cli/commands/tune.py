@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import Bits, Detach, Detector, Device, Images, Limit, Seed, Weights, WeightsKey
+from sfcore.cli.commands.options import (
+    Bits,
+    Detach,
+    Detector,
+    Device,
+    Images,
+    Limit,
+    Seed,
+    Transforms,
+    Weights,
+    WeightsKey,
+)
 from sfcore.cli.console import Answer
 
 CALIBRATORS = "minmax, maxmin-grid, percentile, entropy, entropy-zeros, aciq, omse or moving-average-omse"
@@ -36,6 +47,7 @@ class Tune(Command):
             metavar="NAME", help="What finds those of activations (moving-average-omse, or the method's own)."
         ),
     ] = None
+    transforms: Transforms = None
     no_bias_correction: Annotated[
         bool,
         typer.Option(

@@ -16,11 +16,13 @@ def onnx(subject: Subject, folder: Path) -> Written:
     model = subject.needs_quantized()
     try:
         from sfcore.export.graph import traced
+        from sfcore.export.norm_folding import folded_into_norms
         from sfcore.export.proto import save
         from sfcore.export.qdq import quantized_graph
     except ImportError as error:
         raise needs_package(error, "the format onnx") from error
-    graph = traced(model, subject.opset, subject.batch, mark_biases=subject.integer_bias)
-    notes = quantized_graph(graph, model, subject.signed)
+    folded, said = folded_into_norms(model)
+    graph = traced(folded, subject.opset, subject.batch, mark_biases=subject.integer_bias)
+    notes = (*said, *quantized_graph(graph, model, subject.signed))
     save(graph, subject.about, folder / FILE)
-    return Written({FILE: "the quantized network, as Q/DQ"}, tuple(notes))
+    return Written({FILE: "the quantized network, as Q/DQ"}, notes)

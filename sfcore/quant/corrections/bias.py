@@ -12,7 +12,7 @@ from sfcore.detectors.base import Detector
 from sfcore.quant.copies import copied
 from sfcore.quant.corrections import CORRECTIONS
 from sfcore.quant.hooks import hooks
-from sfcore.quant.inference import in_batches
+from sfcore.quant.inference import first_images, in_batches
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizers import full_precision
 from sfcore.sensitivity.noise import relative_noise
@@ -30,8 +30,8 @@ def bias(detector: Detector, model: Detector, batches: Sequence[Tensor]) -> Dete
     """
     corrected = copied(model)
     most = BIAS_BYTES // _largest_output(model, batches[0][:1])
-    correct_biases(corrected, _first_images(batches, min(BIAS_IMAGES, max(most, 1))))
-    return _least_harmed(detector, (corrected, model), _first_images(batches, JUDGED))
+    correct_biases(corrected, first_images(batches, min(BIAS_IMAGES, max(most, 1))))
+    return _least_harmed(detector, (corrected, model), first_images(batches, JUDGED))
 
 
 @torch.no_grad()
@@ -48,16 +48,6 @@ def _least_harmed(detector: Detector, models: Sequence[Detector], images: Tensor
         return float(score), sum(relative_noise(outputs[name], full[name]) for name in full) / len(full)
 
     return min(models, key=harm)
-
-
-def _first_images(batches: Sequence[Tensor], most: int) -> Tensor:
-    """At most ``most`` images from the front of the batches, without making the others."""
-    taken: list[Tensor] = []
-    for index in range(len(batches)):
-        taken.append(batches[index])
-        if sum(map(len, taken)) >= most:
-            break
-    return torch.cat(taken)[:most]
 
 
 @torch.no_grad()

@@ -87,7 +87,15 @@ class QuantLayer(nn.Module):
 
     Attributes:
         integer_bias: whether it is rounded, where what it is added to is a sum of integers.
+        groups: of input channels, each of which output channels of their own read.
+        shift, scale: (C,) for each input channel, shaped to broadcast over an input: what is quantized of an input x is
+            (x - shift) / scale, and weight and bias undo it (:meth:`reparametrize`). None where nothing is shifted or
+            scaled; a state that is loaded says by its keys which there are.
     """
+
+    groups = 1
+    shift: Tensor | None
+    scale: Tensor | None
 
     def __init__(self, weight: Tensor, bias: Tensor | None, bits: Bits) -> None:
         super().__init__()
@@ -97,6 +105,18 @@ class QuantLayer(nn.Module):
         self.weight_quantizer = QUANTIZERS[bits.weight_quantizer](bits.weights, (channels, *[1] * (weight.ndim - 1)))
         self.input_quantizer = activation_quantizer(bits)
         self.integer_bias = bits.integer_bias
+        self.register_buffer("shift", None)
+        self.register_buffer("scale", None)
+
+    @property
+    def channel_axis(self) -> int:
+        """Of its input, from the end: the last of linear layers, before the map of convolutions."""
+        return 1 - self.weight.ndim
+
+    @property
+    def shiftable(self) -> bool:
+        """Whether a shift of an input channel is a constant of the output: not where padding adds zeros to it."""
+        return True
 
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """The layer's operation."""
@@ -104,7 +124,52 @@ class QuantLayer(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Named as in torch, for networks that call their layers by keyword."""
-        return self.compute(self.input_quantizer(input), self.weight_quantizer(self.weight), self.rounded_bias())
+        x = self.input_quantizer(self.presented(input))
+        return self.compute(x, self.weight_quantizer(self.weight), self.rounded_bias())
+
+    def presented(self, x: Tensor) -> Tensor:
+        """What is quantized of an input: (x - shift) / scale."""
+        x = x if self.shift is None else x - self.shift
+        return x if self.scale is None else x / self.scale
+
+    @torch.no_grad()
+    def reparametrize(self, scale: Tensor, shift: Tensor | None = None) -> None:
+        """Quantize (x̃ - shift) / scale in place of x̃, which is quantized so far, and compute the same.
+
+        The columns of the weight become W · scale, the bias b + W · shift (Wei et al. 2023, Outlier Suppression+,
+        eq. 5). Done again, it composes: x̃ is what the one before has made of the input.
+
+        Args:
+            scale: (C,) of each input channel; not 0.
+            shift: (C,); None for 0.
+
+        Raises:
+            ValueError: there is a shift, and the layer is not :attr:`shiftable`.
+        """
+        before = 1.0 if self.scale is None else self.scale
+        if shift is not None:
+            if not self.shiftable:
+                raise ValueError("a layer that pads its input with zeros takes no shift")
+            self.bias.add_((self.weight * self._columns(shift)).flatten(1).sum(1))
+            moved = before * shift.reshape(self._form).to(self.weight)
+            self.shift = moved if self.shift is None else self.shift + moved
+        self.weight.mul_(self._columns(scale))
+        self.scale = before * scale.reshape(self._form).to(self.weight)
+
+    @property
+    def _form(self) -> tuple[int, ...]:
+        """In which values of the input channels broadcast over an input."""
+        return (self.weight.shape[1] * self.groups, *[1] * (self.weight.ndim - 2))
+
+    def _columns(self, values: Tensor) -> Tensor:
+        """(C,) values of the input channels, to broadcast over a weight (outputs, C / groups, ...)."""
+        rows = values.reshape(self.groups, -1).repeat_interleave(len(self.weight) // self.groups, 0)
+        return rows.reshape(*rows.shape, *[1] * (self.weight.ndim - 2))
+
+    def _load_from_state_dict(self, state: Any, prefix: str, *more: Any) -> None:
+        self.shift = self.weight.new_zeros(self._form) if f"{prefix}shift" in state else None
+        self.scale = self.weight.new_ones(self._form) if f"{prefix}scale" in state else None
+        super()._load_from_state_dict(state, prefix, *more)
 
     def bias_step(self) -> Tensor | None:
         """(C,) step sizes of the bias: s_x · s_w of each output channel (Jacob et al. 2018, section 2.4); None where

@@ -23,6 +23,13 @@ class QuantConv(QuantLayer):
         self.edges = () if layer.padding_mode == "zeros" else tuple(layer._reversed_padding_repeated_twice)
         self.padding_mode = layer.padding_mode
 
+    @property
+    def shiftable(self) -> bool:
+        """Where nothing is padded, or with values of the input."""
+        if isinstance(self.padding, str):
+            return self.padding == "valid" or set(self.weight.shape[2:]) == {1}
+        return not any(self.padding) if isinstance(self.padding, tuple) else not self.padding
+
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         x = functional.pad(x, self.edges, self.padding_mode) if self.edges else x
         convolve = _CONVOLUTIONS[weight.ndim - 2]

@@ -27,7 +27,12 @@ class QuantConvTranspose(QuantLayer):
         """As in torch; ``output_size`` may have all dimensions of the output, or those of its map."""
         more = self.output_padding if output_size is None else self._padding_for(input, output_size)
         weight = self.weight_quantizer(self.weight)
-        return self.compute(self.input_quantizer(input), weight, self.rounded_bias(), more)
+        return self.compute(self.input_quantizer(self.presented(input)), weight, self.rounded_bias(), more)
+
+    @property
+    def shiftable(self) -> bool:
+        """Never: how many values of a channel an output reads differs from place to place."""
+        return False
 
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor, output_padding: Sequence[int] | None = None) -> Tensor:
         weight, more = _exchanged(weight, self.groups), output_padding or self.output_padding

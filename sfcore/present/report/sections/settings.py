@@ -13,6 +13,7 @@ from sfcore.present.report.blocks import Cell, Row, Table
 from sfcore.present.report.evidence import Evidence
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
 from sfcore.quant.methods.options import as_text, as_words, options_of
+from sfcore.quant.transforms import USUAL, beyond_usual
 from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.results import cost_of
 from sfcore.runs.shipped import COMMAND, ships
@@ -63,6 +64,7 @@ def run_settings(run: RunFolder) -> dict[str, Cell]:
         "In full precision": left or None,
         "Calibrator of weights": spec.weight_calibrator,
         "Calibrator of activations": spec.activation_calibrator,
+        "Transforms": as_text(beyond_usual(spec.transforms)) if spec.transforms != USUAL else None,
         "Biases corrected": as_text(spec.bias_correction),
         "Method": spec.method,
         **_options(spec),
@@ -113,6 +115,7 @@ def command(run: RunFolder) -> str:
     given["--weight-calibrator"] = None if spec.weight_calibrator == WEIGHTS else spec.weight_calibrator
     given["--activation-calibrator"] = None if spec.activation_calibrator == ACTIVATIONS else spec.activation_calibrator
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    words += ["--transforms", *chosen] if (chosen := beyond_usual(spec.transforms)) else []
     words += [] if spec.bias_correction else ["--no-bias-correction"]
     words += ["--set", *as_words(spec.options)] if spec.options else []
     words += ["--seed", str(spec.seed), "--device", spec.device, "--out", f"{run.name}-again"]
