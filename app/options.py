@@ -54,13 +54,19 @@ def effort_control(method: type[Recipe], heads: int) -> str:
     return effort
 
 
+def take_up(heads: int) -> None:
+    """Put the calibrators and every option to those of the method that was just chosen; for use as a callback."""
+    weights, activations = methods()[st.session_state["t_method"]].calibrators
+    st.session_state.update({"t_weights": weights, "t_activations": activations})
+    refill(heads)
+
+
 def refill(heads: int) -> None:
-    """Put every option, and the calibrators, to what the chosen method and effort begin with; for use as a callback."""
+    """Put every option to what the chosen method and effort begin with; for use as a callback."""
     method = methods()[st.session_state["t_method"]]
     effort = st.session_state.get("t_effort")
     effort = effort if effort in efforts(method) else usual(method)
-    weights, activations = method.calibrators
-    st.session_state.update({"t_effort": effort, "t_weights": weights, "t_activations": activations})
+    st.session_state["t_effort"] = effort
     fill(start_values(method, effort, heads))
 
 

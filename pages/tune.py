@@ -43,7 +43,7 @@ def settings(view: Studio) -> RunSpec:
     name = st.selectbox(
         "Method", names, index=preferred, key="t_method", bind="query-params",
         format_func=lambda n: known[n].title, help="What is minimised, and on which heads.",
-        on_change=options.refill, args=(len(view.detector.heads),),
+        on_change=options.take_up, args=(len(view.detector.heads),),
     )  # fmt: skip
     style.note(f"{known[name].summary} ({known[name].source})")
     chosen = options.draw(known[name], len(view.detector.heads))

@@ -60,6 +60,11 @@ def test_choosing_a_method_or_an_effort_fills_in_what_goes_with_it(visit: Visit)
     assert errors(app) == []
     found = {name: app.number_input(key=f"t_{name}").value for name in ("iterations", "step_rate", "batch")}
     assert found == {"iterations": 20_000, "step_rate": 4e-5, "batch": 32}
+    app.selectbox(key="t_method").set_value("lidar-ptq").run()
+    assert [app.selectbox(key=f"t_{name}").value for name in ("weights", "activations")] == ["maxmin-grid"] * 2
+    app.selectbox(key="t_weights").set_value("minmax").run()
+    app.selectbox(key="t_effort").set_value("Thorough").run()
+    assert app.selectbox(key="t_weights").value == "minmax"  # it is the method that brings calibrators
 
 
 def test_an_option_with_a_default_can_be_none() -> None:
