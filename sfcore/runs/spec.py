@@ -121,6 +121,7 @@ class RunSpec:
         for name in self.transforms:
             TRANSFORMS[name]
         recipe, detector = self.settings(), registry.create(self.detector, self.weights, key=self.weights_key)
+        recipe.goes_with(scheme)
         recipe.heads_to_select(len(detector.heads))
         recipe.fixed_heads([head.name for head in detector.heads])
         if any(rule.of_one for rule in scheme.rules):

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sfcore.errors import InputError
+from sfcore.quant.estimators import ESTIMATORS, USUAL
 from sfcore.quant.methods.options import Values, option, options_of
 from sfcore.quant.objectives import OBJECTIVES
+from sfcore.quant.quantizers import QUANTIZERS
+from sfcore.quant.scheme import Scheme
 from sfcore.registries import Registry
 
 GRANULARITIES = ("net", "block", "layer")
@@ -135,6 +138,15 @@ class Recipe:
         "of activations), offsets (zero points) and norms (of layers, not of batches).",
         choices=LEARNABLE,
     )
+    estimator: str = option(
+        USUAL,
+        "Estimator",
+        'What stands for the derivative of the sign where weights have 1 bit (W1A8): "two-stage" goes from the '
+        'identity to the sign (IR-Net, DIR-Net), "straight-through" takes the sign for the identity; of no effect on '
+        "weights of more bits.",
+        choices=ESTIMATORS,
+        idle=_not_learning("weights"),
+    )
     rounding: float = option(
         0.01,
         "Weight of rounding",
@@ -241,6 +253,15 @@ class Recipe:
             if name not in names:
                 raise InputError(f"heads = {self.heads}: there is no head {name!r}; choose among {', '.join(names)}")
         return self.heads
+
+    def goes_with(self, scheme: Scheme) -> None:
+        """Raise InputError where the rounding of weights is to be learned that have only a sign."""
+        kind = scheme.bits_of("", edge=False).weight_quantizer
+        if "rounding" in self.learn and "rounding" not in QUANTIZERS[kind].learnable:
+            raise InputError(
+                f"{scheme.name} leaves no rounding of weights to learn, for {scheme.weight_bits} bit is a sign: "
+                "choose a method that learns the weights themselves, such as dir-net, or 2 bits or more"
+            )
 
     @property
     def needs_curves(self) -> bool:

@@ -92,11 +92,27 @@ class Quantizer(nn.Module, ABC):
             search: finds ranges.
         """
 
+    def takes(self, negative: bool) -> bool:
+        """Whether values can be rounded to the integers of these bits, negative ones among them or not."""
+        return True
+
     @property
     def integers(self) -> Integers:
-        """What stands behind the values."""
+        """What stands behind the values, their step sizes as they are used."""
         zero = None if self.zero is None else self.zero.detach().round()
         return Integers(self.bits, *self.limits, self.scale.detach(), zero)
+
+    def anneal(self, progress: float, estimator: str) -> None:
+        """Get ready for a step of learning what is rounded; nothing here, where its gradient is the same all along.
+
+        Args:
+            progress: the share of the iterations that are over, from 0 to 1.
+            estimator: the name of what stands for a derivative that is 0.
+        """
+
+    def facts(self, values: Tensor) -> dict[str, float]:
+        """What charts show of how ``values`` are rounded, by name; nothing here."""
+        return {}
 
     def set_range(self, scale: Tensor, signed: bool, zero: Tensor | None = None) -> None:
         """Adopt a step size and, where affine, zero point."""
