@@ -20,6 +20,7 @@ from sfcore.quant.transforms import TRANSFORMS, USUAL, Transform
 
 CHECKED = 4  # frames on which the copy, not yet quantized, must compute what the detector does
 BIAS = "bias"  # the correction of the published run
+SPREAD = "spread"  # of weights that are rounded coarsely, such as those of one bit; of no effect on others
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def quantize(
         1.0
     """
     work, model = Work(detector, scheme, batches, progress), detector
-    chosen = steps(transforms, weights, activations, (BIAS,) if bias_correction else ())
+    chosen = steps(transforms, weights, activations, (SPREAD, BIAS) if bias_correction else (SPREAD,))
     with said_of(detector):
         for step in chosen:
             model = step(work, model)

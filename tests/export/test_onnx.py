@@ -257,3 +257,14 @@ def test_what_openvino_takes_for_a_matrix_product_has_8_bits(tmp_path: Path) -> 
     ENGINES["openvino"](tmp_path / FILE, 1)(images.numpy())
     expected = simulated(subject.needs_quantized(), images)
     assert departure(unoptimised(tmp_path / FILE, images), expected) < 1e-3
+
+
+def test_weights_of_one_bit_are_held_as_minus_and_plus_one_in_the_smallest_type_there_is(tmp_path: Path) -> None:
+    path = exported_small("W1A8", tmp_path)
+    graph = load(path)
+    held = {each.name: each for each in graph.graph.initializer}["middle.weight_quantizer.integers"]
+    assert held.data_type == TensorProto.INT4 and set(numpy_helper.to_array(held).flatten().tolist()) == {-1, 1}
+    expected = simulated(small_subject("W1A8").needs_quantized(), small_images())
+    assert departure(unoptimised(path, small_images()), expected) < 2e-2
+    (found, *_), (head, *_) = ENGINES["onnxruntime"](path, 1)(small_images().numpy()), expected.values()
+    np.testing.assert_allclose(found, head.numpy(), atol=2e-2 * float(head.abs().max()))

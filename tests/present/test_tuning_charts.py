@@ -22,7 +22,7 @@ def drawn(*weights: Mapping[str, Any] | None) -> dict[str, Chart]:
 
 
 def layer(t: float | None = None, updatable: float = 1.0) -> dict[str, float]:
-    return {"unbalanced": 0.4, "balanced": 0.9, "updatable": updatable} | ({} if t is None else {"t": t})
+    return {"entropy": 0.4, "balanced": 0.9, "updatable": updatable} | ({} if t is None else {"t": t})
 
 
 def test_runs_without_weights_of_one_bit_have_no_charts_of_them() -> None:
@@ -33,7 +33,7 @@ def test_entropy_is_drawn_of_the_latest_weights_layer_by_layer() -> None:
     chart = drawn({"a": layer() | {"balanced": 0.1}}, {"a": layer(), "b": layer()})["Entropy of the signs"]
     before, after = chart.figure.data
     assert list(before.x) == ["a", "b"] and list(before.y) == [0.4, 0.4] and list(after.y) == [0.9, 0.9]
-    assert chart.table.to_dict("list") == {"layer": ["a", "b"], "as they are": [0.4, 0.4], "balanced": [0.9, 0.9]}
+    assert chart.table.to_dict("list") == {"layer": ["a", "b"], "as used": [0.4, 0.4], "balanced": [0.9, 0.9]}
 
 
 def test_five_slopes_at_most_are_drawn_of_the_layer_in_the_middle() -> None:

@@ -17,14 +17,14 @@ NAMED = 8  # layers at most that an axis has room to name
 
 
 def entropies(before: Mapping[str, float], after: Mapping[str, float], height: int = 270) -> Figure:
-    """Bits that the sign of a weight tells, in each layer, before and after balancing.
+    """Bits that the sign of a weight tells, in each layer, as it is and if the weights were balanced first.
 
     Args:
         before, after: by layer, in the same order; from 0 to 1.
     """
     figure = go.Figure()
     for name, values, colour, symbol in (
-        ("as they are", before, CALIBRATED, "circle-open"), ("balanced", after, MOVED, "circle"),
+        ("as used", before, CALIBRATED, "circle-open"), ("balanced", after, MOVED, "circle"),
     ):  # fmt: skip
         figure.add_scatter(
             x=list(values), y=list(values.values()), mode="markers", name=name,

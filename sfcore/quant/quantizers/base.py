@@ -46,6 +46,8 @@ class Quantizer(nn.Module, ABC):
         always_signed: whether there are negative integers also where no value is negative.
 
     Attributes:
+        coarse: whether its values are so far from what they stand for that what comes out of a layer is matched to the
+            full-precision one's spread.
         learnable: what of it a method may learn: "steps" (``scale``), "offsets" (``zero``), "rounding" (up or down, on
             the grid of :attr:`integers`).
         scale: the step size; a parameter, so that a method may learn it.
@@ -58,6 +60,7 @@ class Quantizer(nn.Module, ABC):
             pass as they are.
     """
 
+    coarse: ClassVar[bool] = False
     learnable: ClassVar[frozenset[str]] = frozenset()
     scale: nn.Parameter
     zero: nn.Parameter | None
@@ -101,6 +104,18 @@ class Quantizer(nn.Module, ABC):
         """What stands behind the values, their step sizes as they are used."""
         zero = None if self.zero is None else self.zero.detach().round()
         return Integers(self.bits, *self.limits, self.scale.detach(), zero)
+
+    def rescaled(self, factors: Tensor) -> Tensor:
+        """Make the steps, where they are :attr:`coarse`, as many times as large as they can become.
+
+        Args:
+            factors: of each step that are wished for.
+
+        Returns:
+            Those that it came to, (S,) for S steps.
+        """
+        self.set_range(self.scale.detach() * factors.reshape(self.scale.shape), self.signed)
+        return factors.flatten()
 
     def anneal(self, progress: float, estimator: str) -> None:
         """Get ready for a step of learning what is rounded; nothing here, where its gradient is the same all along.

@@ -1,12 +1,17 @@
-"""The binary quantizer: weights of one bit, as in IR-Net (Qin et al. 2020) and DIR-Net (Qin et al. 2022).
+"""The binary quantizer: weights of one bit, after IR-Net (Qin et al. 2020) and DIR-Net (Qin et al. 2022).
 
-Each channel is balanced, ŵ = w - mean(w), so that both signs are about as frequent and a bit tells most; its values are
-±2^s, which integer kernels multiply by in shifting.
+A weight becomes ±2^s, one scale a channel, which integer kernels multiply by in shifting. Three things are not as
+published, because there a network is trained from scratch and here one that is trained is quantized:
 
-There s is taken of standardised weights, for a batch norm behind each layer finds the magnitude anew. Here norms are
-folded into the weights before these are quantized, so s is taken of weights that are not standardised: 2^s is the power
-of two next to mean|ŵ|, the best scale of XNOR-Net (Rastegari et al. 2016). And it is no function of the weights later
-on, but may be learned, rounded to a power of two all along. Both are this project's changes.
+- Balance. Published, the mean of its channel is taken from each weight, so that both signs are as frequent. That turns
+  the signs of trained weights over, and after a ReLU, where all inputs are positive, much of what a layer does hangs on
+  the mean. Here it is held where it was when the weights were calibrated: the signs begin as those of the trained
+  weights, and learning cannot make all of a channel's the same.
+- Scale. Published, s is taken of standardised weights, for a batch norm behind each layer finds the magnitude anew.
+  Here norms are folded into the weights before these are quantized, so 2^s is the power of two next to the mean
+  magnitude, the best scale of XNOR-Net (Rastegari et al. 2016), mended by what comes out of the layer
+  (:mod:`sfcore.quant.corrections.spread`).
+- The scale is no function of the weights later on, but may be learned; it is rounded to a power of two all along.
 """
 
 from __future__ import annotations
@@ -42,20 +47,24 @@ class _Sign(torch.autograd.Function):
 
 @QUANTIZERS.register("binary")
 class WeightBinarizer(Quantizer):
-    """sign(ŵ) · 2^s for each row that has a scale: an output channel, or the whole weight.
+    """sign(w - mean(w) + m) · 2^s for each row that has a scale: an output channel, or the whole weight.
 
     The gradient goes through balancing and standardising, as published; to the scale, if it is learned, as if it were
     not rounded.
 
     Attributes:
+        centre: m, the mean of each row when it was calibrated, of the shape of the scale; 0 is the published balance.
         estimator: the name of what stands for the derivative of the sign.
         progress: the share of the iterations of learning that are over, from 0 to 1; only the derivative depends on it.
     """
 
     learnable = frozenset({"steps"})
+    coarse = True
+    centre: Tensor
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.register_buffer("centre", torch.zeros_like(self.scale))
         self.estimator, self.progress = USUAL, 0.0
 
     @property
@@ -68,18 +77,36 @@ class WeightBinarizer(Quantizer):
         return Integers(self.bits, *self.limits, power_of_two(self.scale.detach()), None)
 
     def calibrate(self, batches: Sequence[Tensor], negative: bool, search: Calibrator) -> None:
-        """Take the powers of two next to the mean magnitudes; there is no range to search for."""
+        """Take the means, and the powers of two next to the mean magnitudes; there is no range to search for."""
         rows = torch.cat(list(batches), 1)
-        self.set_range(power_of_two(balanced(rows).abs().mean(1)), signed=True)
+        self.centre.copy_(rows.mean(1).reshape(self.centre.shape))
+        self.set_range(power_of_two(rows.abs().mean(1)), signed=True)
+
+    def rescaled(self, factors: Tensor) -> Tensor:
+        old = self.integers.scale
+        new = power_of_two(old * factors.reshape(old.shape))
+        self.set_range(new, signed=True)
+        return (new / old).flatten()
 
     def anneal(self, progress: float, estimator: str) -> None:
         self.progress, self.estimator = progress, estimator
 
     def rounded(self, x: Tensor) -> Tensor:
-        rows = standardised(balanced(x.reshape(self.scale.numel(), -1)))
+        rows = self.standardised(x)
         learned = rows.requires_grad and torch.is_grad_enabled()
         found = _Sign.apply(rows, self.slope(rows)) if learned else signs(rows)
         return found.reshape(x.shape) * self._scale()
+
+    def standardised(self, x: Tensor) -> Tensor:
+        """(R, N) weights less what their row's mean has moved by, over the row's standard deviation. A single weight in
+        a row, which would be lost, is only divided."""
+        rows = x.reshape(self.scale.numel(), -1)
+        count = rows.shape[1]
+        if count == 1:
+            return rows / rows.abs().clamp_min(SMALLEST)
+        level = rows - rows.mean(1, keepdim=True)
+        spread = (level.square().sum(1, keepdim=True) / (count - 1)).clamp_min(SMALLEST**2).sqrt()
+        return (level + self.centre.reshape(-1, 1)) / spread
 
     def slope(self, rows: Tensor) -> Slope:
         """The derivative of the sign at present, for standardised values."""
@@ -91,30 +118,20 @@ class WeightBinarizer(Quantizer):
 
     @torch.no_grad()
     def facts(self, values: Tensor) -> dict[str, float]:
-        """Entropy of the signs of ``values`` as they are and balanced, mean over rows, in bits; the share of them that
-        can still be learned: whose slope is a tenth of the largest, or more; and what tells the slope."""
-        rows = values.reshape(self.scale.numel(), -1)
-        levelled = standardised(balanced(rows))
-        slope = self.slope(levelled)
-        slopes = slope(levelled)
+        """What the signs of ``values`` tell, mean entropy of the rows in bits, as they are and with the published
+        balance; the share of them that can still be learned: whose slope is a tenth of the largest, or more; and what
+        tells the slope."""
+        rows, x = values.reshape(self.scale.numel(), -1), self.standardised(values)
+        slope = self.slope(x)
+        slopes = slope(x)
         able = float((slopes >= WORTH * slopes.max()).double().mean())
-        return {"unbalanced": entropy(rows), "balanced": entropy(levelled), "updatable": able} | slope.facts
+        level = rows - rows.mean(1, keepdim=True)
+        return {"entropy": entropy(x), "balanced": entropy(level), "updatable": able} | slope.facts
 
 
 def signs(x: Tensor) -> Tensor:
     """-1 below 0, and 1 from there on: two values, where ``torch.sign`` has three."""
     return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
-
-
-def balanced(rows: Tensor) -> Tensor:
-    """(R, N) values less the mean of their row; a single value in a row, which would be lost, stays."""
-    return rows - rows.mean(1, keepdim=True) if rows.shape[1] > 1 else rows
-
-
-def standardised(rows: Tensor) -> Tensor:
-    """(R, N) balanced values over the standard deviation of their row."""
-    variance = rows.square().sum(1, keepdim=True) / max(rows.shape[1] - 1, 1)
-    return rows / variance.clamp_min(SMALLEST**2).sqrt()
 
 
 def power_of_two(scale: Tensor) -> Tensor:
