@@ -25,7 +25,7 @@ class DirNet(Recipe):
     objective: str = "lane-kl"
     iterations: int = 5000
     batch: int = 8
-    learning_rate: float = 0.06
+    learning_rate: float = 0.02
     relative: bool = True
     schedule: str = "cosine"
     lam: float = 10.0
