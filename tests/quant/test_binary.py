@@ -261,7 +261,7 @@ def test_ranges_for_choosing_bits_refuse_signs_which_must_be_tuned(small: Detect
 
 
 def test_engines_that_know_no_single_bits_refuse_them() -> None:
-    for target in ("qnn", "tensorrt-adds"):
+    for target in ("portable", "qnn", "tensorrt-adds"):
         with pytest.raises(InputError, match=r"runs no weights of 1 bits: choose"):
             Scheme.parse(f"W1A8-{target}")
 
