@@ -217,6 +217,15 @@ def test_what_comes_out_of_a_layer_has_the_mean_and_about_the_spread_that_it_had
     assert float(ratio.min()) > 0.7 and float(ratio.max()) < 1.42  # scales are powers of two
 
 
+@torch.no_grad()
+def test_one_frame_which_tells_no_spread_of_a_single_value_leaves_scales_as_they_are(
+    small: Detector, pixels: Tensor
+) -> None:
+    one = small.preprocessing.normalize(pixels[:1])
+    layer = quantize(small, Scheme.parse("W1A8"), [one], bias_correction=False).get_submodule("middle")
+    assert torch.equal(layer.weight_quantizer.scale.flatten(), power_of_two(layer.weight.abs().mean(1)))
+
+
 @pytest.mark.parametrize("scheme", ["W1A8", "W1A4-tensor", "W1A1-affine"])
 def test_a_detector_is_calibrated_at_one_bit(small: Detector, pixels: Tensor, scheme: str) -> None:
     model = quantize(small, Scheme.parse(scheme), [small.preprocessing.normalize(pixels)])

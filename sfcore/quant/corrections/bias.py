@@ -86,7 +86,7 @@ def correct_biases(model: Detector, images: Tensor, rescale: Rescale | None = No
     def record(layer: QuantLayer, _: Any, output: Tensor) -> None:
         means[layer].append(_channel_mean(layer, output))
         if rescale and layer not in spreads:
-            spreads[layer] = channels(layer, output).std(1)
+            spreads[layer] = channels(layer, output).std(1, correction=0)
 
     def correct(layer: QuantLayer, _: Any, output: Tensor) -> Tensor:
         done = shifts[layer]

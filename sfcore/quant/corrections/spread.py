@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector
@@ -16,8 +17,8 @@ from sfcore.quant.corrections import CORRECTIONS
 from sfcore.quant.corrections.bias import channels, correct_biases, measured_images
 from sfcore.quant.layers import QuantLayer
 
-MOST = 64.0  # times that a scale is made larger or smaller; a channel without any spread needs none
-LEAST = 1e-9  # spread
+MOST = 64.0  # times that a scale is made larger or smaller
+LEAST = 1e-9  # spread; of a channel with less, as of one value alone, nothing is known
 
 
 @CORRECTIONS.register("spread")
@@ -34,7 +35,8 @@ def _rescale(layer: QuantLayer, output: Tensor, wanted: Tensor) -> Tensor:
     quantizer = layer.weight_quantizer
     if not quantizer.coarse:
         return output
-    factors = (wanted / channels(layer, output).std(1).clamp_min(LEAST)).clamp(1 / MOST, MOST)
+    own = channels(layer, output).std(1, correction=0)
+    factors = torch.where(torch.minimum(own, wanted) > LEAST, (wanted / own).clamp(1 / MOST, MOST), 1.0)
     if quantizer.scale.numel() == 1:
         factors = factors.log().mean().exp()
     shape = (-1, *[1] * (layer.weight.ndim - 2))

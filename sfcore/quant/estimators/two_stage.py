@@ -27,6 +27,11 @@ class Tanh:
 
     Attributes:
         t: how steep; more than 0.
+
+    Example:
+        >>> from torch import tensor
+        >>> [round(slope, 3) for slope in Tanh(2.0)(tensor([-1.0, 0.0, 1.0])).tolist()]
+        [0.141, 2.0, 0.141]
     """
 
     t: float
