@@ -1,7 +1,8 @@
-"""What weights of one bit leave of lanes, by what stands for the sign's derivative: ``python -m benchmarks.binary``.
+"""What weights of one bit leave of lanes, by how they are tuned: ``python -m benchmarks.binary``.
 
-For each seed and detector: calibrated only, tuned with the straight-through estimator, and with DIR-Net's two stages;
-the same images in the same order, the same steps, everything but the estimator alike. The last state is judged, on
+For each seed and detector: calibrated only; tuned as DIR-Net does; the same with the straight-through estimator; and
+plain, which is with that estimator and no features held near the full-precision ones. All see the same images in the
+same order and take the same steps from the same calibrated signs and scales. The last state is judged, on
 rendered scenes that nothing was calibrated or tuned on; not the best one, for where no lane is found there is little
 distortion, and the best would be the calibrated one. Prints Markdown; ``--out`` keeps a line of JSON for each cell, and
 what is there already is not measured again.
@@ -27,7 +28,6 @@ from sfcore.detectors.registry import create
 from sfcore.devices import resolve_device
 from sfcore.memory import keep_freed_memory
 from sfcore.quant import Scheme, quantize
-from sfcore.quant.estimators import ESTIMATORS
 from sfcore.quant.inference import run
 from sfcore.quant.methods import methods
 from sfcore.quant.reconstruct.engine import Tuner
@@ -35,6 +35,12 @@ from sfcore.resources import sample_data
 
 NAMES = ("scnn-tiny", "resa-tiny", "laneatt-tiny", "lstr-tiny", "bezierlanenet-tiny", "ganet-tiny", "condlanenet-tiny")
 CALIBRATED = "calibrated"
+# What is changed of the method dir-net.
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {"estimator": "straight-through", "features": 0.0},
+    "straight-through": {"estimator": "straight-through"},
+    "dir-net": {},
+}
 BATCH = 8  # frames that a calibration step sees at once
 
 Row = dict[str, Any]
@@ -56,7 +62,7 @@ class Cells:
         self.calibrated = quantize(self.detector, Scheme.parse(args.bits), batches)
 
     def row(self, by: str) -> Row:
-        """What is left by one estimator, or without tuning."""
+        """What one kind of tuning leaves, or none."""
         model, begun = copy.deepcopy(self.calibrated), time.monotonic()
         if by != CALIBRATED:
             self._tune(model, by)
@@ -65,12 +71,10 @@ class Cells:
         row = {"detector": self.name, "seed": self.seed, "by": by, "steps": self.args.steps, "seconds": took}
         return row | {"f1": found.f1, "distortion": found.distortion}
 
-    def _tune(self, model: Detector, estimator: str) -> None:
-        args = self.args
-        recipe = methods()["dir-net"](
-            iterations=args.steps, batch=args.batch, learning_rate=args.rates[estimator], estimator=estimator,
-            check_every=args.steps + 1,
-        )  # fmt: skip
+    def _tune(self, model: Detector, by: str) -> None:
+        steps, batch, rate = self.args.steps, self.args.batch, self.args.rates[by]
+        changed = {"iterations": steps, "batch": batch, "learning_rate": rate, "check_every": steps + 1}
+        recipe = methods()["dir-net"](**changed | KINDS[by])
         tuner = Tuner(self.detector, model, self.frames, self.judged[:1], recipe, seed=self.seed)
         while not tuner.done:
             tuner.step()
@@ -121,14 +125,14 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rate", nargs="+", default=[], metavar="ESTIMATOR=RATE", help="other learning rates")
+    parser.add_argument("--rate", nargs="+", default=[], metavar="KIND=RATE", help="other learning rates")
     parser.add_argument("--tuned-on", type=int, default=200, help="images of each source")
     parser.add_argument("--calibrated", type=int, default=32, help="of these, those that ranges are found on")
     parser.add_argument("--judged", type=int, default=100)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, help="keeps the rows, so that it can go on")
     args = parser.parse_args()
-    args.rates = dict.fromkeys(sorted(ESTIMATORS), usual) | {
+    args.rates = dict.fromkeys(KINDS, usual) | {
         name: float(rate) for name, rate in (each.split("=") for each in args.rate)
     }
     keep_freed_memory()
