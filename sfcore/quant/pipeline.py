@@ -72,7 +72,8 @@ def quantize(
     Args:
         batches: preprocessed frames, each (B, ...), such as (B, 3, H, W); all are used for the ranges of activations.
         weights, activations: names of their calibrators.
-        bias_correction: remove the mean error of each layer's output where predictions are less distorted for it.
+        bias_correction: remove the mean error of each layer's output where predictions are less distorted for it, and
+            before, where weights have 1 bit, match the spread of these outputs.
         progress: called with (batches done, batches in all).
         transforms: names of what is done to the full-precision copy before, in this order.
 
@@ -92,7 +93,7 @@ def quantize(
         1.0
     """
     work, model = Work(detector, scheme, batches, progress), detector
-    chosen = steps(transforms, weights, activations, (SPREAD, BIAS) if bias_correction else (SPREAD,))
+    chosen = steps(transforms, weights, activations, (SPREAD, BIAS) if bias_correction else ())
     with said_of(detector):
         for step in chosen:
             model = step(work, model)

@@ -209,7 +209,7 @@ def test_what_comes_out_of_a_layer_has_the_mean_and_about_the_spread_that_it_had
     images, scheme = small.preprocessing.normalize(pixels), Scheme.parse("W1A8")
     full, own = (
         channels(layer, captured_output(model, layer, images))
-        for model in (full_copy(small), quantize(small, scheme, [images], bias_correction=False))
+        for model in (full_copy(small), quantize(small, scheme, [images]))
         for layer in [model.get_submodule("block.conv2")]
     )
     assert torch.allclose(own.mean(1), full.mean(1), atol=1e-3)
@@ -217,12 +217,22 @@ def test_what_comes_out_of_a_layer_has_the_mean_and_about_the_spread_that_it_had
     assert float(ratio.min()) > 0.7 and float(ratio.max()) < 1.42  # scales are powers of two
 
 
+def test_where_nothing_is_to_be_corrected_biases_and_scales_are_those_of_the_weights(
+    small: Detector, pixels: Tensor
+) -> None:
+    batches = [small.preprocessing.normalize(pixels)]
+    model = quantize(small, Scheme.parse("W1A8"), batches, bias_correction=False)
+    layer, full = (each.get_submodule("block.conv2") for each in (model, full_copy(small)))
+    assert torch.equal(layer.bias, full.bias)
+    assert torch.equal(layer.weight_quantizer.scale.flatten(), power_of_two(full.weight.abs().flatten(1).mean(1)))
+
+
 @torch.no_grad()
 def test_one_frame_which_tells_no_spread_of_a_single_value_leaves_scales_as_they_are(
     small: Detector, pixels: Tensor
 ) -> None:
     one = small.preprocessing.normalize(pixels[:1])
-    layer = quantize(small, Scheme.parse("W1A8"), [one], bias_correction=False).get_submodule("middle")
+    layer = quantize(small, Scheme.parse("W1A8"), [one]).get_submodule("middle")
     assert torch.equal(layer.weight_quantizer.scale.flatten(), power_of_two(layer.weight.abs().mean(1)))
 
 
