@@ -73,12 +73,12 @@ def _of_weights(seen: Sequence[tuple[int, Facts]]) -> list[Chart]:
     derivative that stands for the sign's."""
     found = []
     if seen and (layers := {name: facts for name, facts in seen[-1][1].items() if "balanced" in facts}):
-        before, after = ({name: facts[key] for name, facts in layers.items()} for key in ("entropy", "balanced"))
+        used, balanced = ({name: facts[key] for name, facts in layers.items()} for key in ("entropy", "balanced"))
         found.append(Chart(
             "Entropy of the signs", "Of weights of one bit, in each layer: 1 bit where both signs are as frequent. "
             "Balanced, each weight would first lose the mean of its channel.",
-            binary.entropies(before, after), "Entropy of the signs by layer",
-            pd.DataFrame({"layer": list(before), "as used": before.values(), "balanced": after.values()}),
+            binary.entropies(used, balanced), "Entropy of the signs by layer",
+            pd.DataFrame({"layer": list(used), "as used": used.values(), "balanced": balanced.values()}),
         ))  # fmt: skip
     if times := [(iteration, *middle) for iteration, facts in seen if (middle := _middle(facts))]:
         places = np.linspace(0, len(times) - 1, min(CURVES, len(times))).round().astype(int)

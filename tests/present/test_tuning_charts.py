@@ -31,8 +31,8 @@ def test_runs_without_weights_of_one_bit_have_no_charts_of_them() -> None:
 
 def test_entropy_is_drawn_of_the_latest_weights_layer_by_layer() -> None:
     chart = drawn({"a": layer() | {"balanced": 0.1}}, {"a": layer(), "b": layer()})["Entropy of the signs"]
-    before, after = chart.figure.data
-    assert list(before.x) == ["a", "b"] and list(before.y) == [0.4, 0.4] and list(after.y) == [0.9, 0.9]
+    balanced, used = chart.figure.data
+    assert list(used.x) == ["a", "b"] and list(used.y) == [0.4, 0.4] and list(balanced.y) == [0.9, 0.9]
     assert chart.table.to_dict("list") == {"layer": ["a", "b"], "as used": [0.4, 0.4], "balanced": [0.9, 0.9]}
 
 

@@ -16,22 +16,22 @@ FARTHEST = 3.0  # standard deviations that a slope is drawn over, to both sides
 NAMED = 8  # layers at most that an axis has room to name
 
 
-def entropies(before: Mapping[str, float], after: Mapping[str, float], height: int = 270) -> Figure:
+def entropies(used: Mapping[str, float], balanced: Mapping[str, float], height: int = 270) -> Figure:
     """Bits that the sign of a weight tells, in each layer, as it is and if the weights were balanced first.
 
     Args:
-        before, after: by layer, in the same order; from 0 to 1.
+        used, balanced: by layer, in the same order; from 0 to 1.
     """
     figure = go.Figure()
     for name, values, colour, symbol in (
-        ("as used", before, CALIBRATED, "circle-open"), ("balanced", after, MOVED, "circle"),
+        ("balanced", balanced, CALIBRATED, "circle-open"), ("as used", used, MOVED, "circle"),
     ):  # fmt: skip
         figure.add_scatter(
             x=list(values), y=list(values.values()), mode="markers", name=name,
             marker={"color": colour, "symbol": symbol, "size": 9}, hovertemplate="%{x}: %{y:.3f} bits<extra></extra>",
         )  # fmt: skip
     plain(figure, height)
-    figure.update_xaxes(title="layer", showticklabels=len(before) <= NAMED)
+    figure.update_xaxes(title="layer", showticklabels=len(used) <= NAMED)
     figure.update_yaxes(title="bits a sign")
     return figure
 
