@@ -17,6 +17,7 @@ from sfcore.quant.scheme import HEADS, Rule, Scheme, parse_rules
 from sfcore.quant.targets import TARGETS
 
 SCHEMES = ("W8A8", "W8A4", "W4A4")  # that are offered; others are typed
+TUNED = (*SCHEMES, "W1A8")  # those that come to something where a method tunes them
 USUAL = SCHEMES[-1]
 AS_ALL = "as all"
 HEAD_RULES = {bits: Rule(HEADS, int(bits), int(bits)) for bits in ("8", "16")}
@@ -29,7 +30,7 @@ def choose() -> Scheme:
         InputError: what was typed is no scheme, or no rule of one.
     """
     first, second = st.columns(2, gap="small", vertical_alignment="bottom")
-    scheme = Scheme.parse(bits_box(first, "t_bits"))
+    scheme = Scheme.parse(bits_box(first, "t_bits", TUNED))
     typed = any(rule.pattern == HEADS for rule in scheme.rules)
     heads = second.selectbox(
         "Heads' bits", (AS_ALL, *HEAD_RULES), key="t_head_bits", bind="query-params", disabled=typed,
@@ -58,10 +59,10 @@ def bits_box(place: DeltaGenerator, key: str, schemes: Sequence[str] = SCHEMES, 
     bits = place.selectbox(
         "Bits", schemes, index=schemes.index(usual), key=key, bind="query-params", accept_new_options=True,
         on_change=complete,
-        help="W4A4 is 4 bits for weights and 4 for activations. Type others, from 2 to 16; what is typed after them "
-        "like W4A4,heads=16 is for some layers only; or the path of a scheme file (.json). First and last layers "
-        f"keep 8. What will run it may follow, as in W8A8-portable-adds: {', '.join(TARGETS)}; -adds rounds residual "
-        "adds, too.",
+        help="W4A4 is 4 bits for weights and 4 for activations. Type others, from 1 to 16; weights of 1 bit are signs, "
+        "which the method DIR-Net learns. What is typed after them like W4A4,heads=16 is for some layers only; or type "
+        "the path of a scheme file (.json). First and last layers keep 8. What will run it may follow, as in "
+        f"W8A8-portable-adds: {', '.join(TARGETS)}; -adds rounds residual adds, too.",
     )  # fmt: skip
     st.session_state[before] = bits
     return bits

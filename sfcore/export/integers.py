@@ -90,7 +90,7 @@ def held(layer: QuantLayer, opset: int) -> tuple[Held, Held | None, int]:
         None as the bias where the layer's input is not rounded.
     """
     quantizer = layer.weight_quantizer
-    scale: Tensor = quantizer.scale
+    scale = quantizer.integers.scale
     values = quantizer(layer.weight)
     integers, raised = (values / scale).round(), 0
     step = layer.bias_step()

@@ -10,6 +10,7 @@ from sfcore.clock import forward
 from sfcore.present.figures.runs import Points
 
 Event = Mapping[str, Any]
+Facts = Mapping[str, Mapping[str, float]]  # by layer, then by name
 RECENT = 60  # steps that the present speed is taken from
 
 
@@ -25,6 +26,7 @@ class RunHistory:
         held_back: distortion on the held-back images where it was measured, that of the calibrated model first.
         noise: noise level of each head where it was measured.
         selected: (first iteration, last iteration, heads tuned on).
+        weights: (iteration, facts by layer) of how weights are rounded, where there are any.
     """
 
     phase: str = "starting"
@@ -35,6 +37,7 @@ class RunHistory:
     held_back: Points = ((), ())
     noise: dict[str, Points] = field(default_factory=dict)
     selected: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
+    weights: list[tuple[int, Facts]] = field(default_factory=list)
 
 
 def history(found: Sequence[Event]) -> RunHistory:
@@ -52,6 +55,7 @@ def history(found: Sequence[Event]) -> RunHistory:
         _series(steps, "loss"), _held_back(steps),
         {head: _noise(steps, head) for head in heads},
         _stretches(steps),
+        [(e["iteration"], e["weights"]) for e in steps if e.get("weights")],
     )  # fmt: skip
 
 

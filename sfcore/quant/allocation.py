@@ -22,11 +22,12 @@ from sfcore.quant.cost import Cost, Layer
 from sfcore.quant.criteria import CRITERIA
 from sfcore.quant.inference import channels_last, run
 from sfcore.quant.ranges import Ranges
-from sfcore.quant.scheme import BITS, EDGE_BITS, Bits, Rule, Scheme
+from sfcore.quant.scheme import EDGE_BITS, Bits, Rule, Scheme
 from sfcore.quant.sensitivities import Sensitivities, sensitivities
 from sfcore.quant.sharing import sharing
 from sfcore.tasks.base import Agreement
 
+BITS = range(2, 17)  # that can be chosen: weights of 1 have another quantizer, and must be tuned
 WIDTHS = (3, 4, 5, 6, 8, 16)  # the usual candidates: with 2 bits there is little to be had
 ROUNDS = 2  # of measuring what was chosen and adjusting
 DRAWS = 8  # allocations that a round measures

@@ -72,8 +72,13 @@ def calibrate_activations(
     """The range of every activation tensor.
 
     A tensor that is nowhere negative gets the unsigned integers.
+
+    Raises:
+        InputError: a value is not finite, or negative where the bits have no sign; the message names all such layers.
     """
-    for name, (quantizer, seen) in observed_activations(model, batches, progress).items():
+    found = observed_activations(model, batches, progress)
+    _refuse_signs([name for name, (quantizer, seen) in found.items() if not quantizer.takes(seen.least < 0)])
+    for name, (quantizer, seen) in found.items():
         seen.calibrate(name, quantizer, search)
 
 
@@ -126,11 +131,25 @@ def _calibrate(name: str, quantizer: Quantizer, batches: Sequence[Tensor], negat
         negative: whether there are negative values.
 
     Raises:
-        InputError: a value is not finite.
+        InputError: a value is not finite, or negative where the bits have no sign.
     """
+    if not quantizer.takes(negative):
+        _refuse_signs([name])
     if not all(values.isfinite().all() for values in batches):
         raise InputError(f"{name} of the full-precision network holds values that are not finite: mend its weights")
     quantizer.calibrate(batches, negative, search)
+
+
+def _refuse_signs(names: Sequence[str]) -> None:
+    """Raise InputError where there are quantizers, by name, whose bits have no sign for the negative values there."""
+    if not names:
+        return
+    layers = dict.fromkeys(name.rpartition(".")[0] for name in names)
+    rules = ",".join(f"{layer}=A8" for layer in layers)
+    raise InputError(
+        f"1 bit holds 0 and one value more, and {len(names)} activations have negative values, too: add these layers "
+        f"with more bits to the scheme (,{rules}), or give activations zero points, as in W1A1-affine"
+    )
 
 
 def _subsample(values: Tensor, most: int, both_ends: bool) -> Tensor:

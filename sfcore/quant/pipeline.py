@@ -20,6 +20,7 @@ from sfcore.quant.transforms import TRANSFORMS, USUAL, Transform
 
 CHECKED = 4  # frames on which the copy, not yet quantized, must compute what the detector does
 BIAS = "bias"  # the correction of the published run
+SPREAD = "spread"  # of weights that are rounded coarsely, such as those of one bit; of no effect on others
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def quantize(
     Args:
         batches: preprocessed frames, each (B, ...), such as (B, 3, H, W); all are used for the ranges of activations.
         weights, activations: names of their calibrators.
-        bias_correction: remove the mean error of each layer's output where predictions are less distorted for it.
+        bias_correction: remove the mean error of each layer's output where predictions are less distorted for it, and
+            before, where weights have 1 bit, match the spread of these outputs.
         progress: called with (batches done, batches in all).
         transforms: names of what is done to the copy so that it can be quantized better, in this order.
 
@@ -95,7 +97,7 @@ def quantize(
         1.0
     """
     work, model = Work(detector, scheme, batches, progress), detector
-    chosen = steps(transforms, weights, activations, (BIAS,) if bias_correction else ())
+    chosen = steps(transforms, weights, activations, (SPREAD, BIAS) if bias_correction else ())
     with said_of(detector):
         for step in chosen:
             model = step(work, model)

@@ -35,7 +35,7 @@ from sfcore.quant.fidelity import require_same, said_of
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.pipeline import CHECKED
 from sfcore.quant.quantizers import Quantizer, full_precision, quantizers
-from sfcore.quant.scheme import Scheme
+from sfcore.quant.scheme import EDGE_BITS, UNIFORM, Scheme
 from sfcore.quant.transforms import TRANSFORMS, USUAL
 
 WEIGHT = "weight_quantizer"  # the last part of the name of a weight's quantizer
@@ -102,7 +102,7 @@ class Ranges:
         about += [base.adds, base.target] if base.adds or base.target else []
         about += [base.base] if set(transforms) - set(USUAL) else []
         key = _digest(about, [*detector.state_dict().items(), *((f"batch {n}", x) for n, x in enumerate(batches))])
-        base = replace(base, rules=())
+        base = replace(base, weight_bits=EDGE_BITS, activation_bits=EDGE_BITS, rules=())
         with said_of(detector):
             model = convert(detector, base, transforms)
             for name in transforms:
@@ -134,7 +134,7 @@ class Ranges:
         """The bits of each quantizer in a scheme.
 
         Raises:
-            InputError: the scheme gives bits to a layer that there is not, or has other grids.
+            InputError: the scheme gives bits to a layer that there is not, weights 1 bit, or has other grids.
         """
         if _grids(scheme) != _grids(self.base):
             raise InputError(f"{scheme.base} has other grids than {self.base.base}, which ranges were found on")
@@ -142,6 +142,11 @@ class Ranges:
         found: dict[str, int] = {}
         for layer, bits in zip(self.profile.layers, self.profile.bits(scheme), strict=True):
             weights, activations = self.quantizers_of(layer.name)
+            if weights and bits.weight_quantizer != UNIFORM:
+                raise InputError(
+                    f"{scheme.name} gives the weights of {layer.name} {bits.weights} bit: such weights must be tuned, "
+                    "so choose 2 or more here, or tune the scheme with the method dir-net"
+                )
             found |= dict.fromkeys(weights, bits.weights) | dict.fromkeys(activations, bits.activations)
         for name in self.profile.adds if scheme.quantizes_adds else ():
             found |= dict.fromkeys(self.quantizers_of(name)[1], scheme.bits_of(name, edge=False).activations)

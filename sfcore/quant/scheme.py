@@ -15,13 +15,14 @@ from sfcore.errors import InputError
 from sfcore.files import parse_json, read_text, write_json
 from sfcore.quant.targets import TARGETS, Target
 
-BITS = range(2, 17)
+BITS = range(1, 17)
 EDGE_BITS = 8  # the first and last layers, as all compared methods do
 # After the bits: step sizes of weights per tensor, activations with zero points, quantized residual adds.
 WORDS = ("tensor", "affine", "adds")
 HEADS = "heads"  # the pattern of the branches of the heads: each last layer and those beside it
 FORMAT = 1  # of a scheme file
 UNIFORM = "uniform"  # the quantizer of whatever is not said to have another
+BINARY = "binary"  # that of weights of one bit
 LONGEST_NAME = 48  # characters
 
 
@@ -52,10 +53,10 @@ class Rule:
 
     Attributes:
         pattern: as in file names, of layers or parts of attention; or "heads".
-        weights, activations: 2 to 16; None where the scheme's own stay.
+        weights, activations: 1 to 16; None where the scheme's own stay.
 
     Raises:
-        InputError: bits outside 2 to 16, none at all, or no pattern.
+        InputError: bits outside 1 to 16, none at all, or no pattern.
     """
 
     pattern: str
@@ -117,7 +118,7 @@ class Scheme:
     inputs; that of activations is a constant that goes into the bias (Nagel et al. 2021, section 2.3).
 
     Attributes:
-        weight_bits, activation_bits: 2 to 16.
+        weight_bits, activation_bits: 1 to 16.
         per_tensor: whether a weight has one step size for all of it ("tensor"), not one an output channel.
             Activations always have one.
         affine: whether activations have zero points ("affine"), or are symmetric like weights.
@@ -128,7 +129,7 @@ class Scheme:
             rounded then.
 
     Raises:
-        InputError: bits outside 2 to 16, two rules of the same pattern, no such target, or what it cannot run.
+        InputError: bits outside 1 to 16, two rules of the same pattern, no such target, or what it cannot run.
     """
 
     weight_bits: int
@@ -263,7 +264,8 @@ class Scheme:
                 weights, activations = rule.over(weights, activations, 0 if rule.pattern == layer else least)
         target = self.profile
         signed, integer_bias = (target.signed, target.integer_bias) if target else (False, False)
-        return Bits(weights, activations, self.per_tensor, self.affine, signed, integer_bias)
+        quantizer = BINARY if weights == 1 else UNIFORM
+        return Bits(weights, activations, self.per_tensor, self.affine, signed, integer_bias, quantizer)
 
     def check_names(self, layers: Sequence[str]) -> None:
         """Refuse a rule for one layer that none of ``layers`` is called by; one of many serves many detectors, and may

@@ -39,6 +39,8 @@ class Step(TypedDict):
         unit: its place, how many there are, and its name, elsewhere.
         held_back, best, calibrated: distortion on the held-back images, where it was measured: now, of the state that
             is kept, and before the first step.
+        weights: what charts show of how weights are rounded, by layer, where there is anything; see
+            :meth:`sfcore.quant.quantizers.Quantizer.facts`.
     """
 
     type: Literal["step"]
@@ -52,6 +54,7 @@ class Step(TypedDict):
     held_back: NotRequired[float]
     best: NotRequired[float]
     calibrated: NotRequired[float]
+    weights: NotRequired[dict[str, dict[str, float]]]
     time: NotRequired[float]
 
 

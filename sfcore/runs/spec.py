@@ -122,7 +122,8 @@ class RunSpec:
         for name in self.transforms:
             TRANSFORMS[name]
         recipe, detector = self.settings(), registry.create(self.detector, self.weights, key=self.weights_key)
-        recipe.check(detector)
+        recipe.check_scheme(scheme)
+        recipe.check_detector(detector)
         if any(rule.of_one for rule in scheme.rules):
             Profile.of(detector, self.transforms).cost(scheme)  # refuses the name of a layer that there is not
         resolve_device(self.device)

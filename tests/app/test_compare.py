@@ -171,7 +171,7 @@ def test_any_scheme_is_quantized_here(visit: Visit, tmp_path: Path) -> None:
     ("bits", "problem"),
     [
         ("W4X4", "'W4X4' is no scheme: write bits"),
-        ("W1A4", "1 weight bits are not possible: choose 2 to 16"),
+        ("W0A4", "0 weight bits are not possible: choose 1 to 16"),
         ("W4A4,konv1=8", "gives bits to konv1, but no quantized layer is called so: choose another"),
         ("nowhere.json", "scheme file"),
     ],

@@ -189,3 +189,13 @@ def test_times_are_said_no_better_than_they_are_known() -> None:
 def test_without_a_gpu_a_first_visit_gets_something_that_ends_in_minutes() -> None:
     expected = PUBLISHED if torch.cuda.is_available() else "Quick look"
     assert usual(methods()["netwise"]) == expected and usual(methods()["calibrate"]) == PUBLISHED
+
+
+def test_weights_of_one_bit_are_offered_and_their_charts_drawn(visit: Visit, run: RunFolder) -> None:
+    facts = {"entropy": 0.9, "balanced": 1.0, "updatable": 0.8, "t": 0.5}
+    run.append({"type": "step", "iteration": 3, "iterations": 3, "loss": 1.0, "weights": {"conv": facts}})
+    app = visit("tune", t_bits="W1A8", t_method="DIR-Net, for weights of 1 bit")
+    assert errors(app) == [] and "W1A8" in app.selectbox(key="t_bits").options
+    assert app.selectbox(key="t_method").value == "dir-net" and app.selectbox(key="t_estimator").value == "two-stage"
+    said = " ".join(text.value for text in app.markdown)
+    assert "Entropy of the signs" in said and "Slope of the sign" in said

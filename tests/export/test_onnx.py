@@ -257,3 +257,16 @@ def test_what_openvino_takes_for_a_matrix_product_has_8_bits(tmp_path: Path) -> 
     ENGINES["openvino"](tmp_path / FILE, 1)(images.numpy())
     expected = simulated(subject.needs_quantized(), images)
     assert departure(unoptimised(tmp_path / FILE, images), expected) < 1e-3
+
+
+def test_weights_of_one_bit_are_held_as_minus_and_plus_one_in_the_smallest_type_there_is(tmp_path: Path) -> None:
+    path = exported_small("W1A8", tmp_path)
+    model, held = small_subject("W1A8").needs_quantized(), {each.name: each for each in load(path).graph.initializer}
+    layer, integers = model.get_submodule("block.conv2"), held["block.conv2.weight_quantizer.integers"]
+    assert integers.data_type == TensorProto.INT4
+    values = numpy_helper.to_array(integers).astype(np.float32)
+    scales = numpy_helper.to_array(held["block.conv2.weight_quantizer.scale"]).reshape(-1, 1, 1, 1)
+    assert set(values.flatten().tolist()) == {-1.0, 1.0}
+    np.testing.assert_array_equal(values * scales, layer.weight_quantizer(layer.weight.detach()).numpy())
+    # Biases are rounded to steps of s_x · 2^s in the file alone, which are not small beside what so few weights make.
+    assert departure(unoptimised(path, small_images()), simulated(model, small_images())) < 0.05

@@ -36,3 +36,9 @@ def test_neighbouring_steps_with_one_selection_are_one_stretch() -> None:
         [step(1, selected=["a"]), step(2, selected=["a"]), step(3, selected=["b", "a"]), step(4, selected=["b", "a"])]
     )
     assert found.selected == [(0, 2, ("a",)), (2, 4, ("b", "a"))]
+
+
+def test_what_is_known_of_weights_stands_where_it_was_written_down() -> None:
+    facts = {"conv": {"balanced": 0.9}}
+    assert history([step(1, weights=facts), step(2), step(3, weights=facts)]).weights == [(1, facts), (3, facts)]
+    assert history([step(1)]).weights == []

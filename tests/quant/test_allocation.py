@@ -162,7 +162,7 @@ def test_bits_of_a_layer_that_there_is_not_are_refused(whole: Allocator) -> None
 
 
 def test_bits_that_there_are_not_are_refused(whole: Allocator) -> None:
-    with pytest.raises(InputError, match="17 weight bits are not possible: choose 2 to 16"):
+    with pytest.raises(InputError, match="17 weight bits are not possible: choose 1 to 16"):
         whole.allocate([Budget(9.0, "bit")], rounds=0, own={"middle": (17, 8)})
 
 

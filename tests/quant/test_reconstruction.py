@@ -223,7 +223,7 @@ def test_soft_rounding_net_wise_is_checked_as_it_would_be_handed_back(tuner: Bui
     events = stepped(made, 10)
     assert made.work and events[-1]["held_back"] == made._held_back_distortion()
     changed = made._held_back_distortion()
-    with made.work.learned.in_effect():
+    with made.work.learned.in_effect(made.iteration):
         assert made._held_back_distortion() != changed  # in between, weights lie off the grid
     assert stepped(made)[-1]["held_back"] == made._held_back_distortion()
 

@@ -88,7 +88,7 @@ def test_learned_rounding_beats_the_nearest_where_inputs_go_together():
     recipe = Recipe(learn=("rounding",), iterations=400, learning_rate=0.1, rounding=0.2)
     learned = Learned(made, recipe)
     for iteration in range(recipe.iterations):
-        with learned.in_effect():
+        with learned.in_effect(iteration):
             loss = error()
         (loss + (learned.penalty(iteration) or 0.0)).backward()
         learned.descend(iteration)

@@ -37,7 +37,8 @@ Bits = Annotated[
     str,
     typer.Option(
         metavar="WxAy",
-        help="Such as W4A4; W4A4-affine gives activations zero points, W4A4-tensor each weight a single step size; "
+        help="Such as W4A4, 1 to 16 bits each; W4A4-affine gives activations zero points, W4A4-tensor each weight a "
+        "single step size; "
         "W4A4,heads=16 or W4A4,PATTERN=W8A8 gives layers other bits; or a scheme file (.json).",
     ),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,8 @@ BIAS_IMAGES = 128  # whose means bias correction matches, at most; one forward p
 BIAS_BYTES = 512 * 2**20  # and no layer's output of them takes more than this
 JUDGED = 32  # images on which it must help
 
+Rescale = Callable[[QuantLayer, Tensor, Tensor], Tensor]
+
 
 @CORRECTIONS.register("bias")
 def bias(detector: Detector, model: Detector, batches: Sequence[Tensor]) -> Detector:
@@ -29,8 +31,7 @@ def bias(detector: Detector, model: Detector, batches: Sequence[Tensor]) -> Dete
     On sparse heat maps it may not: few large values fall short, and all others are raised for them.
     """
     corrected = copied(model)
-    most = BIAS_BYTES // _largest_output(model, batches[0][:1])
-    correct_biases(corrected, first_images(batches, min(BIAS_IMAGES, max(most, 1))))
+    correct_biases(corrected, measured_images(model, batches))
     return _least_harmed(detector, (corrected, model), first_images(batches, JUDGED))
 
 
@@ -50,22 +51,37 @@ def _least_harmed(detector: Detector, models: Sequence[Detector], images: Tensor
     return min(models, key=harm)
 
 
+def measured_images(model: Detector, batches: Sequence[Tensor]) -> Tensor:
+    """The images whose outputs are matched: as many as there is room for the outputs of."""
+    most = BIAS_BYTES // _largest_output(model, batches[0][:1])
+    return first_images(batches, min(BIAS_IMAGES, max(most, 1)))
+
+
 @torch.no_grad()
-def correct_biases(model: Detector, images: Tensor) -> None:
+def correct_biases(model: Detector, images: Tensor, rescale: Rescale | None = None) -> None:
     """Shift each layer's bias so that its mean output per channel is the full-precision one.
 
     Layers are corrected in the order in which they run, each seeing the corrected ones before it, in one
     forward pass of ``images`` (Nagel et al. 2019, section 4.2, with means measured rather than derived).
+
+    Args:
+        rescale: called before with a layer, its output in its first call and the (C,) standard deviation of that at
+            full precision; returns the output to go on with.
     """
     layers = _layers(model)
     means: dict[QuantLayer, list[Tensor]] = {layer: [] for layer in layers}
+    spreads: dict[QuantLayer, Tensor] = {}
     shifts: dict[QuantLayer, list[Tensor]] = {layer: [] for layer in layers}
 
     def record(layer: QuantLayer, _: Any, output: Tensor) -> None:
         means[layer].append(_channel_mean(layer, output))
+        if rescale and layer not in spreads:
+            spreads[layer] = channels(layer, output).std(1, correction=0)
 
     def correct(layer: QuantLayer, _: Any, output: Tensor) -> Tensor:
         done = shifts[layer]
+        if rescale and not done:
+            output = rescale(layer, output, spreads[layer])
         done.append(means[layer][len(done)] - _channel_mean(layer, output))
         if len(done) == len(means[layer]):  # a layer that runs several times has one bias for all its calls
             layer.bias.add_(torch.stack(done).mean(0))
@@ -92,4 +108,9 @@ def _layers(model: nn.Module) -> list[QuantLayer]:
 
 def _channel_mean(layer: QuantLayer, output: Tensor) -> Tensor:
     """(C,) mean of each output channel: the last dimension of linear layers, before the map's of convolutions."""
-    return output.movedim(1 - layer.weight.ndim, 0).flatten(1).mean(1)
+    return channels(layer, output).mean(1)
+
+
+def channels(layer: QuantLayer, output: Tensor) -> Tensor:
+    """(C, N) a layer's output, channel by channel."""
+    return output.movedim(1 - layer.weight.ndim, 0).flatten(1)

@@ -177,7 +177,8 @@ class QuantLayer(nn.Module):
         rounding = (self.input_quantizer, self.weight_quantizer)
         if not all(each.active and each.known for each in rounding):
             return None
-        return (self.input_quantizer.scale * self.weight_quantizer.scale).detach().flatten().expand(len(self.weight))
+        steps = [each.integers.scale for each in rounding]
+        return (steps[0] * steps[1]).flatten().expand(len(self.weight))
 
     def rounded_bias(self) -> Tensor:
         """(C,) bias as an engine holds it; its gradient is that of the bias itself.

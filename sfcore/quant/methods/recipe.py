@@ -10,8 +10,11 @@ from typing import ClassVar
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
 from sfcore.quant.calibrate import ACTIVATIONS, WEIGHTS
+from sfcore.quant.estimators import ESTIMATORS, USUAL
 from sfcore.quant.methods.options import Values, option, options_of
 from sfcore.quant.objectives import OBJECTIVES, check_objective
+from sfcore.quant.quantizers import QUANTIZERS
+from sfcore.quant.scheme import Scheme
 from sfcore.registries import Registry
 
 GRANULARITIES = ("net", "block", "layer")
@@ -143,6 +146,15 @@ class Recipe:
         "of activations), offsets (zero points) and norms (of layers, not of batches).",
         choices=LEARNABLE,
     )
+    estimator: str = option(
+        USUAL,
+        "Estimator",
+        'What stands for the derivative of the sign where weights have 1 bit (W1A8): "two-stage" goes from the '
+        'identity to the sign (IR-Net, DIR-Net), "straight-through" takes the sign for the identity; of no effect on '
+        "weights of more bits.",
+        choices=ESTIMATORS,
+        idle=_not_learning("weights"),
+    )
     rounding: float = option(
         0.01,
         "Weight of rounding",
@@ -232,7 +244,7 @@ class Recipe:
         """The calibrators, by what the specification of a run calls them."""
         return dict(zip(("weight_calibrator", "activation_calibrator"), cls.calibrators, strict=True))
 
-    def check(self, detector: Detector) -> None:
+    def check_detector(self, detector: Detector) -> None:
         """Raise InputError where the recipe does not fit a detector: its heads, or what its objective reads."""
         names = [head.name for head in detector.heads]
         self.heads_to_select(len(names))
@@ -261,6 +273,15 @@ class Recipe:
             if name not in names:
                 raise InputError(f"heads = {self.heads}: there is no head {name!r}; choose among {', '.join(names)}")
         return self.heads
+
+    def check_scheme(self, scheme: Scheme) -> None:
+        """Raise InputError where the rounding of weights is to be learned that have only a sign."""
+        kind = scheme.bits_of("", edge=False).weight_quantizer
+        if "rounding" in self.learn and "rounding" not in QUANTIZERS[kind].learnable:
+            raise InputError(
+                f"{scheme.name} leaves no rounding of weights to learn, for {scheme.weight_bits} bit is a sign: "
+                "choose a method that learns the weights themselves, such as dir-net, or 2 bits or more"
+            )
 
     @property
     def needs_curves(self) -> bool:

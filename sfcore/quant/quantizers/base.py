@@ -46,6 +46,8 @@ class Quantizer(nn.Module, ABC):
         always_signed: whether there are negative integers also where no value is negative.
 
     Attributes:
+        coarse: whether its values are so far from what they stand for that what comes out of a layer is matched to the
+            full-precision one's spread.
         learnable: what of it a method may learn: "steps" (``scale``), "offsets" (``zero``), "rounding" (up or down, on
             the grid of :attr:`integers`).
         scale: the step size; a parameter, so that a method may learn it.
@@ -58,6 +60,7 @@ class Quantizer(nn.Module, ABC):
             pass as they are.
     """
 
+    coarse: ClassVar[bool] = False
     learnable: ClassVar[frozenset[str]] = frozenset()
     scale: nn.Parameter
     zero: nn.Parameter | None
@@ -92,11 +95,39 @@ class Quantizer(nn.Module, ABC):
             search: finds ranges.
         """
 
+    def takes(self, negative: bool) -> bool:
+        """Whether values can be rounded to the integers of these bits, negative ones among them or not."""
+        return True
+
     @property
     def integers(self) -> Integers:
-        """What stands behind the values."""
+        """What stands behind the values, their step sizes as they are used."""
         zero = None if self.zero is None else self.zero.detach().round()
         return Integers(self.bits, *self.limits, self.scale.detach(), zero)
+
+    def rescaled(self, factors: Tensor) -> Tensor:
+        """Make the steps, where they are :attr:`coarse`, as many times as large as they can become.
+
+        Args:
+            factors: of each step that are wished for.
+
+        Returns:
+            Those that it came to, (S,) for S steps.
+        """
+        self.set_range(self.scale.detach() * factors.reshape(self.scale.shape), self.signed)
+        return factors.flatten()
+
+    def anneal(self, progress: float, estimator: str) -> None:
+        """Get ready for a step of learning what is rounded; nothing here, where its gradient is the same all along.
+
+        Args:
+            progress: the share of the iterations that are over, from 0 to 1.
+            estimator: the name of what stands for a derivative that is 0.
+        """
+
+    def facts(self, values: Tensor) -> dict[str, float]:
+        """What charts show of how ``values`` are rounded, by name; nothing here."""
+        return {}
 
     def set_range(self, scale: Tensor, signed: bool, zero: Tensor | None = None) -> None:
         """Adopt a step size and, where affine, zero point."""

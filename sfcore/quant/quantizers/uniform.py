@@ -83,6 +83,10 @@ class FakeQuantizer(Quantizer):
         """The smallest and largest integer."""
         return limits(self.bits, self.signed)
 
+    def takes(self, negative: bool) -> bool:
+        """One bit without a zero point has no integers but 0 and 1; with a sign they would be -1 and 0."""
+        return self.bits > 1 or self.zero is not None or not (negative or self.always_signed)
+
     def calibrate(self, batches: Sequence[Tensor], negative: bool, search: Calibrator) -> None:
         affine = self.zero is not None
         signed = (negative or self.always_signed) and not affine

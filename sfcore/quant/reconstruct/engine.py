@@ -69,7 +69,7 @@ class Tuner:
         plan: where the cached activations of the unit with most of them would go now; each is planned as it begins.
 
     Raises:
-        InputError: the recipe does not fit the detector: see :meth:`Recipe.check`.
+        InputError: the recipe does not fit the detector: see :meth:`Recipe.check_detector`.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Tuner:
         self.detector = channels_last(copied(detector)).eval().requires_grad_(False)
         self.quantized = channels_last(quantized).eval().requires_grad_(False)
         self.images, self.held_back = images, held_back
-        recipe.check(detector)
+        recipe.check_detector(detector)
         self.reference = run(self.detector, held_back)
         self.units = self._units()
         unitwise = recipe.granularity != "net" and bool(self.units)
@@ -137,8 +137,9 @@ class Tuner:
 
         The event of a step has ``iteration``, ``iterations``, ``loss``, ``terms`` (of which it is the sum), net-wise
         ``noise`` (present level of each head on this batch) and ``selected``, else ``unit`` (its place, how many there
-        are, and its name); on checks also ``held_back`` (distortion), ``best`` and ``calibrated``. That of recording
-        has ``type`` "progress", ``phase``, ``done`` and ``total``.
+        are, and its name); on checks also ``held_back`` (distortion), ``best`` and ``calibrated``; on checks and the
+        first step ``weights``, what charts show of how the weights of layers are rounded, if anything. That of
+        recording has ``type`` "progress", ``phase``, ``done`` and ``total``.
         """
         place, iteration = divmod(self.iteration, self.recipe.iterations)
         if self.work is None:
@@ -156,10 +157,13 @@ class Tuner:
     def _after(self, place: int, *, ended: bool) -> dict[str, Any]:
         """Check the model where it is time, and leave a unit that is done."""
         assert self.work is not None  # a step of it was just taken
-        unit, event = self.units[place], {}
+        unit, event = self.units[place], dict[str, Any]()
         if unit:
             event["unit"] = [place + 1, len(self.units), unit.name]
-        if ended or (unit is None and self.iteration % self.recipe.check_every == 0):
+        checked = ended or (unit is None and self.iteration % self.recipe.check_every == 0)
+        if (checked or self.iteration == 1) and (facts := self.work.learned.facts()):
+            event["weights"] = facts
+        if checked:
             self.work.learned.harden()
             event |= self._check()
         if ended:
@@ -194,7 +198,7 @@ class Tuner:
         total, events = 0.0, []
         for share, part in work.reconstruction.parts(work.reconstruction.draw(iteration, generator, masks)):
             noise = jittering(work.module, self.recipe.jitter, masks), dropping(work.module, self.recipe.drop, masks)
-            with work.learned.in_effect(), noise[0], noise[1]:
+            with work.learned.in_effect(iteration), noise[0], noise[1]:
                 loss, event = work.reconstruction.loss(part)
             (share * loss).backward()
             total += share * float(loss.detach())

@@ -39,10 +39,19 @@ class Learned:
         self.rates = [rate for _, rate in groups]
         self.limits = weight_limits(module, recipe.reach) if recipe.reach else []
         self.steps = [q.scale for _, q in quantizers(module) if q.scale.requires_grad]
+        self.module = module
 
-    def in_effect(self) -> AbstractContextManager[None]:
-        """Within the block the module computes with what is learned, rather than with what it would hand back."""
+    def in_effect(self, iteration: int) -> AbstractContextManager[None]:
+        """Within the block the module computes with what is learned, rather than with what it would hand back; its
+        gradients are those of the iteration."""
+        for _, quantizer in quantizers(self.module):
+            quantizer.anneal(iteration / self.recipe.iterations, self.recipe.estimator)
         return soft_rounding(self.roundings.values())
+
+    def facts(self) -> dict[str, dict[str, float]]:
+        """What charts show of how weights are rounded, by layer."""
+        found = {name: layer.weight_quantizer.facts(layer.weight) for name, layer in layers(self.module)}
+        return {name: facts for name, facts in found.items() if facts}
 
     def penalty(self, iteration: int) -> Tensor | None:
         """The term of the learned rounding, where it counts."""
