@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--rate", nargs="+", default=[], metavar="KIND=RATE", help="other learning rates")
     parser.add_argument("--tuned-on", type=int, default=200, help="images of each source")
     parser.add_argument("--calibrated", type=int, default=32, help="of these, those that ranges are found on")
@@ -132,7 +133,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, help="keeps the rows, so that it can go on")
     args = parser.parse_args()
-    args.rates = dict.fromkeys(KINDS, usual) | {
+    args.rates = dict.fromkeys(args.kinds, usual) | {
         name: float(rate) for name, rate in (each.split("=") for each in args.rate)
     }
     keep_freed_memory()
