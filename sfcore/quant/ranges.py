@@ -35,9 +35,10 @@ from sfcore.quant.fidelity import require_same, said_of
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.pipeline import CHECKED
 from sfcore.quant.quantizers import Quantizer, full_precision, quantizers
-from sfcore.quant.scheme import EDGE_BITS, UNIFORM, Scheme
+from sfcore.quant.scheme import UNIFORM, Scheme
 from sfcore.quant.transforms import TRANSFORMS, USUAL
 
+LEAST = 2  # bits of weights that ranges are of: those of 1 bit have another quantizer
 WEIGHT = "weight_quantizer"  # the last part of the name of a weight's quantizer
 BitsByName = Mapping[str, int | None]  # of quantizers by name; None leaves one in full precision
 
@@ -102,7 +103,7 @@ class Ranges:
         about += [base.adds, base.target] if base.adds or base.target else []
         about += [base.base] if set(transforms) - set(USUAL) else []
         key = _digest(about, [*detector.state_dict().items(), *((f"batch {n}", x) for n, x in enumerate(batches))])
-        base = replace(base, weight_bits=EDGE_BITS, activation_bits=EDGE_BITS, rules=())
+        base = replace(base, weight_bits=max(base.weight_bits, LEAST), rules=())
         with said_of(detector):
             model = convert(detector, base, transforms)
             for name in transforms:
