@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import statistics
 import sys
 import time
@@ -26,6 +25,7 @@ from benchmarks.allocation import stacked
 from sfcore.detectors.base import Detector
 from sfcore.detectors.registry import create
 from sfcore.devices import resolve_device
+from sfcore.json_lines import JsonLines
 from sfcore.memory import keep_freed_memory
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.inference import run
@@ -109,11 +109,6 @@ def table(rows: list[Row], names: list[str], kinds: list[str]) -> str:
     return "\n".join(lines)
 
 
-def read(file: Path | None) -> list[Row]:
-    """The rows of a file, if it is there."""
-    return [json.loads(line) for line in file.read_text().splitlines()] if file and file.exists() else []
-
-
 def main() -> None:
     """Measure what was asked for and print it."""
     usual = methods()["dir-net"]().learning_rate
@@ -137,13 +132,13 @@ def main() -> None:
         name: float(rate) for name, rate in (each.split("=") for each in args.rate)
     }
     keep_freed_memory()
-    rows = read(args.out)
+    kept = JsonLines(args.out) if args.out else None
+    rows = kept.read()[0] if kept else []
     for row in cells(args, rows):
         rows.append(row)
-        print(json.dumps(row), file=sys.stderr, flush=True)
-        if args.out:
-            with args.out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+        print(row, file=sys.stderr, flush=True)
+        if kept:
+            kept.append(row)
     print(table(rows, args.names, [CALIBRATED, *args.rates]))
 
 
