@@ -63,8 +63,8 @@ def test_methods_come_from_the_registry(visit: Visit) -> None:
 
 
 def test_bits_out_of_range_are_refused(visit: Visit) -> None:
-    app = visit("tune", t_bits="W1A4")
-    assert "1 weight bits are not possible" in errors(app)[0]
+    app = visit("tune", t_bits="W0A4")
+    assert "0 weight bits are not possible" in errors(app)[0]
 
 
 def test_pages_of_runs_say_what_to_do_while_there_is_none(visit: Visit) -> None:

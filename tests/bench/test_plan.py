@@ -139,7 +139,7 @@ def test_cells_share_curves_by_detector_and_seed_alone(tmp_path: Path) -> None:
         (("magic",), {}, "no method 'magic'"),
         (("netwise",), {"detectors": ("yolo",)}, "no detector 'yolo'"),
         (("netwise",), {"detectors": ("lstr-r18s",)}, "ships no weights"),
-        (("netwise",), {"schemes": ("W1A8",)}, "1 weight bits"),
+        (("netwise",), {"schemes": ("W0A8",)}, "0 weight bits"),
         (("netwise",), {"images": ("nowhere",)}, "no images at"),
         (("netwise:batch=0",), {}, "batch = 0"),
         (("netwise", "netwise"), {}, "the same name"),

@@ -193,7 +193,7 @@ def test_a_scheme_file_stays_with_the_run_that_took_it(sfcore_: Command, tmp_pat
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("bits", "W1A8", "1 weight bits"),
+        ("bits", "W0A8", "0 weight bits"),
         ("bits", "W8A64", "64 activation bits"),
         ("bits", "8", "no scheme"),
         ("bits", "W4A4,conv9=8", "no quantized layer is called so"),

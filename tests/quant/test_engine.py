@@ -62,6 +62,8 @@ def test_tuned_is_never_worse_than_calibrated(small: Detector, pixels: Tensor):
 def test_a_resumed_tuning_ends_in_the_same_bits(small: Detector, pixels: Tensor, name: str):
     config = methods()[name]
     recipe = replace(config(), **(BRISK | {"iterations": 30, "rendered": 0}))
+    if recipe.objective == "global-positive":
+        recipe = replace(recipe, objective="plain")  # there are no heat maps here
     whole = tuner(small, pixels, recipe)
     events = stepped(whole)
 
