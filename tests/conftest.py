@@ -42,5 +42,5 @@ def lstr(lstr_weights: Path) -> Detector:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--every-run``: the whole list of recorded runs, which takes minutes, rather than one of each method."""
-    parser.addoption("--every-run", action="store_true", help="repeat every recorded run, not one of each method")
+    """``--every-run``: all of what takes minutes, such as every recorded run rather than one of each method."""
+    parser.addoption("--every-run", action="store_true", help="repeat all that is recorded, which takes minutes")
