@@ -52,6 +52,6 @@ def slopes(times: Sequence[tuple[int, float, float]], height: int = 270) -> Figu
             hovertemplate="%{x:.2f}: slope %{y:.2f}<extra></extra>",
         )  # fmt: skip
     plain(figure, height)
-    figure.update_xaxes(title="weight, in standard deviations from its channel's mean")
+    figure.update_xaxes(title="weight, in standard deviations")
     figure.update_yaxes(title="slope", rangemode="tozero")
     return figure
