@@ -94,7 +94,7 @@ def header(run: RunFolder) -> bool:
     style.in_full_precision(record.get("full_precision", {}))
     if notes := record.get("transform_notes"):
         with st.expander("What transforms did", icon=":material/tune:"):
-            st.dataframe([dict(zip(("Transform", "What"), note.split(": ", 1), strict=True)) for note in notes])
+            st.table([dict(zip(("Transform", "What"), note.split(": ", 1), strict=True)) for note in notes])
     return alive
 
 

@@ -112,7 +112,7 @@ def test_transforms_are_chosen_kept_in_the_link_and_filled_in(visit: Visit, run:
     press(app, "Duplicate")
     assert errors(app) == [] and app.multiselect(key="t_transforms").value == ["token-clip", "gamma-migration"]
     assert any("token-clip · gamma-migration" in each.value for each in app.markdown)
-    assert app.dataframe[0].value["What"][0] == "conv1: scaled, 0.50 of its output's error"
+    assert app.table[0].value["What"][0] == "conv1: scaled, 0.50 of its output's error"
 
 
 def wait_for_end(run: RunFolder) -> None:
