@@ -87,8 +87,8 @@ def test_a_stopped_run_resumes_to_the_same_result(folder: RunFolder, expected: t
 
 
 def test_ctrl_c_stops_after_the_present_step(folder: RunFolder, expected: torch.Tensor) -> None:
-    """The handler is called as Python calls it; no signal is sent, because OpenVINO, which other tests may have run in
-    this process, leaves it a stack for signals that the registers of newer machines do not fit on."""
+    """The handler is called as Python calls it; no signal is sent. OpenVINO, which other tests may have run in this
+    process, gives it a smaller stack for signals, and the kernel has ended it for overflowing that."""
 
     def interrupt(event: Mapping[str, Any]) -> None:
         if event.get("iteration") == 5:
