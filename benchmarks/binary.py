@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import copy
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +21,10 @@ from typing import Any
 import torch
 
 from benchmarks.allocation import stacked
+from benchmarks.rows import Row, Rows
 from sfcore.detectors.base import Detector
 from sfcore.detectors.registry import create
 from sfcore.devices import resolve_device
-from sfcore.json_lines import JsonLines
 from sfcore.memory import keep_freed_memory
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.inference import run
@@ -42,8 +41,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "dir-net": {},
 }
 BATCH = 8  # frames that a calibration step sees at once
-
-Row = dict[str, Any]
 
 
 class Cells:
@@ -132,13 +129,9 @@ def main() -> None:
         name: float(rate) for name, rate in (each.split("=") for each in args.rate)
     }
     keep_freed_memory()
-    kept = JsonLines(args.out) if args.out else None
-    rows = kept.read()[0] if kept else []
+    rows = Rows(args.out)
     for row in cells(args, rows):
-        rows.append(row)
-        print(row, file=sys.stderr, flush=True)
-        if kept:
-            kept.append(row)
+        rows.add(row)
     print(table(rows, args.names, [CALIBRATED, *args.rates]))
 
 

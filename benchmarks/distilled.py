@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.rows import Rows
 from sfcore.datasets.distilled import Distilled
 from sfcore.datasets.images import find_images
 from sfcore.detectors.base import Detector
@@ -27,7 +27,6 @@ from sfcore.distil.diversity import diversity
 from sfcore.distil.images import distil, read
 from sfcore.distil.statistics import Observed
 from sfcore.distil.synthesis import gaussian, image_input
-from sfcore.json_lines import JsonLines
 from sfcore.quant.inference import run
 from sfcore.quant.pipeline import quantize
 from sfcore.quant.scheme import Scheme
@@ -132,18 +131,14 @@ def main() -> None:
     parser.add_argument("--origins", nargs="+", default=ORIGINS, choices=ORIGINS)
     parser.add_argument("--out", type=Path, help="keeps the rows, so that it can go on")
     args = parser.parse_args()
-    kept = JsonLines(args.out) if args.out else None
-    rows = kept.read()[0] if kept else []
+    rows = Rows(args.out)
     for seed in args.seeds:
         for name in args.names:
             for origin in args.origins:
                 if any((row["detector"], row["seed"], row["origin"]) == (name, seed, origin) for row in rows):
                     continue
                 for row in rows_of(name, seed, origin, args):
-                    rows.append(row)
-                    if kept:
-                        kept.append(row)
-                    print(f"{name}, seed {seed}, {origin}: {row}", file=sys.stderr, flush=True)
+                    rows.add(row)
     for bits in args.bits:
         print(distortions(rows, args.names, bits), end="\n\n")
     print(diversities(rows, args.names))

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks.allocation import stacked
+from benchmarks.rows import Row, Rows
 from sfcore.detectors.registry import create
-from sfcore.json_lines import JsonLines
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.inference import run
 from sfcore.quant.methods import METHODS
@@ -36,8 +35,6 @@ PARTS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "+ rounding": (GRID, {}),
     "plain, rounding": (GRID, {"objective": "plain"}),
 }
-
-Row = dict[str, Any]
 
 
 def rows_of(name: str, seed: int, args: argparse.Namespace, known: set[str]) -> Iterator[Row]:
@@ -92,16 +89,12 @@ def main() -> None:
     parser.add_argument("--judged", type=int, default=48)
     parser.add_argument("--out", type=Path, help="keeps the rows, so that it can go on")
     args = parser.parse_args()
-    kept = JsonLines(args.out) if args.out else None
-    rows = kept.read()[0] if kept else []
+    rows = Rows(args.out)
     for seed in args.seeds:
         for name in args.names:
             known = {row["part"] for row in rows if (row["detector"], row["seed"]) == (name, seed)}
             for row in rows_of(name, seed, args, known):
-                rows.append(row)
-                if kept:
-                    kept.append(row)
-                print(row, file=sys.stderr, flush=True)
+                rows.add(row)
     print(table(rows, args.names))
 
 

@@ -10,19 +10,17 @@ rows as JSON, and what is there already is not measured again.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.allocation import stacked
+from benchmarks.rows import Row, Rows
 from sfcore.detectors.base import Detector
 from sfcore.detectors.registry import create
 from sfcore.quant import quantize
@@ -38,8 +36,6 @@ CHOICES = (
 )  # fmt: skip
 NORM, CHANNELS, FACTOR = "transformer.decoder.norm", (3, 17), 32.0  # what is planted
 BATCH = 8
-
-Row = dict[str, Any]
 
 
 @torch.no_grad()
@@ -114,13 +110,10 @@ def main() -> None:
     parser.add_argument("--judged", type=int, default=24)
     parser.add_argument("--out", type=Path, help="keeps the rows, so that it can go on")
     args = parser.parse_args()
-    rows: list[Row] = json.loads(args.out.read_text()) if args.out and args.out.exists() else []
+    rows = Rows(args.out)
     for seed, name in product(args.seeds, args.names):
         for row in rows_of(name, seed, args, tuple(rows)):
-            rows.append(row)
-            print(row, file=sys.stderr, flush=True)
-            if args.out:
-                args.out.write_text(json.dumps(rows, indent=1))
+            rows.add(row)
     for name in args.names:
         print(f"\n{name}{', planted' if args.planted else ''}\n")
         own = [row for row in rows if row["detector"] == name and row["planted"] == args.planted]
