@@ -7,13 +7,12 @@ Their names are known without a network, the images only once they were made for
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from pathlib import Path
 
 from sfcore.datasets.distilled import PREFIX, Distilled
-from sfcore.datasets.images import FORMATS, read_file
-from sfcore.datasets.layouts.folder import refuse_split
-from sfcore.datasets.source import SOURCES, Source
+from sfcore.datasets.images import read_file
+from sfcore.datasets.made import MadeImages
+from sfcore.datasets.source import SOURCES
 from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.files import read_bytes
@@ -22,21 +21,16 @@ _NUMBER = re.compile("[0-9]{6}")
 
 
 @SOURCES.register("distilled")
-class DistilledImages(Source):
+class DistilledImages(MadeImages):
     """Distilled images by count and settings."""
 
-    def fits(self, place: Path) -> bool:
-        return str(place).startswith(PREFIX)
+    prefix = PREFIX
+    what = "distilled"
+    advice = "name a source of such files"
 
-    def frames(self, place: Path, split: str | None, part: slice, formats: Collection[str]) -> list[Path]:
-        refuse_split(place, split)
-        if FORMATS.keys().isdisjoint(formats):
-            raise InputError(
-                f"{place}: distilled are images, and this detector reads {', '.join(formats)}: name a source of such "
-                "files"
-            )
+    def listed(self, place: Path) -> list[Path] | None:
         what, number = _parsed(place)
-        return what.frames[part] if number is None else [place]
+        return what.frames if number is None else None
 
     def read(self, frame: Path) -> Image:
         return read_file(_made(frame))

@@ -7,13 +7,11 @@ with a seed renders on its own (the option ``rendered``) are the scenes of that 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from pathlib import Path
 
-from sfcore.datasets.images import FORMATS
-from sfcore.datasets.layouts.folder import refuse_split
+from sfcore.datasets.made import MadeImages
 from sfcore.datasets.scenes.render import VERSION, render
-from sfcore.datasets.source import SOURCES, Source
+from sfcore.datasets.source import SOURCES
 from sfcore.drawing import Image
 from sfcore.errors import InputError
 
@@ -24,21 +22,16 @@ _NAME = re.compile(rf"{PREFIX}(?P<count>[0-9]{{1,9}})(?:,seed=(?P<seed>-?[0-9]{{
 
 
 @SOURCES.register("scenes")
-class RenderedScenes(Source):
+class RenderedScenes(MadeImages):
     """Scenes by count and seed."""
 
-    def fits(self, place: Path) -> bool:
-        return str(place).startswith(PREFIX)
+    prefix = PREFIX
+    what = "rendered scenes"
+    advice = "name a source of such files, and set rendered=0 where a method asks for scenes"
 
-    def frames(self, place: Path, split: str | None, part: slice, formats: Collection[str]) -> list[Path]:
-        refuse_split(place, split)
-        if FORMATS.keys().isdisjoint(formats):
-            raise InputError(
-                f"{place}: rendered scenes are images, and this detector reads {', '.join(formats)}: name a source of "
-                "such files, and set rendered=0 where a method asks for scenes"
-            )
+    def listed(self, place: Path) -> list[Path] | None:
         count, _, number = _parsed(place)
-        return [place / f"{each:06d}" for each in range(count)[part]] if number is None else [place]
+        return [place / f"{each:06d}" for each in range(count)] if number is None else None
 
     def read(self, frame: Path) -> Image:
         return render(renderer_seed(frame)).image
