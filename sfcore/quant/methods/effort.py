@@ -18,8 +18,9 @@ CHECKS = 10  # at least, of the held-back images
 def preset(method: type[Recipe], effort: str) -> dict[str, Any]:
     """The options that differ from the method's own; none where it takes no more steps as published.
 
-    Fewer steps go with rates as many times as high, up to a limit. Rates in units of step sizes stay: a step then
-    moves a weight by the same share, however many there are. What happens every so many steps happens more often.
+    Fewer steps go with rates as many times as high, up to a limit, but for methods whose rates are steady. Rates in
+    units of step sizes stay: a step then moves a weight by the same share, however many there are. What happens every
+    so many steps happens more often.
     """
     published = method()
     if effort not in STEPS or not published.iterations:
@@ -35,7 +36,7 @@ def preset(method: type[Recipe], effort: str) -> dict[str, Any]:
         "reselect_every": max(1, round(published.reselect_every * share)),
         "rendered": round(published.rendered * share),
     }
-    faster = 1.0 if published.relative else min(1 / share, FASTEST)
+    faster = 1.0 if published.relative or published.steady else min(1 / share, FASTEST)
     for rate in ("learning_rate", "step_rate"):
         if getattr(published, rate) is not None:
             wanted[rate] = float(f"{getattr(published, rate) * faster:.3g}")

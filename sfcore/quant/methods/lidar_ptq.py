@@ -25,10 +25,10 @@ class LidarPTQ(Recipe):
     )
     source: ClassVar[str] = "Zhou et al., LiDAR-PTQ: Post-Training Quantization for Point Cloud 3D Detection, ICLR 2024"
     calibrators: ClassVar[tuple[str, str]] = ("maxmin-grid", "maxmin-grid")
+    steady: ClassVar[bool] = True
 
     objective: str = "global-positive"
     learning_rate: float = 5e-3
     step_rate: float | None = 5e-5
-    relative: bool = True  # of no effect on these rates, but keeps them where a run has fewer steps
     learn: tuple[str, ...] = ("rounding", "steps")
     features: float = 1000.0

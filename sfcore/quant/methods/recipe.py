@@ -57,6 +57,7 @@ class Recipe:
         title, summary, source: what people read of it.
         calibrators: of weights and of activations, those of its paper where it has its own; what a run takes where
             nothing else is said.
+        steady: whether its rates stay as they are where a run has fewer steps.
 
     Raises:
         InputError: a value is out of range, or two do not go together.
@@ -66,6 +67,7 @@ class Recipe:
     summary: ClassVar[str]
     source: ClassVar[str]
     calibrators: ClassVar[tuple[str, str]] = (WEIGHTS, ACTIVATIONS)
+    steady: ClassVar[bool] = False
 
     granularity: str = option(
         "net",
