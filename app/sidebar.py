@@ -26,7 +26,6 @@ from app.session import (
 from app.uploads import IMAGE_MB, IMAGES_MB, MOST_IMAGES, refuse
 from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.datasets.images import FORMATS
-from sfcore.detectors.base import Detector
 from sfcore.detectors.registry import Entry, entries, entry
 from sfcore.drawing import SLIMMEST
 from sfcore.errors import InputError
@@ -160,9 +159,9 @@ def _images(choice: DetectorChoice) -> _Images:
         return _Images(dataset, tuple(dataset.frames), uploaded=True)
     uploads().images([])
     if source == "Folder":
-        return _folder(load_detector(choice))
+        return _folder(choice)
     if source == "Distilled":
-        text = distilled.source(load_detector(choice))
+        text = distilled.source(choice)
         dataset = sources.opened(text, None, 0.0)
         return _Images(dataset, tuple(dataset.frames), text)
     folder = str(sample_data() / "scenes")
@@ -190,7 +189,7 @@ def _uploads() -> list[Path]:
     return kept
 
 
-def _folder(detector: Detector) -> _Images:
+def _folder(choice: DetectorChoice) -> _Images:
     """What a path holds, of what the detector reads."""
     given = st.text_input(
         "Folder, dataset or video",
@@ -206,10 +205,10 @@ def _folder(detector: Detector) -> _Images:
     path = str(Path(given).expanduser())
     refuse(path)
     try:
-        path = distilled.there(detector, path)
+        path = distilled.there(choice, path)
         stamp = sources.changed(path)
         split = _split(sources.splits(path, stamp))
-        dataset = sources.opened(path, split, stamp, detector.preprocessing.formats)
+        dataset = sources.opened(path, split, stamp, load_detector(choice).preprocessing.formats)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path and who may read it") from error
     st.caption(sources.title(dataset))

@@ -46,13 +46,8 @@ def sign_of(detector: Detector) -> str:
     return digest.hexdigest()[:SIGN]
 
 
-def for_network(detector: Detector, what: Distilled) -> Distilled:
-    """Distilled images with the sign of their network: a detector, where they have none yet."""
-    return replace(what, of=what.of or sign_of(detector))
-
-
 def is_distilled(frame: Path) -> bool:
-    """Whether a frame is one of a ``distilled:`` source."""
+    """Whether a frame, or a place, is of a ``distilled:`` source."""
     return isinstance(source_of(frame), DistilledImages)
 
 
@@ -65,10 +60,10 @@ def with_distilled(detector: Detector, frames: Sequence[Path], report: Report | 
     Raises:
         InputError: see :func:`distil`; or the images of another network are asked for, and are not there.
     """
-    own: dict[str, Distilled] = {}
-    for place in dict.fromkeys(str(frame.parent) for frame in frames if is_distilled(frame)):
-        own[place] = distil(detector, Distilled.parse(place), partial(report, DISTILLING) if report else None)
-    return [Path(str(own[place])) / frame.name if (place := str(frame.parent)) in own else frame for frame in frames]
+    told = partial(report, DISTILLING) if report else None
+    places = filter(is_distilled, dict.fromkeys(frame.parent for frame in frames))
+    own = {place: distil(detector, Distilled.parse(place), told) for place in places}
+    return [Path(str(own[frame.parent])) / frame.name if frame.parent in own else frame for frame in frames]
 
 
 def distilled_set(detector: Detector, chosen: ImageSet, report: Report | None = None) -> ImageSet:
