@@ -35,7 +35,7 @@ class Distilled:
         count: how many.
         zeroq: by ZeroQ, the baseline, which draws all images to the same statistics; DSG otherwise.
         epsilon: share of the channels of Gaussian noise that are within the margin of DSG. Published is 0.9, at which
-            images of detectors stay noise, for nothing else pulls them.
+            images of detectors stay near noise, for nothing else pulls them.
         spread: how far each image has targets of its own, in deviations of the network's channels; ours, 0 for none.
         steps: of Adam, for each batch.
         seed: of everything random.
