@@ -147,6 +147,15 @@ class Detector(nn.Module):
         """
         raise NotImplementedError
 
+    def corners(self, outputs: Outputs) -> RoadPoints:
+        """Of a detector of boxes: the semantics as differentiable corners of a box in every cell, before any discrete
+        step of decode.
+
+        Positions are in the task's unit, in the same layout for every output of the same batch size, so that two
+        outputs of the same frames can be subtracted; the weight of a cell's corners is its confidence.
+        """
+        raise NotImplementedError
+
     def positives(self, outputs: Outputs, least: float) -> dict[str, Tensor]:
         """Of a detector of heat maps: the maps that its own sure answers would be taught by.
 

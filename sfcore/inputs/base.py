@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,6 +79,11 @@ class InputSpec(ABC):
     @abstractmethod
     def canvas(self, frame: Frame) -> Image:
         """What a frame looks like, as a picture of :meth:`size_of`'s aspect that is drawn on."""
+
+    def laid(self, plane: np.ndarray) -> np.ndarray:
+        """A map over the plane that heads of layout "grid" lie on, (rows, columns, …), as it lies on the canvas; the
+        same turns a canvas's map back."""
+        return plane
 
     @abstractmethod
     def described(self) -> str:
