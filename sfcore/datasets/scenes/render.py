@@ -43,6 +43,11 @@ class Scene:
     seed: int
     boxes: np.ndarray = field(default_factory=lambda: np.empty((0, 5)))
 
+    @property
+    def objects(self) -> dict[str, list[np.ndarray]]:
+        """What is labelled, by the task that it is of: lanes, and boxes as (6,) sides, place in NAMES and a score of 1."""
+        return {"lanes": list(self.lanes), "boxes2d": [np.append(box, 1.0) for box in self.boxes]}
+
 
 def render(seed: int, size: tuple[int, int] = SIZE, scenario: str | None = None) -> Scene:
     """Render the scene of a seed; the same arguments give the same bytes on the same machine.
