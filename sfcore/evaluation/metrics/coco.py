@@ -60,6 +60,8 @@ class CocoAP(Metric):
         truth, results = _as_coco(list(frames))
         if not truth["annotations"]:
             return dict(self.nothing)
+        if not results:  # of which older versions of the tool make an error
+            return dict.fromkeys(FIGURES, 0.0)
         labels = COCO(truth)
         judge = COCOeval_faster(labels, labels.loadRes(results), iouType="bbox", print_function=_quiet)
         judge.evaluate()
