@@ -211,6 +211,14 @@ class Task(ABC, Generic[P]):
     def empty(self, prediction: P) -> P:
         """The same frames without any object."""
 
+    def in_classes(self, prediction: P, names: Sequence[str]) -> P:
+        """The same in the classes of a dataset, where objects have classes; those of others are left out.
+
+        Raises:
+            InputError: no class has the name of one of these.
+        """
+        return prediction
+
     @abstractmethod
     def distortion(self, reference: P, other: P) -> Distortion:
         """Score ``other`` against ``reference``, frame by frame.
