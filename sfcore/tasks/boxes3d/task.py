@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sfcore.drawing import Image, Line
+from sfcore.tasks import box_drawing
 from sfcore.tasks.base import Words, register
 from sfcore.tasks.box_task import BoxTask
 from sfcore.tasks.boxes3d.drawing import on_canvas, outline
@@ -65,6 +66,9 @@ class BoxDetection3d(BoxTask[Boxes3d]):
 
     def outlines(self, image: Image, prediction: Boxes3d) -> list[Line]:
         return [on_canvas(outline(each[:7]), prediction.extent, image) for each in prediction.objects(0)]
+
+    def draw_labels(self, image: Image, objects: Sequence[np.ndarray], like: Boxes3d) -> Image:
+        return box_drawing.draw_labels(image, [on_canvas(outline(each), like.extent, image) for each in objects])
 
     def rank(self, boxes: np.ndarray) -> np.ndarray:
         """From near to far."""
