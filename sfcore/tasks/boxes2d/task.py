@@ -66,8 +66,8 @@ class BoxDetection(BoxTask[Boxes2d]):
         """From left to right."""
         return boxes[:, 0] + boxes[:, 2]
 
-    def draw_labels(self, image: Image, objects: Sequence[np.ndarray], size: tuple[int, int]) -> Image:
-        scale = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2)
+    def draw_labels(self, image: Image, objects: Sequence[np.ndarray], like: Boxes2d) -> Image:
+        scale = np.array([image.shape[1] / like.size[1], image.shape[0] / like.size[0]] * 2)
         return box_drawing.draw_labels(image, [around(np.asarray(each)[:4] * scale) for each in objects])
 
     def about(self, prediction: Boxes2d) -> dict[str, Any]:
