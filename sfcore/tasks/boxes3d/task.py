@@ -40,8 +40,8 @@ class BoxDetection3d(BoxTask[Boxes3d]):
         unit="dm",
         scene="sweep",
         explanation="How far the boxes have moved, in decimetres, summed over the boxes. Shift: the centre of a box "
-        "moved. Stretch: its size or heading changed, by the mean distance that its corners move by it, at most 20 dm. "
-        "Misalignment: boxes that only one of the two sets has, 20 dm each.",
+        "moved. Stretch: its size or heading changed, by the mean distance that its corners move by it. Each is "
+        "20 dm at most. Misalignment: boxes that only one of the two sets has, 20 dm each.",
         agreement="F1 with the full-precision boxes in place of labels, of the same class and at an IoU of 0.5 seen "
         "from above; 1 is the same boxes.",
         distortion="Mean Box Distortion Score per sweep, against the full-precision boxes.",
@@ -62,7 +62,7 @@ class BoxDetection3d(BoxTask[Boxes3d]):
         shift = torch.linalg.vector_norm(after[..., :3] - before[..., :3], dim=-1)
         apart = _about_centre(after) - _about_centre(before)
         stretch = torch.linalg.vector_norm(apart, dim=-1).mean(-1)
-        return shift * DECIMETRES, (stretch * DECIMETRES).clamp(max=self.penalty)
+        return shift * DECIMETRES, stretch * DECIMETRES
 
     def outlines(self, image: Image, prediction: Boxes3d) -> list[Line]:
         return [on_canvas(outline(each[:7]), prediction.extent, image) for each in prediction.objects(0)]
