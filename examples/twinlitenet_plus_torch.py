@@ -71,8 +71,7 @@ class Pyramid(nn.Module):
     def __init__(self, outside: int, part: int, conv: type[nn.Module]) -> None:
         super().__init__()
         self.d1 = conv(part, outside - 4 * part)
-        for dilation in (2, 4, 8, 16):
-            setattr(self, f"d{dilation}", conv(part, part, dilation=dilation))
+        self.d2, self.d4, self.d8, self.d16 = (conv(part, part, dilation=each) for each in (2, 4, 8, 16))
 
     def together(self, x: Tensor) -> Tensor:
         sums = [self.d2(x)]
@@ -239,10 +238,9 @@ class TwinLiteNetPlus(Detector):
         self.encoder = Encoder(widths, second, third)
         self.caam = ClassAttention(widths[2])
         self.conv_caam = ConvNorm(widths[2], widths[1])
-        for branch in ("da", "ll"):
-            setattr(self, f"up_1_{branch}", Up(widths[1], widths[0]))
-            setattr(self, f"up_2_{branch}", Up(widths[0], 8))
-            setattr(self, f"out_{branch}", Up(8, 2, last=True))
+        self.up_1_da, self.up_1_ll = (Up(widths[1], widths[0]) for _ in range(2))
+        self.up_2_da, self.up_2_ll = (Up(widths[0], 8) for _ in range(2))
+        self.out_da, self.out_ll = (Up(8, 2, last=True) for _ in range(2))
         self.frame = (360, 640)
         self.register_buffer("rows", cell_centres(384 // CELL, 360), persistent=False)
         self.register_buffer("columns", cell_centres(640 // CELL, 640), persistent=False)
