@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints
+from sfcore.detectors.layers import MatMul
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.maps import cell_centres, lanes_of_map, points_of_map
@@ -164,16 +165,17 @@ class ClassAttention(nn.Module):
         self.fuse = nn.Conv2d(regions, 1, 1)
         self.relu = nn.PReLU(1)
         self.proj_query, self.proj_key, self.proj_value = (nn.Linear(width, inner) for _ in range(3))
+        self.pool, self.look, self.mix = MatMul(), MatMul(), MatMul()  # modules, so that what they read is quantized
         self.conv_out = nn.Sequential(nn.Conv2d(inner, width, 1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width))
 
     def forward(self, x: Tensor) -> Tensor:
         cam = self.conv_cam(x)
         sure = functional.adaptive_avg_pool2d(cam, BINS).sigmoid().flatten(2).transpose(1, 2).unsqueeze(3)
         maps, pixels = self.regions(cam), self.regions(x)  # (B, regions, pixels, channels)
-        local = self.gcn(maps.softmax(2).transpose(2, 3) @ pixels * sure)  # (B, regions, classes, channels)
+        local = self.gcn(self.pool(maps.softmax(2).transpose(2, 3), pixels) * sure)  # (B, regions, classes, channels)
         every = self.relu(self.fuse(local)).expand_as(local)
         query, key, value = self.proj_query(pixels), self.proj_key(local), self.proj_value(every)
-        looked = (query @ key.transpose(2, 3)).softmax(-1) @ value
+        looked = self.mix(self.look(query, key.transpose(2, 3)).softmax(-1), value)
         return x + self.conv_out(self.whole(looked, x.shape[-2:]))
 
     @staticmethod

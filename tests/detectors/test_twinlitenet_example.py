@@ -39,4 +39,5 @@ def test_twinlitenet_plus_keeps_every_promise(tmp_path: Path) -> None:
     ]
     found = subprocess.run(command, **asked)
     content = json.loads(found.stdout)
-    assert found.returncode == 0 and not content["full_precision"], found.stdout
+    left = content["full_precision"].values()
+    assert found.returncode == 0 and all(why.startswith("batch norm is not folded") for why in left), found.stdout
