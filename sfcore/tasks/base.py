@@ -215,6 +215,14 @@ class Task(ABC, Generic[P]):
     def empty(self, prediction: P) -> P:
         """The same frames without any object."""
 
+    def in_classes(self, prediction: P, names: Sequence[str]) -> P:
+        """The same in the classes of a dataset, where objects have classes; those of others are left out.
+
+        Raises:
+            InputError: no class has the name of one of these.
+        """
+        return prediction
+
     @abstractmethod
     def distortion(self, reference: P, other: P) -> Distortion:
         """Score ``other`` against ``reference``, frame by frame.
@@ -256,8 +264,12 @@ class Task(ABC, Generic[P]):
         """The objects of one frame, each in a colour of its own."""
         return self.draw(image, prediction, index)
 
-    def draw_labels(self, image: Image, objects: Sequence[np.ndarray], size: tuple[int, int]) -> Image:
-        """Labelled objects, in the coordinates of a frame of ``size`` (height, width), on a copy of the picture."""
+    def draw_labels(self, image: Image, objects: Sequence[np.ndarray], like: P) -> Image:
+        """Labelled objects on a copy of the picture.
+
+        Args:
+            like: any prediction in the coordinates of the objects.
+        """
         return image
 
     def draw_names(self, image: Image, prediction: P, index: int = 0) -> Image:
@@ -279,6 +291,11 @@ class Task(ABC, Generic[P]):
     def record(self, prediction: P, index: int = 0) -> list[Any]:
         """The objects of one frame, for JSON."""
         return [np.round(each, 2).tolist() for each in prediction.objects(index)]
+
+    def listed(self, prediction: P, index: int = 0) -> list[dict[str, Any]]:
+        """The objects of one frame with their confidence, as ``sfcore detect --json`` gives them."""
+        objects = zip(prediction.scores(index), self.record(prediction, index), strict=True)
+        return [{"score": round(score, 4), "points": points} for score, points in objects]
 
     @abstractmethod
     def restored(self, objects: list[Any], about: Mapping[str, Any]) -> P:
