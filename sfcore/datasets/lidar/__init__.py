@@ -1,0 +1,1 @@
+"""Sweeps of laser scanners: reading their files, and rendering any number of them with exact boxes."""
