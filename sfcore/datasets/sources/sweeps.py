@@ -72,8 +72,8 @@ def _parsed(place: Path) -> tuple[int, int, int, int | None]:
     numbers = {name: int(text) for name, text in match.groupdict().items() if text} if match else {}
     count, number, beams = numbers.get("count", 0), numbers.get("number"), numbers.get("beams", BEAMS)
     if not 1 <= count <= MOST or (number or 0) >= count or beams not in SCANNERS:
+        allowed = f"{PREFIX}COUNT[,seed=N][,beams={'|'.join(map(str, SCANNERS))}]"
         raise InputError(
-            f"{place} names no rendered sweeps: write {PREFIX}COUNT or {PREFIX}COUNT,seed=N or "
-            f"{PREFIX}COUNT,seed=N,beams={'|'.join(map(str, SCANNERS))} with 1 to {MOST:,} sweeps, such as {PREFIX}64,seed=7"
+            f"{place} names no rendered sweeps: write {allowed} with 1 to {MOST:,} sweeps, such as {PREFIX}64,seed=7"
         )
     return count, numbers.get("seed", 0), beams, number
