@@ -203,7 +203,7 @@ def tile_text(scores: ModelScores, frame: Frame, order: str) -> str:
 
 def drawn(view: Studio, model: Contender, frame: Frame, canvas: Image, labels: bool) -> Image:
     """One model's prediction about one frame, against the full-precision one."""
-    labelled = labelled_objects(view.dataset, frame) if labels else []
+    labelled = labelled_objects(view.task, view.dataset, frame) if labels else []
     size = view.dataset.size(frame) if labelled else (0, 0)
     before, after = view.prediction(frame.image), model.prediction(view, frame.image)
     return draw(view.task, canvas, model, before, after, labelled, size)

@@ -215,6 +215,14 @@ class Task(ABC, Generic[P]):
     def empty(self, prediction: P) -> P:
         """The same frames without any object."""
 
+    def in_classes(self, prediction: P, names: Sequence[str]) -> P:
+        """The same in the classes of a dataset, where objects have classes; those of others are left out.
+
+        Raises:
+            InputError: no class has the name of one of these.
+        """
+        return prediction
+
     @abstractmethod
     def distortion(self, reference: P, other: P) -> Distortion:
         """Score ``other`` against ``reference``, frame by frame.
@@ -279,6 +287,11 @@ class Task(ABC, Generic[P]):
     def record(self, prediction: P, index: int = 0) -> list[Any]:
         """The objects of one frame, for JSON."""
         return [np.round(each, 2).tolist() for each in prediction.objects(index)]
+
+    def listed(self, prediction: P, index: int = 0) -> list[dict[str, Any]]:
+        """The objects of one frame with their confidence, as ``sfcore detect --json`` gives them."""
+        objects = zip(prediction.scores(index), self.record(prediction, index), strict=True)
+        return [{"score": round(score, 4), "points": points} for score, points in objects]
 
     @abstractmethod
     def restored(self, objects: list[Any], about: Mapping[str, Any]) -> P:
