@@ -3,13 +3,14 @@ but for those that say what they draw into."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import cv2
 import numpy as np
 from matplotlib import colormaps
-from PIL import ImageFont
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
 
 from sfcore.colours import rgb
 
@@ -157,3 +158,30 @@ def draw_dots(picture: Image, line: Line, colour: Colour, radius: float) -> None
 def font_of(size: int) -> ImageFont.FreeTypeFont:
     """The font of text of so many pixels."""
     return ImageFont.load_default(max(size, 8))  # type: ignore[return-value]
+
+
+def dashes(line: Line, dash: float, gap: float) -> Iterator[Line]:
+    """Pieces of a polyline ``dash`` long and ``gap`` apart along it; the last is as long as the line allows."""
+    if len(line) < 2:
+        return
+    along = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))]
+    for start in np.arange(0.0, along[-1], dash + gap):
+        end = min(start + dash, along[-1])
+        at = np.r_[start, along[(along > start) & (along < end)], end]
+        yield np.stack([np.interp(at, along, line[:, 0]), np.interp(at, along, line[:, 1])], 1)
+
+
+def write_names(image: Image, names: Iterable[tuple[float, float, str]], size: float = 22.0) -> Image:
+    """Texts around places x, y, each on a dark label, on a copy of the picture.
+
+    Args:
+        size: of the text, in pixels at the drawing width.
+    """
+    pen, unit = Pillow.fromarray(image), stroke(image)
+    draw, font, pad = ImageDraw.Draw(pen, "RGBA"), font_of(round(size * unit)), size * unit * 6 / 22
+    for x, y, text in names:
+        left, top, right, bottom = draw.textbbox((x, y), text, font=font, anchor="mm")
+        box = (left - pad * 1.4, top - pad, right + pad * 1.4, bottom + pad)
+        draw.rounded_rectangle(box, radius=pad, fill=(*DARK, 205))
+        draw.text((x, y), text, font=font, anchor="mm", fill=(255, 255, 255, 255))
+    return np.asarray(pen)

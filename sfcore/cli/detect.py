@@ -58,8 +58,4 @@ def _detect_all(detector: Detector, files: Sequence[Path], out: Path | None) -> 
 
 def _entry(file: Path, task: Task[Any], size: tuple[int, int], found: Prediction) -> dict[str, Any]:
     height, width = size
-    objects = [
-        {"score": round(score, 4), "points": points}
-        for score, points in zip(found.scores(0), task.record(found), strict=True)
-    ]
-    return {"file": str(file), "width": width, "height": height, task.words.plural: objects}
+    return {"file": str(file), "width": width, "height": height, task.words.plural: task.listed(found)}

@@ -276,6 +276,11 @@ class Task(ABC, Generic[P]):
         """The objects of one frame, for JSON."""
         return [np.round(each, 2).tolist() for each in prediction.objects(index)]
 
+    def listed(self, prediction: P, index: int = 0) -> list[dict[str, Any]]:
+        """The objects of one frame with their confidence, as ``sfcore detect --json`` gives them."""
+        objects = zip(prediction.scores(index), self.record(prediction, index), strict=True)
+        return [{"score": round(score, 4), "points": points} for score, points in objects]
+
     @abstractmethod
     def restored(self, objects: list[Any], about: Mapping[str, Any]) -> P:
         """A batch of one from what :meth:`record` and :meth:`about` gave.

@@ -8,8 +8,9 @@ from torch import Tensor
 from sfcore.tasks.base import Agreement
 from sfcore.tasks.counts import Counts
 from sfcore.tasks.lanes.distortion import REFERENCE_WIDTH, distortion
-from sfcore.tasks.lanes.pairing import iou, pair
+from sfcore.tasks.lanes.pairing import iou
 from sfcore.tasks.lanes.types import Lanes
+from sfcore.tasks.pairing import pair
 
 
 def agreement(reference: Lanes, other: Lanes, min_iou: float = 0.5) -> Agreement:

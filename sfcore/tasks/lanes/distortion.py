@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from sfcore.tasks.base import Distortion
-from sfcore.tasks.lanes.pairing import LANE_WIDTH, iou, pair
+from sfcore.tasks.lanes.pairing import LANE_WIDTH, iou
 from sfcore.tasks.lanes.types import Lanes
+from sfcore.tasks.pairing import pair, unpaired
 
 REFERENCE_WIDTH = 640  # the image width at which pixels are counted
 
@@ -104,24 +105,22 @@ def distortion(reference: Lanes, other: Lanes, settings: DistortionSettings = Di
     penalty = settings.point_penalty(other.size) * step
 
     pairs = pair(iou(reference, other), settings.min_iou)
-    unpaired, partners = pairs < 0, pairs.clamp_min(0)
+    lost, partners = pairs < 0, pairs.clamp_min(0)
     partner = other.x.gather(1, partners.unsqueeze(-1).expand(-1, -1, other.x.shape[-1]))
-    distance = (partner - reference.x).abs_().div_(unit).masked_fill_(unpaired.unsqueeze(-1), torch.nan)
+    distance = (partner - reference.x).abs_().div_(unit).masked_fill_(lost.unsqueeze(-1), torch.nan)
     matched = ~distance.isnan()
     terminal, span = _terminal(matched, settings.terminal_fraction)
     known = distance.nan_to_num(0.0)
     bend, spike = known.masked_fill(~terminal, 0.0).sum(-1), known.masked_fill_(terminal, 0.0).sum(-1)
 
     points = other.valid.sum(-1)
-    partner_points = points.gather(1, partners).masked_fill_(unpaired, 0)
+    partner_points = points.gather(1, partners).masked_fill_(lost, 0)
     mismatched = reference.valid.sum(-1) + partner_points - 2 * matched.sum(-1)
-    taken = torch.zeros(len(pairs), other.x.shape[1] + 1, dtype=torch.bool, device=pairs.device)
-    taken.scatter_(1, torch.where(unpaired, other.x.shape[1], pairs), True)
     return LaneDistortion(
         bend=bend / span,
         spike=spike / span,
         misalignment=mismatched * penalty,
-        extra=points.masked_fill(taken[:, :-1], 0) * penalty,
+        extra=points.masked_fill(~unpaired(pairs, other.x.shape[1]), 0) * penalty,
         pairs=pairs,
         distance=distance,
         terminal=terminal,

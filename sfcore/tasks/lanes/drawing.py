@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
-from PIL import Image as Pillow
-from PIL import ImageDraw
 
 from sfcore.colours import FULL, LABEL, MOVED, OBJECTS, rgb
-from sfcore.drawing import DARK, SHIFT, Image, banded, draw_dots, draw_lines, fixed, font_of, stroke
+from sfcore.drawing import DARK, SHIFT, Image, banded, dashes, draw_dots, draw_lines, fixed, stroke, write_names
 from sfcore.tasks.lanes.distortion import LaneDistortion
 from sfcore.tasks.lanes.pairing import LANE_WIDTH
 from sfcore.tasks.lanes.types import Lanes, Polyline
@@ -134,19 +132,9 @@ def lane_names(lanes: Lanes, index: int = 0) -> dict[int, str]:
 
 def name_lanes(image: Image, lanes: Lanes, index: int = 0) -> Image:
     """Write each lane's name over its middle, on a dark label."""
-    pen = Pillow.fromarray(image)
-    draw, unit = ImageDraw.Draw(pen, "RGBA"), stroke(image)
-    names = lane_names(lanes, index)
-    lines = lanes[index].resized(image.shape[:2]).polylines(0)
-    for line, slot in zip(lines, sorted(names), strict=True):
-        x, y = line[len(line) // 2]
-        font = font_of(round(22 * unit))
-        left, top, right, bottom = draw.textbbox((x, y), names[slot], font=font, anchor="mm")
-        pad = 6 * unit
-        box = (left - pad * 1.4, top - pad, right + pad * 1.4, bottom + pad)
-        draw.rounded_rectangle(box, radius=6 * unit, fill=(*DARK, 205))
-        draw.text((x, y), names[slot], font=font, anchor="mm", fill=(255, 255, 255, 255))
-    return np.asarray(pen)
+    names, lines = lane_names(lanes, index), lanes[index].resized(image.shape[:2]).polylines(0)
+    named = zip(lines, sorted(names), strict=True)
+    return write_names(image, [(*line[len(line) // 2], names[slot]) for line, slot in named])
 
 
 def draw_labels(image: Image, lanes: Sequence[Polyline], size: tuple[int, int]) -> Image:
@@ -161,17 +149,6 @@ def draw_labels(image: Image, lanes: Sequence[Polyline], size: tuple[int, int]) 
     for tone, thickness in ((DARK, 4 * unit), (rgb(LABEL), 2 * unit)):
         cv2.polylines(picture, pieces, False, tone, max(1, round(thickness)), cv2.LINE_AA, SHIFT)
     return picture
-
-
-def dashes(line: Polyline, dash: float, gap: float) -> Iterator[Polyline]:
-    """Pieces of a polyline ``dash`` long and ``gap`` apart along it; the last is as long as the line allows."""
-    if len(line) < 2:
-        return
-    along = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))]
-    for start in np.arange(0.0, along[-1], dash + gap):
-        end = min(start + dash, along[-1])
-        at = np.r_[start, along[(along > start) & (along < end)], end]
-        yield np.stack([np.interp(at, along, line[:, 0]), np.interp(at, along, line[:, 1])], 1)
 
 
 def draw_each(image: Image, lanes: Sequence[Polyline]) -> Image:

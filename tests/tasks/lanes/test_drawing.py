@@ -118,7 +118,7 @@ def test_lanes_are_drawn_where_they_are_on_a_copy() -> None:
 
 def test_dashes_cover_their_share_of_a_lane_that_turns() -> None:
     line = np.array([[0.0, 0.0], [30.0, 0.0], [30.0, 50.0]])
-    pieces = list(drawing.dashes(line, 10, 6))
+    pieces = list(generic.dashes(line, 10, 6))
     lengths = [np.linalg.norm(np.diff(piece, axis=0), axis=1).sum() for piece in pieces]
     assert lengths == pytest.approx([10.0] * 5)
     assert pieces[1][0].tolist() == [16, 0] and pieces[1][-1].tolist() == [26, 0]
