@@ -177,7 +177,7 @@ def centerpoint_pillar_nuscenes() -> CenterPoint:
 @register("centerpoint-pillar-tiny", weights="centerpoint-pillar-tiny.safetensors", source=SOURCE)
 def centerpoint_pillar_tiny() -> CenterPoint:
     """The same architecture, narrow, with pillars of any number of points, trained on the project's rendered sweeps."""
-    cloud = PointCloud((-40.96, -40.96, 40.96, 40.96), (-3.0, 2.2), 0.32, most=65_536)
+    cloud = PointCloud((-40.96, -40.96, 40.96, 40.96), (-3.0, 2.2), 0.32, most=32_768)
     stages = Stages((1, 2, 3), (2, 2, 2), (32, 64, 96), (1, 2, 4), 32)
     classes = [("vehicle", "pedestrian", "cyclist")]
     picking = Picking(0.1, 500, 100, 0.2, (40.96, 40.96, 10.0))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Outputs
+from sfcore.detectors.heat_maps import first_gaussian_radius, spread
 from sfcore.inputs.points import PointCloud
 from sfcore.tasks.boxes3d.geometry import nms
 
@@ -124,23 +125,6 @@ def _sorted(box: Tensor, score: Tensor, label: Tensor, most: int) -> tuple[Tenso
     return box.gather(1, order.unsqueeze(-1).expand(-1, -1, box.shape[-1])), score.gather(1, order), label.gather(1, order)
 
 
-def radius(length: Tensor, width: Tensor, overlap: float = OVERLAP) -> Tensor:
-    """Of the Gaussian around the centre of a box of so many cells, whole cells.
-
-    The least of three roots, with the published denominators (CornerNet's, 2 where 2a belongs).
-    """
-    total, area = length + width, length * width
-
-    def root(b: Tensor, ac: Tensor) -> Tensor:
-        return (b + (b.square() - 4 * ac).sqrt()) / 2
-
-    first = root(total, area * (1 - overlap) / (1 + overlap))
-    second = root(2 * total, 4 * (1 - overlap) * area)
-    third = root(-2 * overlap * total, 4 * overlap * (overlap - 1) * area)
-    least = torch.minimum(torch.minimum(first, second), third)
-    return least.floor().clamp_min(LEAST_RADIUS)
-
-
 def taught(box: Tensor, label: Tensor, classes: int, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
     """What boxes teach a heat map.
 
@@ -157,23 +141,8 @@ def taught(box: Tensor, label: Tensor, classes: int, grid: Grid) -> tuple[Tensor
     column, row = place.nan_to_num(-1).floor().long().unbind(-1)
     there = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
     frame, slot = there.nonzero(as_tuple=True)
-    x, y, kind = column[frame, slot], row[frame, slot], label[frame, slot]
-    reach = radius(*(box[frame, slot, 3:5] / grid.cell).unbind(-1))
-    heat = box.new_zeros(len(box), classes, rows, columns)
-    if len(frame):
-        _draw(heat, frame * classes + kind, y, x, reach)
+    places = torch.stack([frame, *(each[frame, slot] for each in (label, row, column))], 1)
+    length, width = (box[frame, slot, 3:5] / grid.cell).unbind(-1)
+    reach = first_gaussian_radius(length, width, OVERLAP).floor().clamp_min(LEAST_RADIUS).long()
+    heat = spread((len(box), classes, rows, columns), places, reach)
     return heat, (row * columns + column).where(there, 0), there
-
-
-def _draw(heat: Tensor, plane: Tensor, y: Tensor, x: Tensor, reach: Tensor) -> None:
-    """Put a Gaussian around each of N cells of a map (B, C, h, w), in place; the larger value stays."""
-    rows, columns = heat.shape[2:]
-    most = int(reach.max())
-    side = torch.arange(-most, most + 1, device=heat.device)
-    dy, dx = torch.meshgrid(side, side, indexing="ij")
-    dy, dx, reach = dy.flatten(), dx.flatten(), reach.unsqueeze(1)
-    value = torch.exp(-(dx.square() + dy.square()) / (2 * ((2 * reach + 1) / 6).square()))
-    y, x = y.unsqueeze(1) + dy, x.unsqueeze(1) + dx
-    drawn = (torch.maximum(dy.abs(), dx.abs()) <= reach) & (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
-    index = (plane.unsqueeze(1) * rows + y) * columns + x
-    heat.view(-1).scatter_reduce_(0, index[drawn], value[drawn].to(heat), "amax")

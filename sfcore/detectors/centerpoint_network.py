@@ -40,8 +40,8 @@ def _norm(width: int) -> nn.BatchNorm2d:
 
 
 def _stage(inputs: int, width: int, more: int, stride: int) -> nn.Sequential:
-    """A strided 3×3 convolution and ``more`` others; the first is padded by a layer of its own."""
-    first: list[nn.Module] = [nn.ZeroPad2d(1), nn.Conv2d(inputs, width, 3, stride, bias=False), _norm(width), nn.ReLU()]
+    """A strided 3×3 convolution and ``more`` others; the first layer takes the place of the published one that pads."""
+    first: list[nn.Module] = [nn.Identity(), nn.Conv2d(inputs, width, 3, stride, 1, bias=False), _norm(width), nn.ReLU()]
     others = (
         layer
         for _ in range(more)
@@ -92,9 +92,6 @@ class SepHead(nn.Module):
         for name, outputs in channels.items():
             last = nn.Conv2d(width, outputs, 3, padding=1)
             head = nn.Sequential(nn.Conv2d(inputs, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), last)
-            for conv in (head[0], last) if name != "hm" else ():
-                nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")  # type: ignore[arg-type]
-                nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
             if name == "hm":
                 nn.init.constant_(last.bias, BIAS)  # type: ignore[arg-type]
             self.add_module(name, head)

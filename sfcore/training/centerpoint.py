@@ -12,6 +12,7 @@ from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.centerpoint import CenterPoint
 from sfcore.detectors.centerpoint_decode import taught
 from sfcore.detectors.heat_maps import focal_loss
+from sfcore.tasks.boxes3d import Boxes3d
 from sfcore.training.objective import Targets, register
 
 REGRESSIONS = {"reg": 2, "height": 1, "dim": 3, "rot": 2}  # channels
@@ -27,22 +28,18 @@ class CenterPointObjective:
             raise TypeError(f"this objective trains CenterPoint of one group, not {type(detector).__name__}")
         self.grid, self.classes = detector.grid, len(detector.names)
 
-    def targets(self, boxes: Sequence[np.ndarray]) -> Targets:
+    def targets(self, objects: Sequence[Sequence[np.ndarray]]) -> Targets:
         """What each sweep should say.
 
         Args:
-            boxes: (K, 8) of each sweep: a box's seven numbers and its label.
+            objects: of each sweep, its boxes, (9,) each: seven numbers, the label, a score.
 
         Returns:
             hm (B, C, h, w); of L slots, cell (B, L) counted row by row and there (B, L) bool, which hold a box; reg,
             height, dim and rot (B, L, channels), 0 where there is none.
         """
-        most = max([1, *(len(each) for each in boxes)])
-        rows = np.full((len(boxes), most, 8), np.nan, np.float32)
-        for frame, each in enumerate(boxes):
-            rows[frame, : len(each)] = each
-        box, label = torch.from_numpy(rows).split([7, 1], -1)
-        heat, cell, there = taught(box, label[..., 0].nan_to_num(0).long(), self.classes, self.grid)
+        box, _, label = Boxes3d.padded(objects)
+        heat, cell, there = taught(box, label, self.classes, self.grid)
         place = (box[..., :2] - box.new_tensor(self.grid.corner)) / self.grid.cell
         yaw = box[..., 6]
         found = {
