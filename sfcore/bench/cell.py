@@ -13,15 +13,16 @@ from typing import Any
 from sfcore.bench.plan import Cell
 from sfcore.bench.sources import Source, Unseen, unseen
 from sfcore.detectors import registry
+from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
-from sfcore.evaluation.inference import predictions_of
+from sfcore.evaluation.evaluate import figures_of
+from sfcore.evaluation.inference import decoded, predictions_of
 from sfcore.evaluation.metric import METRICS
 from sfcore.files import write_atomic, write_json
 from sfcore.runs import RunFolder, create_or_resume
 from sfcore.runs.folder import Status
 from sfcore.runs.results import load_model
 from sfcore.runs.worker import work
-from sfcore.tasks.base import Prediction
 
 VERDICTS = "unseen.json"  # in the run folder
 CURVES = ("curves.csv", "curves.json")  # in this order: the session looks for the second
@@ -96,13 +97,12 @@ def judge(folder: RunFolder, sources: Sequence[Source]) -> None:
     for source in sources:
         images = unseen(source)
         full = _full(spec.detector, spec.weights, spec.weights_key, device, source)
-        found = predictions_of(model, images.files)
+        found, labels = _judged(model, images)
         agreed = model.task.agreement(full.prediction, found)
         shift = None if math.isnan(agreed.shift) or agreed.unit != "px" else agreed.shift
         verdict = Verdict(images.hash, len(images.files), agreed.f1, agreed.distortion, shift)
-        if images.labelled:
-            metric, labels = images.labelled[0][0].metric, _against_labels(images, found)
-            verdict = replace(verdict, metric=metric, labels=labels, full_labels=full.labels)
+        if labelled := images.labelled(model.task_name):
+            verdict = replace(verdict, metric=labelled[0][0].metric, labels=labels, full_labels=full.labels)
         judged[source.name] = asdict(verdict)
     write_json(folder.path / VERDICTS, judged)
 
@@ -117,18 +117,14 @@ class _Full:
 
 @lru_cache(KEPT)
 def _full(detector: str, weights: str | None, key: str | None, device: str, source: Source) -> _Full:
-    images = unseen(source)
-    found = predictions_of(registry.create(detector, weights, device, key), images.files)
-    return _Full(found, _against_labels(images, found) if images.labelled else None)
+    return _Full(*_judged(registry.create(detector, weights, device, key), unseen(source)))
 
 
-def _against_labels(images: Unseen, prediction: Prediction) -> float:
-    """The headline figure of the labels' official metric."""
-    assert images.labelled is not None
-    metric = METRICS[images.labelled[0][0].metric]()
-    scores = []
-    for index, (dataset, frame) in enumerate(images.labelled):
-        label, size = dataset.label(frame), dataset.size(frame)
-        assert label is not None  # a dataset with a metric has labels
-        scores.append(metric.frame(prediction[index].resized(size).objects(0), label, size))
-    return metric.summary(scores)[metric.headline]
+def _judged(model: Detector, images: Unseen) -> tuple[Any, float | None]:
+    """A model's prediction, and the headline figure of the labels' official metric where there are some."""
+    labelled = images.labelled(model.task_name)
+    if not labelled:
+        return predictions_of(model, images.files), None
+    metric = METRICS[labelled[0][0].metric]
+    found, ranked = decoded(model, images.files, [model.decode, model.candidates if metric.ranked else model.decode])
+    return found, figures_of(model.task, labelled, ranked)[metric.headline]

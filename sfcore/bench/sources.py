@@ -45,11 +45,18 @@ class Unseen:
 
     Attributes:
         files: all images, path after path.
-        labelled: each as a labelled dataset's frame; None unless all have labels, and of datasets with one metric.
+        frames: each as a labelled dataset's frame; None unless all have labels, of whatever task.
     """
 
     files: list[Path]
-    labelled: list[tuple[Dataset, Frame]] | None
+    frames: list[tuple[Dataset, Frame]] | None
+
+    def labelled(self, task: str) -> list[tuple[Dataset, Frame]] | None:
+        """The frames with their labels of a task; None unless all have such, and of datasets with one metric."""
+        own = {id(dataset): dataset.labelled(task) for dataset, _ in self.frames or ()}
+        found = [(held, frame) for dataset, frame in self.frames or () if (held := own[id(dataset)])]
+        one_metric = len({dataset.metric for dataset, _ in found}) == 1
+        return found if one_metric and len(found) == len(self.files) else None
 
     @cached_property
     def hash(self) -> str:
@@ -65,19 +72,18 @@ def unseen(source: Source) -> Unseen:
         InputError: a path holds no images, or does not exist.
     """
     files: list[Path] = []
-    labelled: list[tuple[Dataset, Frame]] = []
+    frames: list[tuple[Dataset, Frame]] = []
     for path in source.paths:
         found = _labelled(path)
         if found is None:
             files += find_images([path], source.limit, source.formats)
         else:
-            frames = evenly(found, min(source.limit or len(found), len(found)))
-            files += [frame.image for _, frame in frames]
-            labelled += frames
+            chosen = evenly(found, min(source.limit or len(found), len(found)))
+            files += [frame.image for _, frame in chosen]
+            frames += chosen
     if not files:
         raise InputError(f"{source.name} selects no images: choose another part")
-    complete = len(labelled) == len(files) and len({dataset.metric for dataset, _ in labelled}) == 1
-    return Unseen(files, labelled if complete else None)
+    return Unseen(files, frames if len(frames) == len(files) else None)
 
 
 def _labelled(source: str) -> list[tuple[Dataset, Frame]] | None:
@@ -102,7 +108,7 @@ def sources_of(texts: Sequence[str], limit: int | None, formats: Collection[str]
         paths.setdefault(printable(name or Path(path).name), []).append(absolute(path))
     sources = tuple(Source(name, tuple(found), limit, tuple(formats)) for name, found in paths.items())
     for source in sources:
-        for dataset, frame in unseen(source).labelled or ():
+        for dataset, frame in unseen(source).frames or ():
             dataset.label(frame)  # better refused now than after hours of tuning
     return sources
 

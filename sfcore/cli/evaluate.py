@@ -16,7 +16,7 @@ from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
-from sfcore.evaluation.evaluate import Evaluation, evaluate, predict, weights_hash
+from sfcore.evaluation.evaluate import Evaluation, evaluate, labelled, predict, weights_hash
 from sfcore.evaluation.metric import Score, nothing_to_find
 from sfcore.files import explained, parse_json, plain, read_text, write_json
 from sfcore.names import printable
@@ -42,7 +42,7 @@ def score_run(arguments: OfRun) -> Answer:
 
 def _over_dataset(arguments: OverDataset, models: Mapping[str, Detector]) -> Answer:
     """Predict and score with each model; the quantized ones also against the full-precision predictions."""
-    dataset = _chosen(arguments)
+    dataset = labelled(_chosen(arguments), next(iter(models.values())).task)
     out = Path(arguments.out)
     _claim(out, dataset, models)
     filed = {name: dataset.predictions(out / name) for name in models}

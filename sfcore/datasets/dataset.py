@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from sfcore.datasets.images import evenly, image_size
-from sfcore.datasets.source import source_of
+from sfcore.datasets.source import source_of, source_parts
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic
 from sfcore.registries import Registry
@@ -39,26 +39,29 @@ class Frame:
 
 @dataclass(frozen=True)
 class Label:
-    """The lanes of one frame, in its own pixels.
+    """The labelled objects of one frame, in its own coordinates.
 
     Attributes:
-        lanes: (N, 2) x, y polylines.
+        objects: as predictions of the task give them: lanes as (N, 2) x, y polylines, boxes as (D + 2,) arrays of their
+            numbers, their class in the dataset's names, and their confidence, 1.
         heights: (H,) the rows at which lanes are labelled, for datasets that fix them.
         columns: (lanes, H) x at those rows, negative where a lane has no point.
+        neutral: objects that are neither to be found nor wrong to find, such as crowds.
     """
 
-    lanes: list[Polyline]
+    objects: list[np.ndarray]
     heights: np.ndarray | None = None
     columns: np.ndarray | None = None
+    neutral: Sequence[np.ndarray] = ()
 
     @property
-    def objects(self) -> list[Polyline]:
-        """What is labelled, as metrics read it."""
-        return self.lanes
+    def lanes(self) -> list[Polyline]:
+        """The objects, where they are lanes."""
+        return self.objects
 
 
 class Predictions(ABC):
-    """Lanes that a detector found, filed in the format that the dataset's official tool reads.
+    """Objects that a detector found, filed in the format that the dataset's official tool reads.
 
     Frames are written one by one and survive a kill; opening the same path again goes on where it ended.
 
@@ -73,8 +76,8 @@ class Predictions(ABC):
         """The names of the frames that have been written."""
 
     @abstractmethod
-    def write(self, frame: Frame, lanes: Sequence[Polyline], label: Label | None, milliseconds: float) -> None:
-        """File one frame's lanes, in pixels of its image.
+    def write(self, frame: Frame, objects: Sequence[np.ndarray], label: Label | None, milliseconds: float) -> None:
+        """File one frame's objects, in its own coordinates and the dataset's classes.
 
         Args:
             label: the frame's own, for formats that are sampled at its heights.
@@ -85,12 +88,15 @@ class Predictions(ABC):
         """
 
     @abstractmethod
-    def read(self, frame: Frame) -> list[Polyline]:
-        """The lanes of a frame, as filed.
+    def read(self, frame: Frame) -> list[np.ndarray]:
+        """The objects of a frame, as filed.
 
         Raises:
             InputError: there are none, or they are damaged; the message names the file.
         """
+
+    def finish(self) -> None:  # noqa: B027 - most formats are whole after each frame
+        """Write what a format has of all frames together, once all of them are filed."""
 
 
 class FolderPredictions(Predictions):
@@ -117,12 +123,12 @@ class FolderPredictions(Predictions):
     def done(self) -> set[str]:
         return {frame.name for frame in self._frames if self.file(self._folder, frame.name).is_file()}
 
-    def write(self, frame: Frame, lanes: Sequence[Polyline], label: Label | None, milliseconds: float) -> None:
+    def write(self, frame: Frame, objects: Sequence[Polyline], label: Label | None, milliseconds: float) -> None:
         """Lanes of fewer than two points are left out: they have no extent, but would count as false."""
         path = self.file(self._folder, frame.name)
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, self.text([lane for lane in lanes if len(lane) > 1]).encode())
+        write_atomic(path, self.text([lane for lane in objects if len(lane) > 1]).encode())
 
 
 @dataclass
@@ -135,16 +141,20 @@ class Dataset(ABC):
         frames: its images, in the order of its lists.
         problems: what is wrong with its lists, a line each; the frames concerned are left out.
         metric: the official metric of this layout (a name of ``sfcore.evaluation.metrics``), "" where it has no labels.
+        task: that its labels are of (a name of ``sfcore.tasks``).
         plain: whether it is merely images, and so only what is left where no other layout fits.
+        names: the classes of its labelled boxes.
     """
 
     metric: ClassVar[str] = ""
+    task: ClassVar[str] = "lanes"
     plain: ClassVar[bool] = False
 
     root: Path
     split: str = ""
     frames: Sequence[Frame] = field(default=(), repr=False)
     problems: Sequence[str] = field(default=(), repr=False)
+    names: tuple[str, ...] = field(default=(), repr=False, kw_only=True)
 
     @staticmethod
     @abstractmethod
@@ -173,8 +183,13 @@ class Dataset(ABC):
         """The scenarios of its frames, in the order that results are listed in."""
         return tuple(dict.fromkeys(frame.scenario for frame in self.frames if frame.scenario))
 
+    def labelled(self, task: str) -> Dataset | None:
+        """The same frames with their labels of a task: this dataset, or another one of the same files where they have
+        labels of several tasks; None where there are none of this one."""
+        return self if self.metric and self.task == task else None
+
     def label(self, frame: Frame) -> Label | None:
-        """The frame's lanes; None where the dataset has no labels.
+        """The frame's objects; None where the dataset has no labels.
 
         Raises:
             InputError: they are missing or damaged; the message names the file.
@@ -222,6 +237,23 @@ def open_dataset(root: Path, split: str | None = None, layout: str | None = None
     if name is None:
         raise InputError(f"{root} has none of the layouts {', '.join(LAYOUTS)}: name a dataset's own folder")
     return LAYOUTS[name].open(root, split)
+
+
+def labelled_frames(sources: Sequence[Path | str], task: str) -> dict[Path, tuple[Dataset, Frame]]:
+    """The frames of some sources that have labels of a task, by their images.
+
+    Args:
+        sources: folders, files, datasets, their splits and parts; those without such labels are passed over.
+
+    Raises:
+        InputError: the lists of a dataset cannot be read.
+    """
+    found: dict[Path, tuple[Dataset, Frame]] = {}
+    for source in sources:
+        path, split, part = source_parts(str(source))
+        dataset = open_dataset(path, split).labelled(task) if layout_of(path) else None
+        found |= {frame.image: (dataset, frame) for frame in dataset.frames[part]} if dataset else {}
+    return found
 
 
 def spread(frames: Sequence[Frame], most: int) -> list[Frame]:

@@ -138,6 +138,11 @@ class Detector(nn.Module):
         """
         raise NotImplementedError
 
+    def candidates(self, outputs: Outputs) -> Any:
+        """Of a detector that ranks its objects: the prediction with those that :meth:`decode` finds too unsure, for
+        metrics that go through all confidences."""
+        return self.decode(outputs)
+
     def road_points(self, outputs: Outputs) -> RoadPoints:
         """Of a detector of lanes: the semantics as differentiable points on the road, before a discrete step of decode.
 
@@ -170,8 +175,11 @@ class Detector(nn.Module):
         return {}
 
     @torch.no_grad()
-    def detect(self, frames: Sequence[Frame], batch: int = 8) -> list[Any]:
+    def detect(self, frames: Sequence[Frame], batch: int = 8, unsure: bool = False) -> list[Any]:
         """The prediction about each frame, in that frame's own coordinates: one batch of one per frame.
+
+        Args:
+            unsure: take all :meth:`candidates`.
 
         Example:
             >>> from sfcore.datasets.images import find_images, read_images
@@ -184,6 +192,6 @@ class Detector(nn.Module):
         found: list[Prediction] = []
         for start in range(0, len(frames), batch):
             group = frames[start : start + batch]
-            predictions = self.decode(self(self.preprocess(group)))
+            predictions = (self.candidates if unsure else self.decode)(self(self.preprocess(group)))
             found += [predictions[i].resized(self.preprocessing.size_of(frame)) for i, frame in enumerate(group)]
         return found

@@ -1,4 +1,4 @@
-"""A detector over a whole dataset: its lanes are filed frame by frame, then scored by the dataset's official metric.
+"""A detector over a whole dataset: its objects are filed frame by frame, then scored by the dataset's official metric.
 
 Both steps hold few images at a time, go on where they were interrupted, and name what is missing or damaged
 instead of stopping at it.
@@ -16,8 +16,9 @@ from typing import Any
 from sfcore.datasets.dataset import Dataset, Frame, Label, Predictions
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
-from sfcore.evaluation.metric import METRICS, Metric, Score
+from sfcore.evaluation.metric import METRICS, Metric, Score, Tally
 from sfcore.inputs.base import InputSpec
+from sfcore.tasks.base import TASKS, Task
 
 BATCH = 8  # images in memory at a time, and as many being read
 
@@ -41,18 +42,13 @@ class Evaluation:
     headline: str
     total: Score
     scenarios: dict[str, Score]
-    frames: dict[str, Score]
+    frames: dict[str, Tally]
     problems: dict[str, str]
 
     def worst(self, most: int) -> list[str]:
-        """Names of the frames that do worst by the headline figure, of equals those with more wrong lanes first."""
+        """Names of the frames that do worst by the headline figure, of equals those with more wrong objects first."""
         metric = METRICS[self.metric]()
-
-        def merit(name: str) -> tuple[float, float]:
-            score = self.frames[name]
-            return metric.summary([score])[self.headline], -score.get("fp", 0.0) - score.get("fn", 0.0)
-
-        return sorted(self.frames, key=merit)[:most]
+        return sorted(self.frames, key=lambda name: metric.merit(self.frames[name]))[:most]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, without the single frames."""
@@ -60,7 +56,7 @@ class Evaluation:
 
 
 def weights_hash(detector: Detector) -> str:
-    """SHA-256 (hex) over a detector's tensors and their names: the same lanes can be expected of the same hash."""
+    """SHA-256 (hex) over a detector's tensors and their names: the same answers can be expected of the same hash."""
     digest = hashlib.sha256(type(detector).__name__.encode())
     for name, value in detector.state_dict().items():
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
@@ -70,29 +66,51 @@ def weights_hash(detector: Detector) -> str:
 def predict(
     detector: Detector, dataset: Dataset, predictions: Predictions, progress: Progress | None = None
 ) -> dict[str, str]:
-    """File the lanes of every frame that has none yet.
+    """File the objects of every frame that has none yet.
 
     Args:
+        dataset: with labels of the detector's task: see :func:`labelled`.
         progress: called with (frames done in this call, frames to do in it).
 
     Returns:
         What was wrong with frames that could not be read, by their names; they are left out.
+
+    Raises:
+        InputError: the detector's classes are none of the dataset's.
     """
-    done = predictions.done()
+    done, unsure = predictions.done(), bool(dataset.metric) and METRICS[dataset.metric].ranked
     problems: dict[str, str] = {}
     todo = [frame for frame in dataset.frames if frame.name not in done]
     for count, group in _image_groups(todo, detector.preprocessing, problems):
         begun = time.perf_counter()
-        found = detector.detect([image for _, image in group], BATCH)
+        found = detector.detect([image for _, image in group], BATCH, unsure)
         each = 1000 * (time.perf_counter() - begun) / max(len(group), 1)
-        for (frame, _), lanes in zip(group, found, strict=True):
+        for (frame, _), about in zip(group, found, strict=True):
+            named = detector.task.in_classes(about, dataset.names)
             try:
-                predictions.write(frame, lanes.objects(0), dataset.label(frame), each)
+                predictions.write(frame, named.objects(0), dataset.label(frame), each)
             except InputError as error:
                 problems[frame.name] = str(error)
         if progress:
             progress(count, len(todo))
+    predictions.finish()
     return problems
+
+
+def labelled(dataset: Dataset, task: Task[Any]) -> Dataset:
+    """The dataset with its labels of a task.
+
+    Raises:
+        InputError: it has none.
+    """
+    found = dataset.labelled(task.name)
+    if found is None:
+        has = f"labels of {TASKS[dataset.task].words.plural}" if dataset.metric else "no labels"
+        raise InputError(
+            f"{dataset.root} has {has}, and the detector finds {task.words.plural} ({task.name}): choose a dataset "
+            "that has labels of these, or compare with sfcore compare"
+        )
+    return found
 
 
 def _image_groups(
@@ -138,7 +156,11 @@ def evaluate(
     if not name:
         raise InputError(f"{dataset.root} has no labels: choose a labelled dataset, or compare with sfcore compare")
     judge = METRICS[name]()
-    frames: dict[str, Score] = {}
+    if judge.task != dataset.task:
+        raise InputError(
+            f"the metric {name} judges {judge.task}, and {dataset.root} has {dataset.task}: choose another"
+        )
+    frames: dict[str, Tally] = {}
     problems: dict[str, str] = {}
     for done, frame in enumerate(dataset.frames, 1):
         try:
@@ -152,6 +174,24 @@ def evaluate(
     return Evaluation(name, judge.headline, total, _scenarios(dataset, frames, judge), frames, problems)
 
 
+def figures_of(task: Task[Any], labelled: Sequence[tuple[Dataset, Frame]], prediction: Any) -> Score:
+    """What the labels' official metric says of a prediction about as many frames, of datasets with the same metric.
+
+    Args:
+        prediction: in the detector's own frame and classes.
+
+    Raises:
+        InputError: a label is damaged, or the classes are others.
+    """
+    metric = METRICS[labelled[0][0].metric]()
+    tallies = []
+    for place, (dataset, frame) in enumerate(labelled):
+        size = dataset.size(frame)
+        found = task.in_classes(prediction[place], dataset.names).resized(size)
+        tallies.append(metric.frame(found.objects(0), _label(dataset, frame, None), size))
+    return metric.figures(tallies)
+
+
 def _label(dataset: Dataset, frame: Frame, reference: Predictions | None) -> Label:
     label = dataset.label(frame)
     if reference:
@@ -161,8 +201,8 @@ def _label(dataset: Dataset, frame: Frame, reference: Predictions | None) -> Lab
     return label
 
 
-def _scenarios(dataset: Dataset, frames: dict[str, Score], judge: Metric) -> dict[str, Score]:
-    groups: dict[str, list[Score]] = {scenario: [] for scenario in dataset.scenarios}
+def _scenarios(dataset: Dataset, frames: dict[str, Tally], judge: Metric) -> dict[str, Score]:
+    groups: dict[str, list[Tally]] = {scenario: [] for scenario in dataset.scenarios}
     for frame in dataset.frames:
         if frame.scenario and frame.name in frames:
             groups[frame.scenario].append(frames[frame.name])

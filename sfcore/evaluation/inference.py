@@ -47,12 +47,24 @@ def head_outputs(detector: Detector, files: Sequence[Path], progress: Progress |
     return {head: torch.cat([batch[head] for batch in batches]) for head in batches[0]}
 
 
-@torch.no_grad()
 def predictions_of(detector: Detector, files: Sequence[Path], progress: Progress | None = None) -> Any:
     """The prediction about all files on the CPU, in the detector's own frame; see :func:`head_outputs`."""
-    found: list[Prediction] = []
+    return decoded(detector, files, [detector.decode], progress)[0]
+
+
+@torch.no_grad()
+def decoded(
+    detector: Detector,
+    files: Sequence[Path],
+    ways: Sequence[Callable[[Outputs], Prediction]],
+    progress: Progress | None = None,
+) -> list[Any]:
+    """The prediction about all files in each of several ways of decoding; see :func:`predictions_of`."""
+    found: list[list[Prediction]] = [[] for _ in ways]
     for done, inputs in input_batches(detector, files):
-        found.append(detector.decode(detector(inputs)).to("cpu"))
+        outputs = detector(inputs)
+        for batches, decode in zip(found, ways, strict=True):
+            batches.append(decode(outputs).to("cpu"))
         if progress:
             progress(done, len(files))
-    return detector.task.join(found)
+    return [detector.task.join(batches) for batches in found]

@@ -40,6 +40,8 @@ class PointCloud(InputSpec):
     """
 
     kind: ClassVar[str] = "points"
+    noun: ClassVar[str] = "sweep"
+    samples: ClassVar[str] = "sweeps"
     formats: ClassVar[tuple[str, ...]] = FORMATS
 
     extent: Extent

@@ -149,8 +149,8 @@ class PredictionsInMemory(Predictions):
     def done(self) -> set[str]:
         return set(self._objects)
 
-    def write(self, frame: Frame, lanes: Sequence[np.ndarray], label: Label | None, milliseconds: float) -> None:
-        self._objects[frame.name] = list(lanes)
+    def write(self, frame: Frame, objects: Sequence[np.ndarray], label: Label | None, milliseconds: float) -> None:
+        self._objects[frame.name] = list(objects)
 
     def read(self, frame: Frame) -> list[np.ndarray]:
         return self._objects[frame.name]
@@ -171,11 +171,12 @@ def compare_models(
         problems: what was wrong with frames that are left out, by their names.
     """
     reference, damaged = next(iter(predictions.values())), dict(problems)
-    labelled = _labelled(dataset, frames, damaged)
+    judged = dataset.labelled(task.name)
+    labelled = _labelled(judged, frames, damaged) if judged else []
     scores = {
         name: ModelScores(
             *_agreement(task, frames, dataset.scenarios, reference, found),
-            _against_labels(dataset, labelled, frames, found),
+            _against_labels(task, judged, labelled, frames, found) if judged and labelled else None,
         )
         for name, found in predictions.items()
     }
@@ -196,7 +197,7 @@ def _agreement(
 def _labelled(dataset: Dataset, frames: Sequence[Frame], problems: dict[str, str]) -> list[Frame]:
     """The frames that have labels; what is wrong with damaged ones is added to ``problems``."""
     found = []
-    for frame in frames if dataset.metric else ():
+    for frame in frames:
         try:
             if dataset.label(frame) is not None:
                 found.append(frame)
@@ -206,14 +207,12 @@ def _labelled(dataset: Dataset, frames: Sequence[Frame], problems: dict[str, str
 
 
 def _against_labels(
-    dataset: Dataset, labelled: list[Frame], frames: Sequence[Frame], found: Prediction
-) -> Evaluation | None:
-    if not labelled:
-        return None
-    few, predictions = copy.copy(dataset), PredictionsInMemory()
+    task: Task[Any], dataset: Dataset, labelled: list[Frame], frames: Sequence[Frame], found: Prediction
+) -> Evaluation:
+    few, predictions, named = copy.copy(dataset), PredictionsInMemory(), task.in_classes(found, dataset.names)
     few.frames = labelled
     for place, frame in enumerate(frames):
-        predictions.write(frame, found[place].resized(dataset.size(frame)).objects(0), None, 0.0)
+        predictions.write(frame, named[place].resized(dataset.size(frame)).objects(0), None, 0.0)
     return evaluate(few, predictions)
 
 
@@ -248,10 +247,11 @@ def draw(
     return task.draw_labels(picture, labels, size) if labels else picture
 
 
-def labelled_objects(dataset: Dataset, frame: Frame) -> list[np.ndarray]:
+def labelled_objects(task: Task[Any], dataset: Dataset, frame: Frame) -> list[np.ndarray]:
     """The labelled objects of a frame in its own coordinates, to be drawn; none where its label cannot be read."""
     try:
-        label = dataset.label(frame)
+        judged = dataset.labelled(task.name)
+        label = judged.label(frame) if judged else None
     except InputError:
         return []
     return label.objects if label else []

@@ -163,6 +163,8 @@ class Words:
         explanation: of the score and its parts.
         agreement, distortion, shift: explanations of these columns of a table.
         lost: the part that objects without a partner count as.
+        title: what the task is called where one of several is chosen.
+        elsewhere: frames that say more of a model than those it was tuned on.
     """
 
     singular: str
@@ -175,6 +177,8 @@ class Words:
     distortion: str
     shift: str
     lost: str
+    title: str = ""
+    elsewhere: str = "other scenes and sensors"
 
 
 P = TypeVar("P", bound=Prediction)
@@ -210,6 +214,14 @@ class Task(ABC, Generic[P]):
     @abstractmethod
     def empty(self, prediction: P) -> P:
         """The same frames without any object."""
+
+    def in_classes(self, prediction: P, names: Sequence[str]) -> P:
+        """The same in the classes of a dataset, where objects have classes; those of others are left out.
+
+        Raises:
+            InputError: no class has the name of one of these.
+        """
+        return prediction
 
     @abstractmethod
     def distortion(self, reference: P, other: P) -> Distortion:

@@ -69,6 +69,9 @@ class BoxTask(Task[B]):
     def empty(self, prediction: B) -> B:
         return replace(prediction, box=torch.full_like(prediction.box, float("nan")))
 
+    def in_classes(self, prediction: B, names: Sequence[str]) -> B:
+        return prediction.in_classes(tuple(names))
+
     def distortion(self, reference: B, other: B) -> BoxDistortion:
         def displaced(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
             return self.displacement(reference, before, after)

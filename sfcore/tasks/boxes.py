@@ -77,6 +77,23 @@ class PaddedBoxes(Prediction):
         """The class name of each of :meth:`objects`."""
         return [self.names[int(label)] for label in self.label[index][self.present[index]]]
 
+    def in_classes(self, names: tuple[str, ...]) -> Self:
+        """The same boxes with their classes among other names, whatever the case of letters; without those of others.
+
+        Raises:
+            InputError: none of the names is a class of these boxes.
+        """
+        known = {name.casefold(): place for place, name in enumerate(names)}
+        places = torch.tensor([known.get(name.casefold(), -1) for name in self.names], device=self.label.device)
+        if not (places >= 0).any():
+            raise InputError(
+                f"the detector knows {_some(self.names)}, and labelled are {_some(names)}: choose a dataset that has "
+                "a class of the same name"
+            )
+        label = places[self.label]
+        box, score = self.box.masked_fill((label < 0).unsqueeze(-1), torch.nan), self.score.masked_fill(label < 0, 0.0)
+        return replace(self, box=box, score=score, label=label.clamp_min(0), names=names)
+
     @classmethod
     def padded(cls, frames: Sequence[Sequence[np.ndarray]]) -> tuple[Tensor, Tensor, Tensor]:
         """Box, score and label of some frames' :meth:`objects`, padded to the fullest frame.
@@ -113,3 +130,7 @@ def cat(batches: Sequence[PaddedBoxes]) -> PaddedBoxes:
         score=torch.cat([pad(each.score, 0.0) for each in batches]),
         label=torch.cat([pad(each.label, 0) for each in batches]),
     )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

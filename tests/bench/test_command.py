@@ -50,12 +50,12 @@ def test_rendered_scenes_are_a_labelled_source(tmp_path: Path) -> None:
     (source,) = sources_of([f"rendered={folder}"], None)
     images = unseen(source)
     assert source.name == "rendered" and len(images.files) == 2 and told[-1][1:] == (2, 2)
-    assert images.labelled is not None
-    dataset, frame = images.labelled[0]
+    assert images.frames is not None
+    dataset, frame = images.frames[0]
     label = dataset.label(frame)
     assert label and len(label.lanes) == len(render(51_000_000, size=(922, 1640)).lanes)
     (part,) = sources_of([f"part={folder}[test][1:]"], None)
-    assert [one.name for _, one in unseen(part).labelled or ()] == [images.labelled[1][1].name]
+    assert [one.name for _, one in unseen(part).frames or ()] == [images.frames[1][1].name]
     told.clear()
     assert rendered_test(tmp_path, 2, lambda *progress: told.append(progress)) == folder and told == []
 
@@ -78,7 +78,7 @@ def test_scenes_are_sources_by_their_own_name_or_another() -> None:
     own, far, part = sources_of(["scenes:3,seed=4", "far=scenes:2,seed=5", "a=b=scenes:9[7:]"], None)
     assert [source.name for source in (own, far, part)] == ["scenes:3,seed=4", "far", "a=b"]
     assert (own.paths, far.paths, part.paths) == (("scenes:3,seed=4",), ("scenes:2,seed=5",), ("scenes:9[7:]",))
-    assert [frame.name for _, frame in unseen(part).labelled or ()] == ["000007", "000008"]
+    assert [frame.name for _, frame in unseen(part).frames or ()] == ["000007", "000008"]
 
 
 @pytest.mark.parametrize(

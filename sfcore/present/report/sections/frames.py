@@ -69,7 +69,7 @@ def _slider(evidence: Evidence, frame: Frame) -> Slider:
     """One frame with what each model finds on it, and its distortion by part, a line a model."""
     place = evidence.comparison.frames.index(frame)
     canvas = drawing.canvas(evidence.reader.canvas(evidence.reader.read(frame.image)), WIDTH)
-    labels = labelled_objects(evidence.dataset, frame) if evidence.comparison.labelled else []
+    labels = labelled_objects(evidence.task, evidence.dataset, frame) if evidence.comparison.labelled else []
     size = evidence.dataset.size(frame) if labels else (0, 0)
     task, full = evidence.task, evidence.predictions[evidence.models[0].name][place]
     pictures = []
