@@ -126,7 +126,7 @@ def _verdicts(frame: Judged, least: float) -> tuple[np.ndarray, np.ndarray]:
         counts = bool((fits & frame.counts).any())
         if fits.any():
             free[np.where(fits, overlap + frame.counts, -1.0).argmax()] = False
-        if counts or not fits.any() and frame.judged[place]:
+        if counts or (frame.judged[place] and not fits.any()):
             scores.append(frame.score[place])
             right.append(counts)
     return np.array(scores), np.array(right, bool)
