@@ -18,6 +18,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from sfcore.datasets.scenes import NAMES
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints
 from sfcore.detectors.centernet_keys import from_pose_resnet
 from sfcore.detectors.centre_boxes import Picking, cell_indices, centres, corner_points, sides, surest
@@ -25,12 +26,11 @@ from sfcore.detectors.coco_names import COCO
 from sfcore.detectors.heat_maps import first_gaussian_radius, gaussian_radius, spread
 from sfcore.detectors.layers import ResNet
 from sfcore.detectors.registry import register
-from sfcore.tasks.boxes2d.types import Boxes2d
+from sfcore.tasks.boxes2d import Boxes2d
 
 SOURCE = "https://github.com/open-mmlab/mmdetection, configs/centernet (Zhou et al. 2019)"
 POSE_SOURCE = "https://github.com/xingyizhou/CenterNet (Zhou et al. 2019)"
 STRIDE = 4  # pixels of the input per cell
-NAMES = ("car", "truck")  # of the rendered scenes
 
 
 def block(conv: nn.Module, width: int) -> nn.Sequential:
@@ -148,7 +148,7 @@ class CenterNet(Detector):
         return self.bbox_head(self.neck(self.backbone(images)[-1]))
 
     def confidence(self, outputs: Outputs, head: str) -> Tensor:
-        """Of semantics, the maximum over the classes in each cell: the paper of Selective Focus is silent on several."""
+        """Of semantics, the maximum over the classes in each cell (ours: Selective Focus's paper is silent on it)."""
         return outputs["hm"].sigmoid() if head == "hm" else surest(outputs, "hm")
 
     def _boxes(self, outputs: Outputs) -> Tensor:

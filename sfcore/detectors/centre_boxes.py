@@ -9,8 +9,8 @@ from torch import Tensor
 
 from sfcore.detectors.base import Outputs, RoadPoints
 from sfcore.detectors.heat_maps import hottest_around
+from sfcore.tasks.boxes2d.task import REFERENCE_WIDTH
 
-REFERENCE_WIDTH = 640  # the image width at which pixels of points are counted
 FAINT = 0.05  # cells less confident than this make no points
 
 
@@ -48,7 +48,7 @@ class Centres:
 
 
 def centres(heat: Tensor, most: int) -> Centres:
-    """The best of the cells of positive maps (B, C, h, w) that no neighbour in their own map exceeds; equals are kept."""
+    """The best cells of positive maps (B, C, h, w) that no neighbour in their own map exceeds; equals are kept."""
     peaks = torch.where(heat == hottest_around(heat), heat, torch.zeros_like(heat)).flatten(1)
     score, place = peaks.topk(min(most, peaks.shape[1]))
     cells = heat.shape[2] * heat.shape[3]

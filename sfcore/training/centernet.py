@@ -20,7 +20,7 @@ WEIGHTS = {"hm": 1.0, "wh": 0.1, "reg": 1.0}
 LEAST_LEFT = 0.3  # of a box's area within the image: boxes with less are not taught
 
 
-@register("centernet-tiny", "centernet-r18", "centernet-r18-pose")
+@register("centernet-tiny")
 class CenterNetObjective:
     """Heat maps by focal loss, sizes and offsets by their absolute error at the centres."""
 

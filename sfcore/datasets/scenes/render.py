@@ -45,7 +45,7 @@ class Scene:
 
     @property
     def objects(self) -> dict[str, list[np.ndarray]]:
-        """What is labelled, by the task that it is of: lanes, and boxes as (6,) sides, place in NAMES and a score of 1."""
+        """What is labelled, by the name of its task; boxes as (6,) sides, place in NAMES, and a score of 1."""
         return {"lanes": list(self.lanes), "boxes2d": [np.append(box, 1.0) for box in self.boxes]}
 
 
