@@ -148,7 +148,6 @@ class CenterPoint(Detector):
         return RoadPoints(position.flatten(1), weight.flatten(1))
 
 
-PUBLISHED = {"blocks": (3, 5, 5), "widths": (64, 128, 256), "outputs": 128}
 BOX = ("reg", "height", "dim", "rot")
 
 
@@ -156,7 +155,7 @@ BOX = ("reg", "height", "dim", "rot")
 def centerpoint_pillar_waymo() -> CenterPoint:
     """CenterPoint-Pillar for Waymo (``waymo_centerpoint_pp_two_pfn_stride1_3x``), without the second stage."""
     cloud = PointCloud((-74.88, -74.88, 74.88, 74.88), (-2.0, 4.0), 0.32, most=196_608)
-    stages = Stages(strides=(1, 2, 2), scales=(1, 2, 4), **PUBLISHED)
+    stages = Stages((3, 5, 5), (1, 2, 2), (64, 128, 256), (1, 2, 4), 128)
     classes = [("vehicle", "pedestrian", "cyclist")]
     picking = Picking(0.1, 4096, 500, 0.7, (80.0, 80.0, 10.0))
     return CenterPoint(cloud, HardPillars(cloud, (64, 64), 20), 64, stages, classes, BOX, 64, 64, picking)
@@ -166,7 +165,7 @@ def centerpoint_pillar_waymo() -> CenterPoint:
 def centerpoint_pillar_nuscenes() -> CenterPoint:
     """CenterPoint-Pillar for nuScenes (``nusc_centerpoint_pp_02voxel_two_pfn_10sweep``), given a single sweep."""
     cloud = PointCloud((-51.2, -51.2, 51.2, 51.2), (-5.0, 3.0), 0.2, most=65_536)
-    stages = Stages(strides=(2, 2, 2), scales=(0.5, 1, 2), **PUBLISHED)
+    stages = Stages((3, 5, 5), (2, 2, 2), (64, 128, 256), (0.5, 1, 2), 128)
     classes = [("car",), ("truck", "construction_vehicle"), ("bus", "trailer"), ("barrier",),
                ("motorcycle", "bicycle"), ("pedestrian", "traffic_cone")]  # fmt: skip
     picking = Picking(0.1, 1000, 83, 0.2, (61.2, 61.2, 10.0))

@@ -122,7 +122,11 @@ def _suppressed(box: Tensor, score: Tensor, label: Tensor, settings: Picking) ->
 def _sorted(box: Tensor, score: Tensor, label: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """The ``most`` surest; of equally sure ones the first, whatever else is in the batch."""
     order = score.sort(dim=1, descending=True, stable=True).indices[:, :most]
-    return box.gather(1, order.unsqueeze(-1).expand(-1, -1, box.shape[-1])), score.gather(1, order), label.gather(1, order)
+    return (
+        box.gather(1, order.unsqueeze(-1).expand(-1, -1, box.shape[-1])),
+        score.gather(1, order),
+        label.gather(1, order),
+    )
 
 
 def taught(box: Tensor, label: Tensor, classes: int, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:

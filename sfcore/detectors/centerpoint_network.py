@@ -41,7 +41,8 @@ def _norm(width: int) -> nn.BatchNorm2d:
 
 def _stage(inputs: int, width: int, more: int, stride: int) -> nn.Sequential:
     """A strided 3×3 convolution and ``more`` others; the first layer takes the place of the published one that pads."""
-    first: list[nn.Module] = [nn.Identity(), nn.Conv2d(inputs, width, 3, stride, 1, bias=False), _norm(width), nn.ReLU()]
+    conv = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+    first: list[nn.Module] = [nn.Identity(), conv, _norm(width), nn.ReLU()]
     others = (
         layer
         for _ in range(more)

@@ -6,10 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from sfcore.datasets.lidar.render import SCANNERS, sweep
+from sfcore.datasets.lidar.render import SCANNERS, Sweep, sweep
+from sfcore.detectors.base import Detector
+from sfcore.evaluation.recall_curve import Judged, plain_ap
 from sfcore.inputs.points import PointCloud
+from sfcore.tasks.boxes3d import Boxes3d
+from sfcore.tasks.boxes3d.geometry import bev_iou
 
 Objects = list[np.ndarray]  # (9,) each: the numbers of a box, its label, a score
 
@@ -39,7 +44,8 @@ class SweepAugmentation:
     ) -> tuple[np.ndarray, Objects]:
         """A new view of (N, 4) points and their boxes."""
         mirror = np.where(random.random(2) < 0.5, -1.0, 1.0)
-        turn, scale, up = random.uniform(-self.turn, self.turn), random.uniform(*self.scale), random.normal() * self.raise_by
+        turn, scale = random.uniform(-self.turn, self.turn), random.uniform(*self.scale)
+        up = random.normal() * self.raise_by
         cos, sin = np.cos(turn), np.sin(turn)
         motion = np.array([[cos, -sin], [sin, cos]]) * scale * mirror
         light = 0.0 if random.random() < self.dark else np.exp(random.normal() * self.light)
@@ -78,9 +84,14 @@ class SweepSet:
         return self.cloud([points for points, _ in views]), [boxes for _, boxes in views]
 
 
-def beams_of(seed: int) -> int:
-    """Which scanner the sweep of a seed is made with, so that all are met."""
-    return list(SCANNERS)[seed % len(SCANNERS)]
+def boxes_of(made: Sweep) -> Objects:
+    """The labelled boxes of a sweep."""
+    return [np.array([*box, label, 1.0]) for box, label in zip(made.boxes, made.labels, strict=True)]
+
+
+def made_sweep(seed: int) -> Sweep:
+    """The sweep of a seed; the scanner changes from seed to seed, so that all are met."""
+    return sweep(seed, list(SCANNERS)[seed % len(SCANNERS)])
 
 
 def render_sweeps(
@@ -94,10 +105,64 @@ def render_sweeps(
     points, objects = [], []
     reach = 1.5 * max(map(abs, cloud.extent))  # views are turned
     for i in range(count):
-        made = sweep(seed + i, beams_of(seed + i))
+        made = made_sweep(seed + i)
         near = made.points[np.hypot(*made.points[:, :2].T) < reach]
         points.append(near.astype(np.float16))
-        objects.append([np.array([*box, label, 1.0]) for box, label in zip(made.boxes, made.labels, strict=True)])
+        objects.append(boxes_of(made))
         if progress:
             progress(i + 1, count)
     return SweepSet(points, objects, cloud)
+
+
+@dataclass(frozen=True)
+class SweepScore:
+    """How well a detector finds the boxes of sweeps that it has never seen, of those within its range.
+
+    Attributes:
+        f1, precision, recall: at BEV IoU 0.5, over all classes.
+        shift_dm: mean displacement of what is found, in decimetres.
+        ap50: of each class, area under precision over recall at BEV IoU 0.5.
+    """
+
+    f1: float
+    precision: float
+    recall: float
+    shift_dm: float
+    ap50: dict[str, float]
+
+    def rounded(self) -> dict[str, float]:
+        """What is kept with weights."""
+        found = {f"bev_ap50_{name}": round(value, 4) for name, value in self.ap50.items()}
+        return {"f1": round(self.f1, 4), "shift_dm": round(self.shift_dm, 2), **found}
+
+
+@torch.no_grad()
+def score_sweeps(detector: Detector, sweeps: Sequence[Sweep], batch: int = 4) -> SweepScore:
+    """Compare what ``detector`` finds with the boxes of ``sweeps``."""
+    groups = [[each.points for each in sweeps[start : start + batch]] for start in range(0, len(sweeps), batch)]
+    found = detector.task.join([detector.decode(detector(detector.preprocess(group))).to("cpu") for group in groups])
+    frames = [[each for each in boxes_of(made) if _within(each, found.extent)] for made in sweeps]
+    truth = Boxes3d.from_objects(frames, found.names, found.extent)
+    total = detector.task.agreement(truth, found)
+    ap50 = {name: _average_precision(truth, found, label) for label, name in enumerate(found.names)}
+    return SweepScore(total.f1, total.precision, total.recall, total.shift, ap50)
+
+
+def _average_precision(truth: Boxes3d, found: Boxes3d, label: int) -> float:
+    """Of one class, at BEV IoU 0.5."""
+    wanted, given = (each.present & (each.label == label) for each in (truth, found))
+    frames = [
+        Judged(
+            bev_iou(truth.box[i][wanted[i]], found.box[i][given[i]]).numpy(),
+            np.ones(int(wanted[i].sum()), bool),
+            found.score[i][given[i]].numpy(),
+            np.ones(int(given[i].sum()), bool),
+        )
+        for i in range(len(truth))
+    ]
+    return plain_ap(frames, 0.5)
+
+
+def _within(box: np.ndarray, extent: tuple[float, float, float, float]) -> bool:
+    x_min, y_min, x_max, y_max = extent
+    return bool(x_min <= box[0] < x_max and y_min <= box[1] < y_max)

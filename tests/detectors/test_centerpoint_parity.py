@@ -32,7 +32,7 @@ def sweep_by_rule(cloud: PointCloud, points: int = 20_000) -> np.ndarray:
     """(points, 4) of rings on the ground and dense heaps, some out of range, so that pillars have 1 to far over 20."""
     random = rule.generator(f"sweep {cloud.extent}")
     reach = cloud.extent[2] * 1.05
-    ring = np.exp(random.uniform(np.log(3), np.log(reach * 1.2), points)) 
+    ring = np.exp(random.uniform(np.log(3), np.log(reach * 1.2), points))
     angle = random.uniform(-np.pi, np.pi, points)
     found = np.stack([ring * np.cos(angle), ring * np.sin(angle)], 1)
     heap = random.uniform(-0.7 * reach, 0.7 * reach, (40, 2))[random.integers(0, 40, points)]
