@@ -13,17 +13,18 @@ GROUND = (13, 17, 23)  # where nothing is
 RING = (44, 52, 64)
 EGO = (200, 206, 214)
 STEP = 10  # metres between rings; twice as far where that would crowd
+Extent = tuple[float, float, float, float]  # x_min, y_min, x_max, y_max in metres
 LENGTH = 4.2  # metres of the mark of the sensor's own vehicle
 
 
-def canvas_size(extent: tuple[float, float, float, float]) -> tuple[int, int]:
+def canvas_size(extent: Extent) -> tuple[int, int]:
     """(height, width) of a picture of an extent (x_min, y_min, x_max, y_max): the longer side as pictures are drawn."""
     x, y = extent[2] - extent[0], extent[3] - extent[1]
     scale = WIDTH / max(x, y)
     return max(1, round(y * scale)), max(1, round(x * scale))
 
 
-def birds_eye(points: np.ndarray, extent: tuple[float, float, float, float], heights: tuple[float, float]) -> Image:
+def birds_eye(points: np.ndarray, extent: Extent, heights: tuple[float, float]) -> Image:
     """The points of an extent on a dark ground with rings of distance and a mark where the sensor is.
 
     Args:
@@ -39,35 +40,36 @@ def birds_eye(points: np.ndarray, extent: tuple[float, float, float, float], hei
     return picture
 
 
-def _splat(
-    picture: Image,
-    points: np.ndarray,
-    extent: tuple[float, float, float, float],
-    scale: float,
-    heights: tuple[float, float],
-) -> Image:
-    """Every point as a soft dot: its light shared by the four pixels around it, then a little blurred."""
+def _splat(picture: Image, points: np.ndarray, extent: Extent, scale: float, heights: tuple[float, float]) -> Image:
+    """Every point as a soft dot: its light shared by the four pixels around it, then a little blurred; a pixel has the
+    colour of the mean height of what lights it."""
     height, width = picture.shape[:2]
-    share = np.clip((points[:, 2] - heights[0]) / (heights[1] - heights[0]), 0, 1)
-    colour = colour_map(0.12 + 0.88 * share, "viridis").astype(np.float32)
+    place, light, level = _lit(points, extent, scale, (height, width))
+    share = np.clip((level - heights[0]) / (heights[1] - heights[0]), 0, 1)
+    sums = [np.bincount(place, weight, height * width).astype(np.float32) for weight in (light, light * share)]
+    amount, total = cv2.GaussianBlur(np.stack(sums, 1).reshape(height, width, 2), (0, 0), 0.9).reshape(-1, 2).T
+    lit = np.flatnonzero(amount > 1e-4)
+    colour = colour_map(0.12 + 0.88 * total[lit] / amount[lit])
+    alpha = 1 - np.exp(-7 * amount[lit, None])
+    pixels = picture.reshape(-1, 3).copy()
+    pixels[lit] = (pixels[lit] * (1 - alpha) + colour * alpha).round()
+    return pixels.reshape(picture.shape)
+
+
+def _lit(
+    points: np.ndarray, extent: Extent, scale: float, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which pixels of a picture, row by row, are lit how much, and by points of which heights."""
     u, v = (points[:, 0] - extent[0]) * scale - 0.5, (extent[3] - points[:, 1]) * scale - 0.5
-    light = np.zeros((height * width, 4), np.float32)
-    for right in (0, 1):
-        for down in (0, 1):
-            column, row = np.floor(u).astype(int) + right, np.floor(v).astype(int) + down
-            weight = (1 - np.abs(u - column)) * (1 - np.abs(v - row))
-            seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            place = (row * width + column)[seen]
-            for channel in range(4):
-                value = (weight * (colour[:, channel] if channel < 3 else 1))[seen]
-                light[:, channel] += np.bincount(place, value, height * width)
-    light = cv2.GaussianBlur(light.reshape(height, width, 4), (0, 0), 0.9)
-    amount = light[..., 3:]
-    alpha = 1 - np.exp(-7 * amount)
-    return (picture * (1 - alpha) + light[..., :3] / np.maximum(amount, 1e-6) * alpha).round().astype(np.uint8)
+    left, top = np.floor(u), np.floor(v)
+    column = np.concatenate([left, left + 1, left, left + 1]).astype(np.int64)
+    row = np.concatenate([top, top, top + 1, top + 1]).astype(np.int64)
+    light = (1 - np.abs(np.tile(u, 4) - column)) * (1 - np.abs(np.tile(v, 4) - row))
+    seen = (column >= 0) & (column < size[1]) & (row >= 0) & (row < size[0])
+    return (row * size[1] + column)[seen], light[seen], np.tile(points[:, 2], 4)[seen]
 
 
-def _draw_rings(picture: Image, extent: tuple[float, float, float, float], scale: float) -> None:
+def _draw_rings(picture: Image, extent: Extent, scale: float) -> None:
     farthest = max(math.hypot(x, y) for x in extent[::2] for y in extent[1::2])
     step = STEP if farthest <= 100 else 2 * STEP
     centre = _fixed(-extent[0] * scale, extent[3] * scale)
@@ -77,7 +79,7 @@ def _draw_rings(picture: Image, extent: tuple[float, float, float, float], scale
         cv2.putText(picture, f"{radius:g} m", label, cv2.FONT_HERSHEY_SIMPLEX, 0.42, EGO, 1, cv2.LINE_AA)
 
 
-def _draw_ego(picture: Image, extent: tuple[float, float, float, float], scale: float) -> None:
+def _draw_ego(picture: Image, extent: Extent, scale: float) -> None:
     """An arrowhead that points ahead."""
     shape = np.array([[0.5, 0], [-0.5, 0.34], [-0.28, 0], [-0.5, -0.34]]) * LENGTH
     pixels = np.stack([(shape[:, 0] - extent[0]) * scale, (extent[3] - shape[:, 1]) * scale], 1)

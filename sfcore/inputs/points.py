@@ -17,9 +17,8 @@ from sfcore.datasets.source import source_of
 from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.inputs.base import InputSpec
-from sfcore.inputs.birds_eye import birds_eye, canvas_size
+from sfcore.inputs.birds_eye import Extent, birds_eye, canvas_size
 
-Extent = tuple[float, float, float, float]
 CHANNELS = 4  # x, y, z, reflectance
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from sfcore.colours import FULL, OBJECTS, rgb
-from sfcore.datasets.kitti import parse_objects, read_calibration
+from sfcore.datasets.kitti import parse_objects, read_calibration, read_objects
 from sfcore.datasets.kitti.calibration import Calibration
 from sfcore.datasets.kitti.camera import draw_on_camera, projected
+from sfcore.datasets.kitti.objects import without_size, written
 from sfcore.errors import InputError
 from tests.datasets.kitti_cases import CALIBRATION, CAR, DONT_CARE, WALKER
 
@@ -141,7 +142,24 @@ def test_a_damaged_label_is_refused(plain: Calibration, line: str, why: str) -> 
         parse_objects(line, plain, Path("a.txt"))
 
 
-def test_boxes_of_no_size_are_named_and_left_out(plain: Calibration) -> None:
-    found = parse_objects(f"{WALKER}\n{CAR.replace('1.5 1.6 4.0', '1.5 0 4.0')}", plain, Path("a.txt"))
-    assert found.kinds == ("Pedestrian",)
-    assert found.problems == ("line 2 of a.txt: a Car of 1.5 × 0 × 4 m has no size; mend or remove it",)
+def test_boxes_of_no_size_are_named_and_left_out(plain: Calibration, tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text(f"{DONT_CARE}\n{WALKER}\n{CAR.replace('1.5 1.6 4.0', '1.5 0 4.0')}")
+    assert read_objects(file, plain).kinds == ("Pedestrian",)
+    assert without_size(file) == [f"line 3 of {file}: a Car of 1.5 × 0 × 4 m has no size; mend or remove it"]
+    assert without_size(tmp_path / "missing.txt") == []
+
+
+def test_detections_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    draw, camera = np.random.default_rng(1), tilted()
+    boxes = draw.uniform([5, -9, -2, 0.4, 0.4, 0.4, -3], [60, 9, 1, 5, 3, 3, 3], (20, 7))
+    objects = np.concatenate([boxes, draw.integers(0, 3, (20, 1)), draw.random((20, 1))], 1)
+    text = written(objects, camera, (375, 1242))
+    found = parse_objects(text, camera, tmp_path)
+    assert np.allclose(found.boxes[:, :6], boxes[:, :6], atol=1e-3) and np.allclose(
+        found.scores, objects[:, 8], atol=1e-5
+    )
+    assert np.abs(np.angle(np.exp(1j * (found.boxes[:, 6] - boxes[:, 6])))).max() < 3e-3
+    assert found.labels.tolist() == objects[:, 7].tolist()
+    assert set(found.kinds) == {"Car", "Pedestrian", "Cyclist"}
+    assert written(objects[:0], camera, (375, 1242)) == ""

@@ -12,7 +12,7 @@ from sfcore.datasets.kitti.calibration import NEAREST, Calibration
 from sfcore.drawing import Image, Line, draw_lines, stroke
 from sfcore.tasks.boxes3d import corners
 
-THICKNESS = 2.5  # pixels at the drawing width
+THICKNESS = 1.5  # pixels at the drawing width
 _EDGES = (
     *((0, 1), (1, 2), (2, 3), (3, 0)),  # at the bottom
     *((4, 5), (5, 6), (6, 7), (7, 4)),  # at the top

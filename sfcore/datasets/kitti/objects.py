@@ -6,6 +6,7 @@ pixels of the left colour image, sizes in metres, x y z the middle of the bottom
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,10 @@ CLASSES = {
     "Cyclist": "cyclist",
 }
 NAMES = ("vehicle", "pedestrian", "cyclist")
+_KINDS = {"vehicle": "Car", "pedestrian": "Pedestrian", "cyclist": "Cyclist"}  # that detections are written as
 IGNORED = ("DontCare", "Misc")  # regions without boxes, and objects of no class
 NUMBERS = 14  # after the type, without the score
+_SIZE = slice(7, 10)  # of these: height, width, length
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,6 @@ class Labelled:
         occluded: (N,) 0 fully visible, 1 partly, 2 largely occluded, 3 unknown.
         heights: (N,) of each in the image, px.
         scores: (N,) confidences; 1 in files of labels.
-        problems: what is wrong with lines that are left out, each naming its line.
     """
 
     kinds: tuple[str, ...]
@@ -52,7 +54,6 @@ class Labelled:
     occluded: np.ndarray
     heights: np.ndarray
     scores: np.ndarray
-    problems: tuple[str, ...] = ()
 
 
 def read_objects(path: Path, calibration: Calibration) -> Labelled:
@@ -61,7 +62,7 @@ def read_objects(path: Path, calibration: Calibration) -> Labelled:
 
 
 def parse_objects(text: str, calibration: Calibration, path: Path) -> Labelled:
-    """The objects of a label file or of a file of detections.
+    """The objects of a label file or of a file of detections, without those that have no size.
 
     Args:
         path: of the file, for messages.
@@ -69,29 +70,39 @@ def parse_objects(text: str, calibration: Calibration, path: Path) -> Labelled:
     Raises:
         InputError: a line is not of this format.
     """
-    kinds, rows, problems = [], [], []
-    for place, line in enumerate(text_lines(text), 1):
-        words = line.split()
-        if not words or words[0] in IGNORED:
-            continue
-        row = _numbers(words, f"line {place} of {path}")
-        if (row[7:10] <= 0).any():
-            size = " × ".join(f"{side:g}" for side in row[7:10])
-            problems.append(f"line {place} of {path}: a {words[0]} of {size} m has no size; mend or remove it")
-            continue
-        kinds.append(words[0])
-        rows.append(row)
-    table = np.array(rows).reshape(-1, NUMBERS + 1)
+    rows = [(words[0], _numbers(words, f"line {place} of {path}")) for place, words in _lines(text)]
+    rows = [(kind, row) for kind, row in rows if (row[_SIZE] > 0).all()]
+    kinds, table = tuple(kind for kind, _ in rows), np.array([row for _, row in rows]).reshape(-1, NUMBERS + 1)
     return Labelled(
-        kinds=tuple(kinds),
-        boxes=calibration.boxes_of(table[:, 10:13], table[:, 7:10], table[:, 13]),
+        kinds=kinds,
+        boxes=calibration.boxes_of(table[:, 10:13], table[:, _SIZE], table[:, 13]),
         labels=np.array([NAMES.index(CLASSES[kind]) for kind in kinds], int),
         truncated=table[:, 0],
         occluded=table[:, 1],
         heights=table[:, 6] - table[:, 4],
         scores=table[:, 14],
-        problems=tuple(problems),
     )
+
+
+def without_size(path: Path) -> list[str]:
+    """What is wrong with the lines of a file that :func:`parse_objects` leaves out, a line each; none of a file that
+    cannot be read."""
+    problems = []
+    try:
+        for place, words in _lines(read_text(path)):
+            row = _numbers(words, "")
+            if not (row[_SIZE] > 0).all():
+                size = " × ".join(f"{side:g}" for side in row[_SIZE])
+                problems.append(f"line {place} of {path}: a {words[0]} of {size} m has no size; mend or remove it")
+    except InputError:
+        pass  # said where the frame's label is asked for
+    return problems
+
+
+def _lines(text: str) -> list[tuple[int, list[str]]]:
+    """The words of each line that is about an object of a class, with the line's number."""
+    each = enumerate((line.split() for line in text_lines(text)), 1)
+    return [(place, words) for place, words in each if words and words[0] not in IGNORED]
 
 
 def _numbers(words: list[str], where: str) -> np.ndarray:
@@ -108,3 +119,20 @@ def _numbers(words: list[str], where: str) -> np.ndarray:
             f"{where} has {len(found)} numbers after its type: it must have {NUMBERS}, or one more, the score"
         )
     return np.array([*found, 1.0][: NUMBERS + 1])
+
+
+def written(objects: np.ndarray, calibration: Calibration, size: tuple[int, int]) -> str:
+    """The text of a file of detections: the way back from :func:`parse_objects`.
+
+    Args:
+        objects: (N, 9) boxes in the scanner's frame, the place of each class in ``NAMES``, its confidence.
+        size: (height, width) of the left colour image.
+    """
+    boxes = objects[:, :7]
+    sides = calibration.image_boxes(boxes, size)
+    lines = []
+    for each, side, place, extent, turned in zip(objects, sides, *calibration.objects_of(boxes), strict=True):
+        alpha = math.remainder(turned - math.atan2(place[0], place[2]), 2 * math.pi)
+        numbers = [-1, -1, alpha, *side, *extent, *place, turned, each[8]]
+        lines.append(" ".join([_KINDS[NAMES[int(each[7])]], *(f"{value:.6g}" for value in numbers)]) + "\n")
+    return "".join(lines)
