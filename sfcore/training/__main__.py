@@ -1,4 +1,4 @@
-"""``python -m sfcore.training NAME --out FILE``: train a detector on rendered scenes and save its weights."""
+"""``python -m sfcore.training NAME --out FILE``: train a detector on what is rendered, and save its weights."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
-from sfcore.datasets.scenes import VERSION, render
 from sfcore.detectors.base import Detector
 from sfcore.detectors.checkpoints import clean_keys, load_weights, read_checkpoint
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
-from sfcore.inputs.images import Preprocessing
-from sfcore.training.augment import Augmentation
-from sfcore.training.data import UNSEEN, render_scenes
+from sfcore.training.data import UNSEEN
 from sfcore.training.loop import Recipe, Step, train
+from sfcore.training.material import Scored, material
 from sfcore.training.objective import objective
-from sfcore.training.scoring import Score, score
 
 RESNET = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")  # as torchvision names its parts
 
@@ -42,7 +40,7 @@ def show_step(step: Step) -> None:
 def show_rendering(done: int, count: int) -> None:
     """Tell how far rendering is, every now and then."""
     if done % 500 == 0 or done == count:
-        say(f"rendered {done} of {count} scenes")
+        say(f"rendered {done} of {count}")
 
 
 def commit() -> str:
@@ -54,25 +52,33 @@ def commit() -> str:
         return "unknown"
 
 
-def save(detector: Detector, name: str, found: Score, seed: int, path: Path) -> None:
+def in_16_bits(detector: Detector) -> None:
+    """Round the weights to 16 bits, so that writing them in as many loses nothing more."""
+    with torch.no_grad():
+        for value in detector.state_dict().values():
+            value.copy_(_halved(value))
+
+
+def _halved(value: Tensor) -> Tensor:
+    return value.half() if value.is_floating_point() else value
+
+
+def save(detector: Detector, name: str, found: Scored, given: argparse.Namespace) -> None:
     """Write the weights with what one must know to use them, so that a reader sees the old file or the new one."""
-    preprocessing = detector.preprocessing
-    assert isinstance(preprocessing, Preprocessing)  # what is trained here reads images
+    what = material(detector)
     metadata = {
         "detector": name,
-        "input_size": json.dumps(preprocessing.size),
-        "mean": json.dumps(preprocessing.mean),
-        "std": json.dumps(preprocessing.std),
-        "order": preprocessing.order,
-        "seed": str(seed),
+        **what.about(detector.preprocessing),
+        "seed": str(given.seed),
         "commit": commit(),
-        "score": json.dumps({"f1": round(found.f1, 4), "shift_px": round(found.shift_px, 2)}),
-        "trained_on": f"rendered scenes, version {VERSION}, by this project",
+        "score": json.dumps(found.rounded()),
+        "trained_on": f"{what.words}, by this project",
         "licence": "same as the project",
     }
-    state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, safetensors_bytes(state, metadata))
+    kept = _halved if given.half else Tensor.detach
+    state = {k: kept(v).cpu().contiguous() for k, v in detector.state_dict().items()}
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(given.out, safetensors_bytes(state, metadata))
 
 
 def take_backbone(detector: Detector, path: Path) -> None:
@@ -100,13 +106,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sfcore.training", description=__doc__)
     parser.add_argument("name", help="the detector to train, such as ganet-tiny")
     parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
-    parser.add_argument("--scenes", type=int, default=6000, help="scenes to render for training")
-    parser.add_argument("--unseen", type=int, default=400, help="other scenes to score on")
+    parser.add_argument("--scenes", type=int, default=6000, help="scenes or sweeps to render for training")
+    parser.add_argument("--unseen", type=int, default=400, help="others to score on")
     parser.add_argument("--minutes", type=float, help="time for the steps; 25 when neither this nor --steps is given")
     parser.add_argument("--steps", type=int, help="optimiser steps; gives the same weights on the same machine")
     parser.add_argument("--batch", type=int, default=Recipe.batch)
     parser.add_argument("--rate", type=float, default=Recipe.rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--half", action="store_true", help="write the weights in 16 bits, and score them so")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--start", type=Path, help="weights to start from instead of random ones")
     start.add_argument("--backbone", type=Path, help="weights of another detector, whose ResNet this one starts from")
@@ -114,7 +121,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def run(given: argparse.Namespace) -> Score:
+def run(given: argparse.Namespace) -> Scored:
     """Train as ``given`` says.
 
     Raises:
@@ -132,11 +139,14 @@ def run(given: argparse.Namespace) -> Score:
         take_backbone(detector, given.backbone)
     detector = detector.to(given.device)
     task = objective(given.name, detector)
-    scenes = render_scenes(detector, given.scenes, given.seed, show_rendering)
-    steps = train(detector, task, scenes, recipe, Augmentation(), show_step)
-    say(f"{steps} steps done; scoring on {given.unseen} unseen scenes")
-    found = score(detector, [render(UNSEEN + i, size=detector.frame) for i in range(given.unseen)])
-    save(detector, given.name, found, given.seed, given.out)
+    what = material(detector)
+    samples = what.render(detector, given.scenes, given.seed, show_rendering)
+    steps = train(detector, task, samples, recipe, what.augment, show_step)
+    if given.half:
+        in_16_bits(detector)
+    say(f"{steps} steps done; scoring on {given.unseen} unseen ones")
+    found = what.score(detector, range(UNSEEN, UNSEEN + given.unseen))
+    save(detector, given.name, found, given)
     return found
 
 
@@ -147,8 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         say(str(error))
         return 2
-    print(json.dumps({"f1": found.f1, "precision": found.precision, "recall": found.recall,
-                      "shift_px": found.shift_px, "scenarios": found.scenarios}, indent=2))  # fmt: skip
+    print(json.dumps(asdict(found), indent=2))
     return 0
 
 
