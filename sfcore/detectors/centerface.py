@@ -41,7 +41,7 @@ class CenterFace(Detector):
         Head("off", "semantics", ("y", "x"), ("cell", "cell"), "pos", "grid", STRIDE,
              "From the middle of each cell to the centre of its face."),
         Head("lm", "semantics", tuple(f"{mark} {axis}" for mark in MARKS for axis in "yx"), ("face",) * HEADS["lm"],
-             "pos", "grid", STRIDE, "Where landmarks lie in the box, in heights and widths of it; boxes do not need it."),
+             "pos", "grid", STRIDE, "Where landmarks lie in the box, as shares of its sides; boxes do not need them."),
     )  # fmt: skip
 
     def __init__(self, preprocessing: Preprocessing, picking: Picking) -> None:
