@@ -35,7 +35,11 @@ def numbers(view: Studio) -> None:
     st.metric(f"{things.capitalize()} found", len(confidences), help=found)
     st.metric("Mean confidence", style.percent(mean) if confidences else "none", help=f"Of the {things} found.")
     st.metric("Parameters", f"{parameters:,}", help="Weights of the network, at full precision (32 bits).")
-    st.metric("Network input", detector.preprocessing.described(), help="What the network reads of each image.")
+    st.metric(
+        "Network input",
+        detector.preprocessing.described(),
+        help=f"What the network reads of each {detector.preprocessing.noun}.",
+    )
 
 
 def card(view: Studio, head: Head, place: int) -> None:

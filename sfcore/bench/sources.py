@@ -145,15 +145,8 @@ def rendered_test(spec: InputSpec, out: Path, limit: int | None, report: Report)
 
 
 def made(spec: InputSpec, count: int, seed: int) -> str:
-    """The source of so many rendered frames of an input.
-
-    Raises:
-        InputError: none are rendered.
-    """
-    source = f"{spec.samples}:{count},seed={seed // SEEDS_APART}"
-    if source_of(Path(source)).plain:
-        raise InputError(f"no frames are rendered for what reads {spec.kind}: name images and test images")
-    return source
+    """The source of so many rendered frames of an input."""
+    return f"{spec.rendered}:{count},seed={seed // SEEDS_APART}"
 
 
 def _rendered(layout: str, folder: Path, first: int, count: int, report: Report) -> str:
