@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfcore.detectors.base import Detector, Head, Outputs, Preprocessing, RoadPoints
+from sfcore.detectors.layers import MatMul
 from sfcore.detectors.registry import register
 from sfcore.tasks.lanes import Lanes
 from sfcore.tasks.lanes.maps import cell_centres, lanes_of_map, points_of_map
@@ -71,8 +72,7 @@ class Pyramid(nn.Module):
     def __init__(self, outside: int, part: int, conv: type[nn.Module]) -> None:
         super().__init__()
         self.d1 = conv(part, outside - 4 * part)
-        for dilation in (2, 4, 8, 16):
-            setattr(self, f"d{dilation}", conv(part, part, dilation=dilation))
+        self.d2, self.d4, self.d8, self.d16 = (conv(part, part, dilation=each) for each in (2, 4, 8, 16))
 
     def together(self, x: Tensor) -> Tensor:
         sums = [self.d2(x)]
@@ -165,16 +165,17 @@ class ClassAttention(nn.Module):
         self.fuse = nn.Conv2d(regions, 1, 1)
         self.relu = nn.PReLU(1)
         self.proj_query, self.proj_key, self.proj_value = (nn.Linear(width, inner) for _ in range(3))
+        self.pool, self.look, self.mix = MatMul(), MatMul(), MatMul()  # modules, so that what they read is quantized
         self.conv_out = nn.Sequential(nn.Conv2d(inner, width, 1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width))
 
     def forward(self, x: Tensor) -> Tensor:
         cam = self.conv_cam(x)
         sure = functional.adaptive_avg_pool2d(cam, BINS).sigmoid().flatten(2).transpose(1, 2).unsqueeze(3)
         maps, pixels = self.regions(cam), self.regions(x)  # (B, regions, pixels, channels)
-        local = self.gcn(maps.softmax(2).transpose(2, 3) @ pixels * sure)  # (B, regions, classes, channels)
+        local = self.gcn(self.pool(maps.softmax(2).transpose(2, 3), pixels) * sure)  # (B, regions, classes, channels)
         every = self.relu(self.fuse(local)).expand_as(local)
         query, key, value = self.proj_query(pixels), self.proj_key(local), self.proj_value(every)
-        looked = (query @ key.transpose(2, 3)).softmax(-1) @ value
+        looked = self.mix(self.look(query, key.transpose(2, 3)).softmax(-1), value)
         return x + self.conv_out(self.whole(looked, x.shape[-2:]))
 
     @staticmethod
@@ -239,10 +240,9 @@ class TwinLiteNetPlus(Detector):
         self.encoder = Encoder(widths, second, third)
         self.caam = ClassAttention(widths[2])
         self.conv_caam = ConvNorm(widths[2], widths[1])
-        for branch in ("da", "ll"):
-            setattr(self, f"up_1_{branch}", Up(widths[1], widths[0]))
-            setattr(self, f"up_2_{branch}", Up(widths[0], 8))
-            setattr(self, f"out_{branch}", Up(8, 2, last=True))
+        self.up_1_da, self.up_1_ll = (Up(widths[1], widths[0]) for _ in range(2))
+        self.up_2_da, self.up_2_ll = (Up(widths[0], 8) for _ in range(2))
+        self.out_da, self.out_ll = (Up(8, 2, last=True) for _ in range(2))
         self.frame = (360, 640)
         self.register_buffer("rows", cell_centres(384 // CELL, 360), persistent=False)
         self.register_buffer("columns", cell_centres(640 // CELL, 640), persistent=False)

@@ -52,11 +52,11 @@ class Unseen:
     frames: list[tuple[Dataset, Frame]] | None
 
     def labelled(self, task: str) -> list[tuple[Dataset, Frame]] | None:
-        """The frames with their labels of a task; None unless all have such, and of datasets with one metric."""
+        """The frames with their labels of a task; None unless all have such, with one metric and the same classes."""
         own = {id(dataset): dataset.labelled(task) for dataset, _ in self.frames or ()}
         found = [(held, frame) for dataset, frame in self.frames or () if (held := own[id(dataset)])]
-        one_metric = len({dataset.metric for dataset, _ in found}) == 1
-        return found if one_metric and len(found) == len(self.files) else None
+        alike = len({(dataset.metric, dataset.names) for dataset, _ in found}) == 1
+        return found if alike and len(found) == len(self.files) else None
 
     @cached_property
     def hash(self) -> str:

@@ -213,6 +213,7 @@ class Dataset(ABC):
         raise InputError(f"{self.root} has no format for predictions: choose a labelled dataset, or use sfcore detect")
 
 
+LabelledFrame = tuple[Dataset, Frame]
 LAYOUTS: Registry[type[Dataset]] = Registry("dataset layout", "sfcore.datasets.layouts")
 
 
@@ -239,7 +240,7 @@ def open_dataset(root: Path, split: str | None = None, layout: str | None = None
     return LAYOUTS[name].open(root, split)
 
 
-def labelled_frames(sources: Sequence[Path | str], task: str) -> dict[Path, tuple[Dataset, Frame]]:
+def labelled_frames(sources: Sequence[Path | str], task: str) -> dict[Path, LabelledFrame]:
     """The frames of some sources that have labels of a task, by their images.
 
     Args:
@@ -248,7 +249,7 @@ def labelled_frames(sources: Sequence[Path | str], task: str) -> dict[Path, tupl
     Raises:
         InputError: the lists of a dataset cannot be read.
     """
-    found: dict[Path, tuple[Dataset, Frame]] = {}
+    found: dict[Path, LabelledFrame] = {}
     for source in sources:
         path, split, part = source_parts(str(source))
         dataset = open_dataset(path, split).labelled(task) if layout_of(path) else None

@@ -157,9 +157,8 @@ def evaluate(
         raise InputError(f"{dataset.root} has no labels: choose a labelled dataset, or compare with sfcore compare")
     judge = METRICS[name]()
     if judge.task != dataset.task:
-        raise InputError(
-            f"the metric {name} judges {judge.task}, and {dataset.root} has {dataset.task}: choose another"
-        )
+        fitting = ", ".join(each for each in METRICS if METRICS[each].task == dataset.task)
+        raise InputError(f"{name} is no metric of {TASKS[dataset.task].words.plural}: choose one of {fitting}")
     frames: dict[str, Tally] = {}
     problems: dict[str, str] = {}
     for done, frame in enumerate(dataset.frames, 1):
@@ -175,7 +174,8 @@ def evaluate(
 
 
 def figures_of(task: Task[Any], labelled: Sequence[tuple[Dataset, Frame]], prediction: Any) -> Score:
-    """What the labels' official metric says of a prediction about as many frames, of datasets with the same metric.
+    """What the labels' official metric says of a prediction about as many frames, of datasets with the same metric and
+    classes.
 
     Args:
         prediction: in the detector's own frame and classes.

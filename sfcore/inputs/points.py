@@ -41,6 +41,7 @@ class PointCloud(InputSpec):
     kind: ClassVar[str] = "points"
     noun: ClassVar[str] = "sweep"
     samples: ClassVar[str] = "sweeps"
+    rendered: ClassVar[str] = "sweeps"
     formats: ClassVar[tuple[str, ...]] = FORMATS
 
     extent: Extent
@@ -132,7 +133,7 @@ class PointCloud(InputSpec):
             found = f"shape {frame.shape} and type {frame.dtype}" if isinstance(frame, np.ndarray) else "no numbers"
             raise InputError(f"{what} has {found}: it must be (points, 4) float32, x, y, z and reflectance")
         low, high = (bound.numpy()[:3] for bound in self._bounds())
-        kept = frame[((frame[:, :3] >= low) & (frame[:, :3] < high)).all(1)]
+        kept = frame[((frame[:, :3] >= low) & (frame[:, :3] < high)).all(1) & np.isfinite(frame[:, 3])]
         if not len(kept):
             x_min, y_min, x_max, y_max = self.extent
             raise InputError(

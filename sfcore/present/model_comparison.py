@@ -244,7 +244,7 @@ def draw(
         picture = task.draw(canvas, after)
     else:
         picture = task.draw_moved(canvas, before, after, task.distortion(before, after))
-    return task.draw_labels(picture, labels, size) if labels else picture
+    return task.draw_labels(picture, labels, before.resized(size)) if labels else picture
 
 
 def labelled_objects(task: Task[Any], dataset: Dataset, frame: Frame) -> list[np.ndarray]:

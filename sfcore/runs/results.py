@@ -9,11 +9,15 @@ from typing import Any, Literal
 
 import torch
 
+from sfcore.datasets.dataset import LabelledFrame, labelled_frames
 from sfcore.datasets.images import ImageSet, image_set
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
-from sfcore.evaluation.inference import predictions_of
+from sfcore.evaluation.evaluate import figures_of
+from sfcore.evaluation.inference import decoded
+from sfcore.evaluation.metric import METRICS, Score
+from sfcore.files import plain
 from sfcore.quant.convert import convert
 from sfcore.quant.cost import Cost, Profile
 from sfcore.runs.folder import RunFolder
@@ -32,17 +36,22 @@ class Comparison:
         images: how many were compared.
         calibrated, tuned: over all images; ``tuned`` is None when the run only calibrated or is not done.
         sources: the same by source, in the order given.
+        labels: what the labels' metric says of each model where it ranks objects by confidence, and so says more than
+            agreement does; over the images that have labels, empty where none has.
     """
 
     images: int
     calibrated: Agreement
     tuned: Agreement | None
     sources: dict[str, Comparison]
+    labels: dict[ModelName, Score]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        content: dict[str, Any] = {"images": self.images, "calibrated": self.calibrated.to_dict()}
-        content["tuned"] = self.tuned.to_dict() if self.tuned else None
+        """For JSON: what the labels say stands beside the agreement."""
+        labels: dict[ModelName, Any] = plain(self.labels)
+        content: dict[str, Any] = {"images": self.images} | ({"full": labels["full"]} if labels else {})
+        content["calibrated"] = self.calibrated.to_dict() | labels.get("calibrated", {})
+        content["tuned"] = self.tuned.to_dict() | labels.get("tuned", {}) if self.tuned else None
         if self.sources:
             content["sources"] = {name: part.to_dict() for name, part in self.sources.items()}
         return content
@@ -116,7 +125,9 @@ def compare(
     names: list[ModelName] = ["full", "calibrated"]
     if folder.has_tensors("model"):
         names.append("tuned")
-    predictions: dict[str, Any] = {}
+    predictions: dict[ModelName, Any] = {}
+    candidates: dict[ModelName, Any] = {}
+    labelled = _ranked(labelled_frames(sources, registry.entry(folder.spec.detector).sample.task_name))
     for index, name in enumerate(names):
 
         def report(done: int, total: int, before: int = index) -> None:
@@ -124,15 +135,45 @@ def compare(
                 progress(before * total + done, len(names) * total)
 
         model = load_model(folder, name, device)
-        predictions[name] = predictions_of(model, chosen.files, report)
-    return _comparison(model.task, predictions, chosen, [str(source) for source in sources])
+        ways = [model.decode, model.candidates] if labelled else [model.decode] * 2
+        predictions[name], candidates[name] = decoded(model, chosen.files, ways, report)
+    judged = _Judged(model.task, predictions, candidates, [labelled.get(file) for file in chosen.files])
+    return _comparison(judged, chosen, [str(source) for source in sources])
 
 
-def _comparison(task: Task[Any], predictions: dict[str, Any], chosen: ImageSet, sources: Sequence[str]) -> Comparison:
+def _ranked(labelled: dict[Path, LabelledFrame]) -> dict[Path, LabelledFrame]:
+    """The frames whose metric ranks objects by confidence."""
+    return {path: (dataset, frame) for path, (dataset, frame) in labelled.items() if METRICS[dataset.metric].ranked}
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Each model's predictions, with and without what is unsure, and the labels of the images that have some."""
+
+    task: Task[Any]
+    predictions: dict[ModelName, Any]
+    candidates: dict[ModelName, Any]
+    labelled: list[LabelledFrame | None]
+
+    def agreement(self, name: ModelName, which: list[int]) -> Agreement | None:
+        if name not in self.predictions:
+            return None
+        return self.task.agreement(self.predictions["full"][which], self.predictions[name][which])
+
+    def labels(self, which: list[int]) -> dict[ModelName, Score]:
+        """Empty where no image has labels, and where they are of several metrics or classes."""
+        held = {place: found for place in which if (found := self.labelled[place])}
+        if len({(dataset.metric, dataset.names) for dataset, _ in held.values()}) != 1:
+            return {}
+        frames = list(held.values())
+        return {name: figures_of(self.task, frames, found[list(held)]) for name, found in self.candidates.items()}
+
+
+def _comparison(judged: _Judged, chosen: ImageSet, sources: Sequence[str]) -> Comparison:
     def over(which: list[int], parts: dict[str, Comparison]) -> Comparison:
-        full = predictions["full"][which]
-        agreed = {name: task.agreement(full, found[which]) for name, found in predictions.items() if name != "full"}
-        return Comparison(len(which), agreed["calibrated"], agreed.get("tuned"), parts)
+        calibrated = judged.agreement("calibrated", which)
+        assert calibrated is not None  # it is always compared
+        return Comparison(len(which), calibrated, judged.agreement("tuned", which), parts, judged.labels(which))
 
     places = {name: [i for i, s in enumerate(chosen.source_index) if s == n] for n, name in enumerate(sources)}
     return over(list(range(len(chosen))), {name: over(which, {}) for name, which in places.items() if which})

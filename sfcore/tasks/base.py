@@ -264,8 +264,12 @@ class Task(ABC, Generic[P]):
         """The objects of one frame, each in a colour of its own."""
         return self.draw(image, prediction, index)
 
-    def draw_labels(self, image: Image, objects: Sequence[np.ndarray], size: tuple[int, int]) -> Image:
-        """Labelled objects, in the coordinates of a frame of ``size`` (height, width), on a copy of the picture."""
+    def draw_labels(self, image: Image, objects: Sequence[np.ndarray], like: P) -> Image:
+        """Labelled objects on a copy of the picture.
+
+        Args:
+            like: any prediction in the coordinates of the objects.
+        """
         return image
 
     def draw_names(self, image: Image, prediction: P, index: int = 0) -> Image:

@@ -1,8 +1,10 @@
 """How far boxes have moved: what boxes in images and boxes in space share.
 
-    score = sum over pairs of (shift + stretch)  +  v · (boxes without a partner, of either set)
+    score = sum over pairs of (min(shift, v) + min(stretch, v))  +  v · (boxes without a partner, of either set)
 
 Boxes of one class pair by their IoU, so that it is largest in sum; what shift and stretch are, and v, the task says.
+Each counts v at most: a box that moved is never further from right than one that is lost and one that is invented, so
+the score does not fall where noise grows and boxes lose their partners.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class BoxDistortion(Distortion):
     Attributes:
         shift, stretch, misalignment: (B, La) parts of each reference box's score.
         extra: (B, Lb) misalignment of boxes that pair with none of the reference.
+        distance: (B, La) by which the centre of each paired box moved, however far; 0 for others.
         pairs: (B, La) index of the box paired with each reference box, -1 for none.
     """
 
@@ -38,6 +41,7 @@ class BoxDistortion(Distortion):
     stretch: Tensor
     misalignment: Tensor
     extra: Tensor
+    distance: Tensor
     pairs: Tensor
 
     def parts(self) -> dict[str, Tensor]:
@@ -71,14 +75,15 @@ def distortion(
     Args:
         reference, overlap: see :func:`same_class`.
         displacement: shift and stretch of paired boxes, in the task's unit.
-        penalty: v, what a box without a partner counts as.
+        penalty: v, what a box without a partner counts as, and shift and stretch at most.
     """
     pairs = pair(same_class(reference, other, overlap), MIN_IOU)
     lost, partners = pairs < 0, pairs.clamp_min(0)
     partner = other.box.gather(1, partners.unsqueeze(-1).expand(-1, -1, other.box.shape[-1]))
-    shift, stretch = (part.masked_fill(lost, 0.0) for part in displacement(reference.box, partner))
+    distance, stretch = (part.masked_fill(lost, 0.0) for part in displacement(reference.box, partner))
+    shift, stretch = distance.clamp_max(penalty), stretch.clamp_max(penalty)
     extra = other.present & unpaired(pairs, other.box.shape[1])
-    return BoxDistortion(shift, stretch, (reference.present & lost) * penalty, extra * penalty, pairs)
+    return BoxDistortion(shift, stretch, (reference.present & lost) * penalty, extra * penalty, distance, pairs)
 
 
 def agreement(
@@ -86,11 +91,11 @@ def agreement(
 ) -> Agreement:
     """Compare ``other`` with ``reference``, of as many frames: a box is found from an IoU of 0.5 and in its class.
 
-    The shift is the mean over the pairs of ``moved``, so a box that moved out of its place counts with its distance.
+    The shift is the mean over the pairs of ``moved``: a box that moved far counts with its whole distance.
     """
     tp = int((pair(same_class(reference, other, overlap), AGREED_IOU) >= 0).sum())
     before, after = int(reference.present.sum()), int(other.present.sum())
-    shift = moved.shift[moved.pairs >= 0].double()
+    shift = moved.distance[moved.pairs >= 0].double()
     mean = float(shift.mean()) if len(shift) else float("nan") if before + after else 0.0
     score = float(moved.score.double().mean())
     return Agreement.of(len(reference), Counts(tp, after - tp, before - tp), score, mean, unit)

@@ -61,10 +61,10 @@ def draw_labels(image: Image, outlines: Sequence[Line]) -> Image:
 
 
 def name_boxes(image: Image, outlines: Sequence[Line], texts: Sequence[str]) -> Image:
-    """A text on the upper edge of each box."""
-    least = NAME * stroke(image)
+    """A text above each box, or at its upper edge where the picture ends."""
+    high = NAME * stroke(image)
 
     def place(line: Line) -> tuple[float, float]:
-        return float(np.mean([line[:, 0].min(), line[:, 0].max()])), max(float(line[:, 1].min()), least)
+        return float(np.mean([line[:, 0].min(), line[:, 0].max()])), max(float(line[:, 1].min()) - high, high)
 
     return write_names(image, [(*place(line), text) for line, text in zip(outlines, texts, strict=True)], NAME)

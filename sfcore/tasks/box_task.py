@@ -31,7 +31,7 @@ class BoxTask(Task[B]):
     """Boxes of classes.
 
     Attributes:
-        penalty: what a box without a partner counts as, in the task's unit.
+        penalty: what a box without a partner counts as, and shift and stretch of others at most, in the task's unit.
         tolerance: shift or stretch up to which a box is drawn as in place, in the task's unit.
     """
 
@@ -118,7 +118,7 @@ class BoxTask(Task[B]):
     def _kinds(self, moved: BoxDistortion, index: int, tolerance: float, slots: int) -> list[str]:
         """What happened to the box of each slot."""
         kinds = ["misalignment"] * slots
-        of_boxes = zip(*(each[index].tolist() for each in (moved.pairs, moved.shift, moved.stretch)), strict=True)
+        of_boxes = zip(*(each[index].tolist() for each in (moved.pairs, moved.distance, moved.stretch)), strict=True)
         for partner, shift, stretch in of_boxes:
             if partner >= 0:
                 larger = "shift" if shift >= stretch else "stretch"

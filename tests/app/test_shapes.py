@@ -70,7 +70,12 @@ def test_lanes_and_labels_stay_where_they_are_on_any_shape(shape: tuple[int, int
     for share in (0.25, 0.75):
         assert tuple(drawn[round(share * width)]) == rgb(FULL)
     line = [np.array([[0.5 * shape[1], 0.0], [0.5 * shape[1], shape[0]]])]
-    dashed = np.abs(LANES.draw_labels(canvas, line, shape)[:, width // 2].astype(int) - rgb(LABEL)).max(-1) < 30
+    dashed = (
+        np.abs(LANES.draw_labels(canvas, line, lanes(0.0).resized(shape))[:, width // 2].astype(int) - rgb(LABEL)).max(
+            -1
+        )
+        < 30
+    )
     assert dashed.any() and (drawn[0] == 90).all()
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sfcore.colours import FULL, OBJECTS, rgb
 from sfcore.datasets.kitti import parse_objects, read_calibration, read_objects
@@ -134,6 +136,7 @@ def test_a_missing_calibration_is_named(tmp_path: Path) -> None:
     [
         (CAR.replace("Car", "Kart"), "line 1 of a.txt has an object 'Kart': it must be one of Car, Van"),
         (CAR.replace(" 20 ", " "), "has 13 numbers after its type: it must have 14"),
+        (CAR.replace(" 20 ", " 2e99 "), "2e.99 is neither pixels nor metres"),
         (CAR.replace(" 20 ", " inf "), "line 1 of a.txt is damaged: 'inf' is no number"),
     ],
 )
@@ -163,3 +166,25 @@ def test_detections_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     assert found.labels.tolist() == objects[:, 7].tolist()
     assert set(found.kinds) == {"Car", "Pedestrian", "Cyclist"}
     assert written(objects[:0], camera, (375, 1242)) == ""
+
+
+HARM = st.sampled_from(["", " ", "\n", "-", "9e99", "nan", "1e-9", "0", "\x00", "é", "Car"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(label=st.booleans(), at=st.integers(0, 200), length=st.integers(0, 12), harm=HARM)
+def test_damaged_files_are_read_as_finite_boxes_or_refused(
+    label: bool, at: int, length: int, harm: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, texts = tmp_path_factory.mktemp("damaged"), [CALIBRATION, f"{CAR}\n{DONT_CARE}\n{WALKER}\n"]
+    texts[label] = texts[label][:at] + harm + texts[label][at + length :]
+    (folder / "calib.txt").write_text(texts[0])
+    (folder / "label.txt").write_text(texts[1])
+    try:
+        camera = read_calibration(folder / "calib.txt")
+        found = read_objects(folder / "label.txt", camera)
+    except InputError:
+        return
+    assert np.isfinite(found.boxes).all() and (found.boxes[:, 3:6] > 0).all()
+    sides = camera.image_boxes(found.boxes, (375, 1242))
+    assert np.isfinite(sides).all() and all(np.isfinite(each).all() for each in projected(found.boxes, camera))

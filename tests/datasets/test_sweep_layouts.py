@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from sfcore.datasets.dataset import layout_of, open_dataset
 from sfcore.datasets.images import FORMATS as IMAGES
 from sfcore.datasets.images import find_images
-from sfcore.datasets.layouts.sweeps import NEAR
+from sfcore.datasets.layouts.sweeps import NEAR, Sweeps
 from sfcore.datasets.lidar import NAMES, sweep
 from sfcore.datasets.lidar.files import FORMATS, read_points
 from sfcore.datasets.lidar.render import count_inside
@@ -110,6 +111,27 @@ def test_a_damaged_list_is_refused_by_name(text: str, tmp_path: Path) -> None:
     (tmp_path / "labels.json").write_text(text)
     with pytest.raises(InputError, match=r"labels\.json is damaged"):
         open_dataset(tmp_path)
+
+
+def test_a_list_with_any_damage_is_read_or_refused_by_name(tmp_path: Path) -> None:
+    content, random, read = (folder(tmp_path) / "labels.json").read_bytes(), Random(5), 0
+    for _ in range(300):
+        data = bytearray(content[: random.randint(0, len(content))] if random.random() < 0.2 else content)
+        for place in random.sample(range(len(data)), min(len(data), random.randint(1, 3))):
+            data[place] = random.choice(b'[]{},:".0129eE-xn\0\xff')
+        (tmp_path / "labels.json").write_bytes(data)
+        try:
+            dataset = Sweeps.open(tmp_path)
+            labels = [dataset.label(frame) for frame in dataset.frames]
+        except InputError as error:
+            assert "labels.json" in str(error)
+            continue
+        read += 1
+        rows = np.array([each for label in labels for each in (*label.objects, *label.neutral)]).reshape(-1, 9)
+        assert (
+            np.isfinite(rows).all() and (rows[:, 3:6] > 0).all() and set(rows[:, 7]) <= set(range(len(dataset.names)))
+        )
+    assert 20 < read < 280
 
 
 def test_a_sweep_that_is_listed_twice_is_named_and_the_first_counts(tmp_path: Path) -> None:

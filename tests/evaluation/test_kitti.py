@@ -101,8 +101,8 @@ def test_a_box_of_another_class_is_false_and_neutral_ones_neither_help_nor_harm(
 
 
 def test_predictions_in_place_of_labels_have_the_mean_alone() -> None:
-    found = figures(([box(10)], Label([box(10), box(20, label=1)])))
-    assert found == {"ap": 0.5}
+    full = Label([box(10), box(20, label=1), box(30, score=0.2)])  # the last too unsure to be taken for a label
+    assert figures(([box(10)], full)) == {"ap": 0.5}
 
 
 def test_frames_are_ordered_by_their_own_ap_then_by_what_is_false() -> None:

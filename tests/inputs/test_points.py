@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from sfcore.datasets.images import find_images
 from sfcore.errors import InputError
 from sfcore.inputs.points import PointCloud
 
@@ -28,7 +29,14 @@ def test_the_plane_has_a_row_for_each_y_and_a_column_for_each_x() -> None:
 
 def test_points_out_of_range_are_cut_and_the_rest_is_padded() -> None:
     inside = [(-8.0, -4.0, -2.0, 0.1), (7.9, 3.9, 1.9, 0.2)]
-    outside = [(8.0, 0, 0, 1), (0, 4.0, 0, 1), (0, 0, 2.0, 1), (-8.1, 0, 0, 1)]
+    outside = [
+        (8.0, 0, 0, 1),
+        (0, 0, 0, math.nan),
+        (math.nan, 0, 0, 1),
+        (0, 4.0, 0, 1),
+        (0, 0, 2.0, 1),
+        (-8.1, 0, 0, 1),
+    ]
     stacked = SPEC.stack([sweep(inside[0], *outside, inside[1])])
     assert stacked.shape == (1, 4, 1, 6) and stacked.dtype == torch.float32
     assert stacked[0, :, 0, :2].T.numpy() == pytest.approx(np.array(inside))
@@ -63,6 +71,11 @@ def test_rendered_sweeps_are_read_and_rendered_images_refused() -> None:
     assert frame.shape[1] == 4 and len(frame) > 10_000
     with pytest.raises(InputError, match=r"scenes:2/000001 has shape \(360, 640, 3\)"):
         spec.read(Path("scenes:2/000001"))
+
+
+def test_what_is_rendered_for_it_can_be_read() -> None:
+    frames = find_images([f"{SPEC.rendered}:2,seed=1"], formats=SPEC.formats)
+    assert [str(frame) for frame in frames] == ["sweeps:2,seed=1/000000", "sweeps:2,seed=1/000001"]
 
 
 def test_examples_are_points_in_range_and_some_padding() -> None:

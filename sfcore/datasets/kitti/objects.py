@@ -30,6 +30,7 @@ NAMES = ("vehicle", "pedestrian", "cyclist")
 _KINDS = {"vehicle": "Car", "pedestrian": "Pedestrian", "cyclist": "Cyclist"}  # that detections are written as
 IGNORED = ("DontCare", "Misc")  # regions without boxes, and objects of no class
 NUMBERS = 14  # after the type, without the score
+LARGEST = 1e5  # of any number: pixels and metres stay far below
 _SIZE = slice(7, 10)  # of these: height, width, length
 
 
@@ -117,6 +118,10 @@ def _numbers(words: list[str], where: str) -> np.ndarray:
     if len(found) not in (NUMBERS, NUMBERS + 1):
         raise InputError(
             f"{where} has {len(found)} numbers after its type: it must have {NUMBERS}, or one more, the score"
+        )
+    if max(map(abs, found)) > LARGEST:
+        raise InputError(
+            f"{where} is damaged: {max(found, key=abs):g} is neither pixels nor metres; copy the file again"
         )
     return np.array([*found, 1.0][: NUMBERS + 1])
 

@@ -5,6 +5,7 @@ A sweep is (N, 4) float32: x ahead, y left, z up in metres of the sensor's frame
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def read_points(path: Path) -> np.ndarray:
 
 
 def _check_size(path: Path) -> None:
+    if not os.path.exists(path):
+        raise InputError(f"there is no sweep {path}: check the path, or copy it there")
     if not path.is_file():
         read_bytes(path, "sweep")  # says what is there instead
     with explained(path, "read"):
@@ -98,13 +101,13 @@ def _read_nuscenes(path: Path) -> np.ndarray:
 
 def _read_npy(path: Path) -> np.ndarray:
     try:  # mapped, so that a header that promises more than the file holds takes no memory
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        found = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # NumPy raises whatever a damaged header makes it stumble over
         raise InputError(f"{path} is no .npy file of numbers, or truncated: {_AGAIN}") from error
-    if not (isinstance(found, np.ndarray) and found.ndim == 2 and found.shape[1] >= 3 and found.dtype.kind in "fiu"):
-        shape = f"{found.dtype} of shape {found.shape}" if isinstance(found, np.ndarray) else "an archive"
+    if not (found.ndim == 2 and found.shape[1] >= 3 and found.dtype.kind in "fiu"):
+        shape = f"{found.dtype} of shape {found.shape}"
         raise InputError(f"{path} holds {shape}: it must hold numbers of shape (points, 4) or (points, 3)")
-    rows = np.asarray(found[: MOST_POINTS + 1, :4], np.float64)
+    rows = np.array(found[: MOST_POINTS + 1, :4], np.float64)
     return rows if rows.shape[1] == 4 else np.pad(rows, ((0, 0), (0, 1)))
 
 

@@ -48,13 +48,20 @@ class SweepTally:
 
 
 @METRICS.register("kitti")
+@dataclass(frozen=True)
 class Kitti(Metric):
-    """AP of boxes (9,) as :class:`sfcore.tasks.boxes3d.Boxes3d` gives them."""
+    """AP of boxes (9,) as :class:`sfcore.tasks.boxes3d.Boxes3d` gives them.
+
+    Attributes:
+        sure: confidence from which a box counts as labelled where another detector's boxes take the place of labels.
+    """
 
     headline = "ap"
     nothing: ClassVar[Score] = {"ap": UNDEFINED}
     task = "boxes3d"
     ranked = True
+
+    sure: float = 0.3
 
     def frame(self, predicted: Sequence[np.ndarray], label: Label, size: tuple[int, int]) -> SweepTally:
         """What is compared in one sweep.
@@ -64,14 +71,14 @@ class Kitti(Metric):
         """
         found = np.array(predicted, np.float64).reshape(-1, 9)
         if not isinstance(label, SweepLabel):
-            return SweepTally((), _plain(found, label, np.ones(len(found), bool)), {})
+            return SweepTally((), self._plain(found, label, np.ones(len(found), bool)), {})
         if label.camera is None:
             heights = np.full(len(found), np.inf)
         else:
             sides = label.camera.image_boxes(found[:, :7], size)
             heights = (sides[:, 3] - sides[:, 1]) * (sides[:, 2] > sides[:, 0])
         official = {} if label.levels is None else _official(found, label, label.levels, heights)
-        return SweepTally(label.names, _plain(found, label, heights > 0), official)
+        return SweepTally(label.names, self._plain(found, label, heights > 0), official)
 
     def summary(self, frames: Iterable[SweepTally]) -> Score:
         """``ap``, and by class; with levels also KITTI's, see above."""
@@ -89,25 +96,26 @@ class Kitti(Metric):
         return figures
 
     def merit(self, frame: SweepTally) -> tuple[float, float]:
-        """The frame's own AP, 1 where nothing has to be found; then fewer detections that are judged."""
+        """The frame's own AP, 1 where nothing has to be found; then fewer sure detections."""
         ap = self.summary([frame])[self.headline]
-        return 1.0 if np.isnan(ap) else ap, -float(sum(judged.judged.sum() for judged in frame.plain.values()))
+        sure = sum(int((each.judged & (each.score >= self.sure)).sum()) for each in frame.plain.values())
+        return 1.0 if np.isnan(ap) else ap, -float(sure)
 
+    def _plain(self, found: np.ndarray, label: Label, seen: np.ndarray) -> dict[int, Judged]:
+        """Of each class that is found or labelled, the ground that is shared; neutral boxes need not be found.
 
-def _plain(found: np.ndarray, label: Label, seen: np.ndarray) -> dict[int, Judged]:
-    """Of each class that is found or labelled, the ground that is shared; neutral boxes need not be found.
-
-    Args:
-        seen: (D,) which detections lie where boxes are labelled.
-    """
-    rows = np.array([*label.objects, *label.neutral], np.float64).reshape(-1, 9)
-    wanted, judged = np.arange(len(rows)) < len(label.objects), {}
-    overlap = _overlap("bev", rows, found)
-    for place in {int(each) for each in (*rows[:, 7], *found[:, 7])}:
-        of_rows, of_found = rows[:, 7] == place, found[:, 7] == place
-        shared = overlap[of_rows][:, of_found]
-        judged[place] = Judged(shared, wanted[of_rows], found[of_found, 8], seen[of_found])
-    return judged
+        Args:
+            seen: (D,) which detections lie where boxes are labelled.
+        """
+        objects = [each for each in label.objects if each[8] >= self.sure]
+        rows = np.array([*objects, *label.neutral], np.float64).reshape(-1, 9)
+        wanted, judged = np.arange(len(rows)) < len(objects), {}
+        overlap = _overlap("bev", rows, found)
+        for place in {int(each) for each in (*rows[:, 7], *found[:, 7])}:
+            of_rows, of_found = rows[:, 7] == place, found[:, 7] == place
+            shared = overlap[of_rows][:, of_found]
+            judged[place] = Judged(shared, wanted[of_rows], found[of_found, 8], seen[of_found])
+        return judged
 
 
 def _official(found: np.ndarray, label: SweepLabel, levels: np.ndarray, heights: np.ndarray) -> dict[Key, Judged]:

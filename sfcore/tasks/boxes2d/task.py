@@ -35,8 +35,8 @@ class BoxDetection(BoxTask[Boxes2d]):
         unit="px",
         scene="scene",
         explanation="How far the boxes have moved, in pixels at 640 px image width, summed over the boxes. Shift: the "
-        "centre of a box moved. Stretch: its size changed, by the distance that a corner moves by it. Misalignment: "
-        "boxes that only one of the two sets has, 11.7 px each.",
+        "centre of a box moved. Stretch: its size changed, by the distance that a corner moves by it. Each is "
+        "11.7 px at most. Misalignment: boxes that only one of the two sets has, 11.7 px each.",
         agreement="F1 with the full-precision boxes in place of labels, of the same class and at IoU 0.5; 1 is the "
         "same boxes.",
         distortion="Mean Box Distortion Score per image, against the full-precision boxes.",
@@ -66,8 +66,8 @@ class BoxDetection(BoxTask[Boxes2d]):
         """From left to right."""
         return boxes[:, 0] + boxes[:, 2]
 
-    def draw_labels(self, image: Image, objects: Sequence[np.ndarray], size: tuple[int, int]) -> Image:
-        scale = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2)
+    def draw_labels(self, image: Image, objects: Sequence[np.ndarray], like: Boxes2d) -> Image:
+        scale = np.array([image.shape[1] / like.size[1], image.shape[0] / like.size[0]] * 2)
         return box_drawing.draw_labels(image, [around(np.asarray(each)[:4] * scale) for each in objects])
 
     def about(self, prediction: Boxes2d) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sfcore.drawing import Image, Line
+from sfcore.tasks import box_drawing
 from sfcore.tasks.base import Words, register
 from sfcore.tasks.box_task import BoxTask
 from sfcore.tasks.boxes3d.drawing import on_canvas, outline
@@ -39,8 +40,8 @@ class BoxDetection3d(BoxTask[Boxes3d]):
         unit="dm",
         scene="sweep",
         explanation="How far the boxes have moved, in decimetres, summed over the boxes. Shift: the centre of a box "
-        "moved. Stretch: its size or heading changed, by the mean distance that its corners move by it, at most 20 dm. "
-        "Misalignment: boxes that only one of the two sets has, 20 dm each.",
+        "moved. Stretch: its size or heading changed, by the mean distance that its corners move by it. Each is "
+        "20 dm at most. Misalignment: boxes that only one of the two sets has, 20 dm each.",
         agreement="F1 with the full-precision boxes in place of labels, of the same class and at an IoU of 0.5 seen "
         "from above; 1 is the same boxes.",
         distortion="Mean Box Distortion Score per sweep, against the full-precision boxes.",
@@ -61,10 +62,13 @@ class BoxDetection3d(BoxTask[Boxes3d]):
         shift = torch.linalg.vector_norm(after[..., :3] - before[..., :3], dim=-1)
         apart = _about_centre(after) - _about_centre(before)
         stretch = torch.linalg.vector_norm(apart, dim=-1).mean(-1)
-        return shift * DECIMETRES, (stretch * DECIMETRES).clamp(max=self.penalty)
+        return shift * DECIMETRES, stretch * DECIMETRES
 
     def outlines(self, image: Image, prediction: Boxes3d) -> list[Line]:
         return [on_canvas(outline(each[:7]), prediction.extent, image) for each in prediction.objects(0)]
+
+    def draw_labels(self, image: Image, objects: Sequence[np.ndarray], like: Boxes3d) -> Image:
+        return box_drawing.draw_labels(image, [on_canvas(outline(each), like.extent, image) for each in objects])
 
     def rank(self, boxes: np.ndarray) -> np.ndarray:
         """From near to far."""

@@ -82,8 +82,8 @@ class LaneDetection(Task[Lanes]):
         limit = drawing.TOLERANCE if tolerance is None else tolerance
         return drawing.draw_moved(image, reference, other, moved, index, limit)
 
-    def draw_labels(self, image: Image, objects: Sequence[Polyline], size: tuple[int, int]) -> Image:
-        return drawing.draw_labels(image, objects, size)
+    def draw_labels(self, image: Image, objects: Sequence[Polyline], like: Lanes) -> Image:
+        return drawing.draw_labels(image, objects, like.size)
 
     def draw_names(self, image: Image, prediction: Lanes, index: int = 0) -> Image:
         return drawing.name_lanes(image, prediction, index)

@@ -57,7 +57,7 @@ def test_boxes_are_coloured_by_what_happened() -> None:
 
 
 def test_labels_are_dashed_where_they_are() -> None:
-    picture = TASK.draw_labels(GREY, [np.array([100.0, 100, 500, 300, 0, 1])], (360, 640))
+    picture = TASK.draw_labels(GREY, [np.array([100.0, 100, 500, 300, 0, 1])], boxes())
     side = np.abs(picture[2 * 100, 200:1000].astype(int) - rgb(LABEL)).max(-1) < 40
     assert 0.35 < side.mean() < 0.75 and (GREY == 90).all()
 

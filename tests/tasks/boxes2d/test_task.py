@@ -63,6 +63,16 @@ def test_lost_invented_and_renamed_boxes_are_misaligned() -> None:
     assert round(LOST, 1) == 11.7
 
 
+def test_a_box_that_moved_far_counts_as_one_lost_and_one_invented_at_most() -> None:
+    before = boxes([(0, 0, 300, 300, 0)])
+    far, gone = boxes([(100, 0, 400, 300, 0)]), boxes([(320, 0, 620, 300, 0)])
+    assert parts(before, far) == [[pytest.approx(LOST)], [0.0], [0.0]]
+    both = boxes([(0, 0, 150, 150, 0)])
+    assert TASK.distortion(before, both).score.tolist() == pytest.approx([2 * LOST])
+    assert TASK.distortion(before, gone).score.tolist() == pytest.approx([2 * LOST])
+    assert TASK.agreement(before, far).shift == pytest.approx(100.0)  # with its whole distance
+
+
 def test_one_reference_stands_for_all_frames() -> None:
     before = boxes([(100, 100, 200, 160, 0), (300, 100, 400, 160, 0)])
     after = boxes([(104, 100, 204, 160, 0)], [], [(300, 100, 400, 160, 0), (100, 103, 200, 163, 0)])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sfcore.colours import FULL, MOVED, OBJECTS, rgb
+from sfcore.colours import FULL, LABEL, MOVED, OBJECTS, rgb
 from sfcore.drawing import Image
 from sfcore.tasks.base import TASKS
 from sfcore.tasks.boxes3d import Boxes3d
@@ -71,6 +71,13 @@ def test_each_box_has_a_colour_of_its_own_and_names_are_written() -> None:
     picture = TASK.draw_each(GREY, two)
     assert is_colour(picture, 9, -1, OBJECTS[0]) and is_colour(picture, 19, -1, OBJECTS[1])
     assert (TASK.draw_names(GREY, two) != GREY).any()
+
+
+def test_labels_are_dashed_where_they_are() -> None:
+    label = np.array([30, 0, 0, 40, 10, 2, 0, 0, 1])
+    picture = TASK.draw_labels(GREY, [label], boxes())
+    side = np.abs(picture[300, 200:1000].astype(int) - rgb(LABEL)).max(-1) < 40  # y = 5, x from 10 to 50
+    assert 0.35 < side.mean() < 0.75 and (GREY == 90).all()
 
 
 @pytest.mark.parametrize("draw", [TASK.draw, TASK.draw_each, TASK.draw_names])
