@@ -1,4 +1,4 @@
-"""Rendered sweeps as training data, and random views of them: mirrored, turned, scaled, thinned, in another light."""
+"""Rendered sweeps as training data, and random views of them: turned, scaled, thinned, in another light."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Objects = list[np.ndarray]  # (9,) each: the numbers of a box, its label, a scor
 
 @dataclass(frozen=True)
 class SweepAugmentation:
-    """How far a view may lie from its sweep.
+    """How far a view may lie from its sweep. None is mirrored: which side traffic keeps to tells headings apart.
 
     Attributes:
         turn: either way, in radians.
@@ -43,11 +43,10 @@ class SweepAugmentation:
         self, points: np.ndarray, boxes: Sequence[np.ndarray], random: np.random.Generator
     ) -> tuple[np.ndarray, Objects]:
         """A new view of (N, 4) points and their boxes."""
-        mirror = np.where(random.random(2) < 0.5, -1.0, 1.0)
         turn, scale = random.uniform(-self.turn, self.turn), random.uniform(*self.scale)
         up = random.normal() * self.raise_by
         cos, sin = np.cos(turn), np.sin(turn)
-        motion = np.array([[cos, -sin], [sin, cos]]) * scale * mirror
+        motion = np.array([[cos, -sin], [sin, cos]]) * scale
         light = 0.0 if random.random() < self.dark else np.exp(random.normal() * self.light)
         kept = points[random.random(len(points)) < random.uniform(self.thin, 1)].astype(np.float32)
         kept[:, :2] = kept[:, :2] @ motion.T.astype(np.float32)
