@@ -35,7 +35,6 @@ from sfcore.detectors.base import Detector, Outputs
 from sfcore.errors import InputError
 from sfcore.present.model_comparison import overlap
 from sfcore.quant import Scheme, quantize
-from sfcore.resources import sample_data
 
 CHOSEN, SAMPLES = "chosen images", "sample scenes"  # what it is calibrated on
 IMAGES, BATCH = 8, 2  # that it is calibrated on at most, and at once
@@ -113,7 +112,7 @@ def controls(
     """
     bits = bits_box(next(places), key, schemes, usual)
     on = CHOSEN
-    if view.source != str(sample_data() / "scenes"):
+    if view.source != sources.samples(view.detector.preprocessing):
         known = (CHOSEN, SAMPLES) if len(view.frames) > 1 else (SAMPLES,)
         forget_unknown("on", known)
         on = next(places).selectbox(
@@ -138,8 +137,9 @@ def of(view: Studio, bits: str, on: str = CHOSEN) -> Calibration:
     scheme = str(Scheme.parse(bits))
     frames: Sequence[Frame] = view.frames
     if on == SAMPLES or len(frames) < 2:
-        folder = str(sample_data() / "scenes")
-        frames = sources.opened(folder, None, sources.changed(folder)).frames
+        spec = view.detector.preprocessing
+        folder = sources.samples(spec)
+        frames = sources.opened(folder, None, sources.changed(folder), spec.formats).frames
     return Calibration(view.choice, scheme, _readable(view.choice, spread(frames, min(IMAGES, len(frames) // 2))))
 
 

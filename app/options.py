@@ -117,7 +117,7 @@ def _fill_images(run: RunFolder) -> None:
     """Choose a run's images, where they are one source and still there."""
     images = run.spec.images
     st.session_state.pop(ELSEWHERE, None)
-    if images == (str(sample_data() / "scenes"),):
+    if len(images) == 1 and Path(images[0]).parent == sample_data():
         st.session_state["images"] = "Samples"
     elif ships(run) or not _there(run):
         st.session_state[ELSEWHERE] = (

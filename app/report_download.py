@@ -28,7 +28,7 @@ def dialog(runs: Sequence[RunFolder], frames: Sequence[Frame] | None = None) -> 
         frames: of the sidebar's images; None to let the visitor choose.
     """
     st.write(
-        f"One HTML file about **{'** and **'.join(run.name for run in runs)}**: numbers, lanes, figures and settings. "
+        f"One HTML file about **{'** and **'.join(run.name for run in runs)}**: numbers, pictures and settings. "
         "It opens anywhere, without this app and without a network."
     )
     view: Studio | None = st.session_state.get(KEY)
@@ -38,7 +38,7 @@ def dialog(runs: Sequence[RunFolder], frames: Sequence[Frame] | None = None) -> 
     key = [run.path for run in runs], frames
     if st.button("Make the report", type="primary", icon=":material/description:", width="stretch"):
         try:
-            bar = Bar("Detecting lanes")
+            bar = Bar("Detecting")
             made = report(runs, dataset, frames, progress=lambda _, done, total: bar(done, total))
             bar.close()
             st.session_state[MADE] = key, made
@@ -57,7 +57,7 @@ def _images(view: Studio | None, run: RunFolder) -> tuple[Dataset | None, list[F
     known = [*([HELD_BACK] if _held_back_there(run) else []), *([CHOSEN] if view else [])] or [HELD_BACK]
     source = st.segmented_control(
         "Images", known, default=known[0], required=True,
-        help="A run keeps the last eighth of its images back from tuning. Other roads and cameras say more.",
+        help="A run keeps the last eighth of its images back from tuning. Others say more.",
     )  # fmt: skip
     if HELD_BACK not in known:
         st.caption(f"The images that {run.name} held back are not on this machine.")

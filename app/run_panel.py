@@ -80,7 +80,7 @@ def header(run: RunFolder) -> bool:
             st.rerun()  # the controls are outside this fragment
         if results.held_back_scores(run) and st.button(
             "Compare", icon=":material/compare:", on_click=results.put_in_sidebar, args=(run,),
-            help="Its lanes against the full-precision ones, frame by frame.",
+            help="What it finds against what full precision finds, frame by frame.",
         ):  # fmt: skip
             open_page("compare")
     record = run.record()
@@ -152,7 +152,8 @@ def outcome(run: RunFolder) -> None:
         for offset, name in enumerate(("calibrated", "tuned")):
             value = found.get(name, {}).get(key)
             columns[2 * place + offset].metric(f"{label}, {name}", "none" if value is None else f"{value:.{digits}f}")
-    style.note("On the run's held-back images. Judge it on other roads and cameras, on the Compare page.")
+    elsewhere = results.task_of(run).words.elsewhere
+    style.note(f"On the run's held-back images. Judge it on {elsewhere}, on the Compare page.")
 
 
 def preview(run: RunFolder, alive: bool) -> None:

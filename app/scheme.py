@@ -35,7 +35,7 @@ def choose() -> Scheme:
     heads = second.selectbox(
         "Heads' bits", (AS_ALL, *HEAD_RULES), key="t_head_bits", bind="query-params", disabled=typed,
         help="Of the branches of the heads: each last layer and those beside it. They are often small, and what they "
-        "get wrong moves every lane; see below what more bits for them cost.",
+        "get wrong moves all that is found; see below what more bits for them cost.",
     )  # fmt: skip
     others = st.text_input(
         "Other layers' bits", key="t_layer_bits", bind="query-params", placeholder="backbone.*=W6, *.mix=A8",

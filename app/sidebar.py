@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,17 +23,18 @@ from app.session import (
     uploads,
     written,
 )
-from app.uploads import IMAGE_MB, IMAGES_MB, MOST_IMAGES, refuse
+from app.uploads import FRAME_MB, FRAMES_MB, MOST_FRAMES, refuse
 from sfcore.datasets.dataset import Dataset, Frame, spread
-from sfcore.datasets.images import FORMATS
 from sfcore.detectors.registry import Entry, entries, entry
 from sfcore.drawing import SLIMMEST
 from sfcore.errors import InputError
 from sfcore.files import stamp
+from sfcore.inputs.base import InputSpec
+from sfcore.inputs.images import Preprocessing
 from sfcore.names import printable
-from sfcore.resources import sample_data
+from sfcore.tasks.base import TASKS
 
-SOURCES = ("Samples", "Upload", "Folder", "Distilled")
+SOURCES, DISTILLED = ("Samples", "Upload", "Folder"), "Distilled"  # of frames; the last are images only
 WEIGHTS = ["safetensors", "pkl", "pth", "pt", "ckpt", "bin", "tar"]  # how files of weights are called
 MOST_PROBLEMS = 3  # of a dataset's lists that are named
 
@@ -53,16 +54,16 @@ def draw() -> None:
 
 
 def _detector() -> DetectorChoice:
-    names = [e.name for e in entries()]
     st.subheader("Detector", anchor=False)
+    first, names = first_detector(), _of_task()
     name = st.selectbox(
         "Detector",
         names,
-        index=names.index(first_detector()),
+        index=names.index(first) if first in names else 0,
         key="detector",
         bind="query-params",
         label_visibility="collapsed",
-        help="The network whose lanes, heads and quantization you look at.",
+        help="The network whose answers, heads and quantization you look at.",
         on_change=_switch_weights,
     )
     st.session_state["detector before"] = name
@@ -70,6 +71,30 @@ def _detector() -> DetectorChoice:
     choice = DetectorChoice.of(name, weights, _device(), uploaded, _key(name, weights))
     load_detector(choice)
     return choice
+
+
+def _of_task() -> list[str]:
+    """The detectors of the chosen task, which is that of the chosen detector until another is chosen."""
+    by_task: dict[str, list[str]] = {}
+    for each in entries():
+        by_task.setdefault(each.sample.task_name, []).append(each.name)
+    known = {name: task for task, names in by_task.items() for name in names}
+    given = st.session_state.get("detector", st.query_params.get("detector", first_detector()))
+    st.session_state["task"] = known.get(given, known[first_detector()])
+    if len(by_task) > 1:
+        st.selectbox(
+            "Task", sorted(by_task, key=lambda name: name != known[first_detector()]), key="task",
+            format_func=lambda name: TASKS[name].words.title or name, on_change=_switch_task, args=(by_task,),
+            label_visibility="collapsed", help="What detectors answer with.",
+        )  # fmt: skip
+    return by_task[st.session_state["task"]]
+
+
+def _switch_task(by_task: Mapping[str, Sequence[str]]) -> None:
+    """Choose the first detector of another task that works as it is; its own frames go with it."""
+    names = by_task[st.session_state["task"]]
+    st.session_state["detector"] = next((name for name in names if entry(name).shipped), names[0])
+    _switch_weights()
 
 
 def _switch_weights() -> None:
@@ -143,10 +168,13 @@ class _Images:
 
 
 def _images(choice: DetectorChoice) -> _Images:
-    st.subheader("Images", anchor=False)
+    spec = load_detector(choice).preprocessing
+    st.subheader(f"{spec.noun.capitalize()}s", anchor=False)
+    known = (*SOURCES, DISTILLED) if isinstance(spec, Preprocessing) else SOURCES
+    forget_unknown("images", known)
     source = st.segmented_control(
         "Images",
-        SOURCES,
+        known,
         default="Samples",
         required=True,
         key="images",
@@ -155,37 +183,38 @@ def _images(choice: DetectorChoice) -> _Images:
         width="stretch",
     )
     if source == "Upload":
-        dataset = sources.loose(uploads().folder, _uploads())
+        dataset = sources.loose(uploads().folder, _uploads(spec))
         return _Images(dataset, tuple(dataset.frames), uploaded=True)
-    uploads().images([])
+    uploads().frames([], spec)
     if source == "Folder":
         return _folder(choice)
-    if source == "Distilled":
+    if source == DISTILLED:
         text = distilled.source(choice)
         dataset = sources.opened(text, None, 0.0)
         return _Images(dataset, tuple(dataset.frames), text)
-    folder = str(sample_data() / "scenes")
-    dataset = sources.opened(folder, None, sources.changed(folder))
+    folder = sources.samples(spec)
+    dataset = sources.opened(folder, None, sources.changed(folder), spec.formats)
     return _Images(dataset, tuple(dataset.frames), folder)
 
 
-def _uploads() -> list[Path]:
+def _uploads(spec: InputSpec) -> list[Path]:
+    things = f"{spec.noun}s"
     files = st.file_uploader(
-        "Road images",
-        type=[suffix.lstrip(".") for suffix in FORMATS],
+        things.capitalize(),
+        type=[suffix.rpartition(".")[2] for suffix in spec.formats],
         accept_multiple_files=True,
-        key="uploads",
-        max_upload_size=IMAGE_MB,
-        help=f"Up to {MOST_IMAGES} images, {IMAGES_MB} MB together. They stay on this machine, only you see them, and "
-        "they are removed when you take them back or close the page. A run keeps a copy; who has its link sees it too.",
+        key=f"uploads {spec.kind}",
+        max_upload_size=FRAME_MB,
+        help=f"Up to {MOST_FRAMES} {things}, {FRAMES_MB} MB together. They stay on this machine, only you see them, "
+        "and they are removed when you take them back or close the page. A run keeps a copy; who has its link sees it.",
     )
-    kept, problems = uploads().images(files)
+    kept, problems = uploads().frames(files, spec)
     for problem in problems:
         st.error(problem, icon=":material/broken_image:")
     if not files:
-        raise InputError("no images yet: upload some road images, or choose Samples")
+        raise InputError(f"no {things} yet: upload some, or choose Samples")
     if not kept:
-        raise InputError("none of the uploads is an image that can be read: upload others")
+        raise InputError(f"none of the uploads is one of the {things} that can be read: upload others")
     return kept
 
 
@@ -245,16 +274,17 @@ def _scenarios(names: Sequence[str]) -> list[str]:
 
 def _shown(choice: DetectorChoice, frames: Sequence[Frame]) -> Path:
     """The image that the pages show; its name is in the URL."""
+    noun = load_detector(choice).preprocessing.noun
     if not frames:
-        raise InputError("there is no image to show: choose other images, or see above what is wrong with these")
+        raise InputError(f"there is no {noun} to show: choose other {noun}s, or see above what is wrong with these")
     names = {printable(frame.name): frame.image for frame in frames}
     forget_unknown("image", list(names))
     name = st.selectbox(
-        f"Image shown, of {len(names):,}",
+        f"{noun.capitalize()} shown, of {len(names):,}",
         list(names),
         key="image",
         bind="query-params",
-        help="All pages show this image.",
+        help=f"All pages show this {noun}.",
     )
     image = names[name]
     height, width = size_of(choice, image, written(image))

@@ -16,6 +16,9 @@ from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, layout_of, open_dat
 from sfcore.datasets.images import FORMATS, find_images
 from sfcore.datasets.source import source_parts
 from sfcore.datasets.videos import is_video
+from sfcore.errors import InputError
+from sfcore.inputs.base import InputSpec
+from sfcore.resources import sample_data
 
 LISTS = (".txt", ".json")  # files in which layouts keep their lists
 
@@ -56,6 +59,17 @@ def opened(source: str, split: str | None, stamp: float, formats: tuple[str, ...
         part = set(find_images([source], formats=formats))
         dataset.frames = [frame for frame in dataset.frames if frame.image in part]
     return dataset
+
+
+def samples(spec: InputSpec) -> str:
+    """The folder of the frames that ship for a kind of input.
+
+    Raises:
+        InputError: none do.
+    """
+    if not spec.samples:
+        raise InputError(f"no {spec.noun}s of this kind ship: choose Upload or Folder")
+    return str(sample_data() / spec.samples)
 
 
 def loose(root: Path, images: Sequence[Path]) -> Dataset:

@@ -18,13 +18,12 @@ from typing import Protocol
 
 from filelock import FileLock
 
-from sfcore.datasets.images import read_file
 from sfcore.errors import InputError
+from sfcore.inputs.base import InputSpec
 from sfcore.names import printable
 
-MOST_IMAGES = 100  # that a visitor may give at once
-IMAGE_MB, IMAGES_MB = 20, 300  # of one image, and of all of a visitor's together
-MEGAPIXELS = 25  # of one image; decoded, it takes three bytes a pixel
+MOST_FRAMES = 100  # that a visitor may give at once
+FRAME_MB, FRAMES_MB = 20, 300  # of one frame, and of all of a visitor's together
 PREFIX = "sfcore-uploads-"
 _LOCK = "held"
 
@@ -54,22 +53,26 @@ class Uploads:
         """Remove all of them."""
         self._folder.cleanup()
 
-    def images(self, files: Sequence[Upload]) -> tuple[list[Path], list[str]]:
-        """Keep these images and no others; returns where they lie, and what is wrong with the rest.
+    def frames(self, files: Sequence[Upload], spec: InputSpec) -> tuple[list[Path], list[str]]:
+        """Keep these frames and no others; returns where they lie, and what is wrong with the rest.
+
+        Args:
+            spec: what is to read them.
 
         Raises:
             InputError: there are too many, or they are too large together.
         """
-        self._keep_only("images", files)
-        if len(files) > MOST_IMAGES:
-            raise InputError(f"{len(files)} images are too many: upload at most {MOST_IMAGES}, or use Folder")
+        kind, things = spec.kind, f"{spec.noun}s"
+        self._keep_only(kind, files)
+        if len(files) > MOST_FRAMES:
+            raise InputError(f"{len(files)} {things} are too many: upload at most {MOST_FRAMES}, or use Folder")
         megabytes = sum(file.size for file in files) / 2**20
-        if megabytes > IMAGES_MB:
-            raise InputError(f"the images take {megabytes:.0f} MB: upload at most {IMAGES_MB} MB, or use Folder")
+        if megabytes > FRAMES_MB:
+            raise InputError(f"the {things} take {megabytes:.0f} MB: upload at most {FRAMES_MB} MB, or use Folder")
         kept = []
         for file in files:
             try:
-                kept.append(self._image(file))
+                kept.append(self._frame(file, spec))
             except InputError as error:
                 self._refused[file.file_id] = str(error)
         return kept, [self._refused[file.file_id] for file in files if file.file_id in self._refused]
@@ -79,17 +82,17 @@ class Uploads:
         self._keep_only("weights", [file] if file else [])
         return self._written("weights", file) if file else None
 
-    def _image(self, file: Upload) -> Path:
-        """The image's file; it is decoded once, when it comes, so that what lies there can be read."""
+    def _frame(self, file: Upload, spec: InputSpec) -> Path:
+        """The frame's file; it is read once, when it comes, so that what lies there can be read."""
         if file.file_id in self._refused:
             raise InputError(self._refused[file.file_id])
-        if file.size > IMAGE_MB * 2**20:
-            raise InputError(f"{file.name} takes {file.size / 2**20:.0f} MB: scale it down to at most {IMAGE_MB} MB")
-        known = self._path("images", file).exists()
-        path = self._written("images", file)
+        if file.size > FRAME_MB * 2**20:
+            raise InputError(f"{file.name} takes {file.size / 2**20:.0f} MB: scale it down to at most {FRAME_MB} MB")
+        known = self._path(spec.kind, file).exists()
+        path = self._written(spec.kind, file)
         try:
             if not known:
-                read_file(path, MEGAPIXELS * 10**6)
+                spec.check(path)
         except InputError as error:
             shutil.rmtree(path.parent)
             raise InputError(str(error).replace(printable(path), file.name)) from error

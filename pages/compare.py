@@ -58,7 +58,7 @@ class Display:
         return self.left, self.right
 
 
-def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
+def known_images(run: RunFolder, frames: Sequence[Frame], elsewhere: str) -> None:
     """Say whether the run has seen the frames: on those, a tuned model looks better than it is."""
     known = calibration_overlap(run, [frame.image for frame in frames], image_hash)
     if known is None:
@@ -75,7 +75,7 @@ def known_images(run: RunFolder, frames: Sequence[Frame]) -> None:
     else:
         st.warning(
             f"{known} of these {len(frames)} frames were used to calibrate and tune the run {run.name}. Numbers on "
-            "them flatter it: choose images of other roads and cameras in the sidebar.",
+            f"them flatter it: choose {elsewhere} in the sidebar.",
             icon=":material/info:",
         )
 
@@ -180,7 +180,8 @@ def strip(view: Studio, found: Comparison, model: Contender) -> Frame:
     forget_unknown("order", orders)
     order = choice.selectbox(
         "Worst by", orders, key="order", bind="query-params",
-        help="Distortion: how far the lanes are from the full-precision ones. Labels: what the dataset's metric says.",
+        help=f"Distortion: how far the {view.words.plural} are from the full-precision ones. Labels: what the "
+        "dataset's metric says.",
     )  # fmt: skip
     scores, by_name = found.scores[model.name], {frame.name: frame for frame in found.frames}
     worst = {printable(name): by_name[name] for name in scores.worst(order)[:MOST_TILES]}
@@ -303,7 +304,7 @@ models = choice.models
 found = compare(view, models, choice.frames)
 table(view.task, found)
 for each in choice.runs:
-    known_images(each, found.frames)
+    known_images(each, found.frames, view.words.elsewhere)
 style.in_full_precision({name: why for model in models for name, why in model.full_precision.items()})
 problems(found)
 viewer(view, models, found)

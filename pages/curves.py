@@ -65,7 +65,7 @@ def measure(view: Studio, settings: CurveSettings) -> Curves:
     """Run the detector where needed, then the noise, with a progress bar for each."""
 
     def draw_curves() -> Curves:
-        outputs, bar = outputs_of_all(view, view.images), style.Bar("Scoring perturbed lane sets")
+        outputs, bar = outputs_of_all(view, view.images), style.Bar("Scoring what noise leaves")
         found = noise_score_curves(view.detector, outputs, settings, bar)
         bar.close()
         return found
@@ -103,7 +103,7 @@ def plot_controls(view: Studio) -> tuple[bool, bool, RunFolder | None, Calibrati
     left, middle, right = st.columns([1, 1, 3], gap="medium", vertical_alignment="bottom")
     axes = left.segmented_control(
         "Axes", ["Log", "Linear"], default="Log", required=True, key="axes", bind="query-params",
-        help="Log shows small noise, linear shows where lanes break.",
+        help="Log shows small noise, linear shows where all breaks.",
     )  # fmt: skip
     points = middle.toggle(
         "Single images", False, key="points", bind="query-params",
@@ -215,7 +215,8 @@ def show_others(view: Studio, curves: Curves, settings: CurveSettings, logarithm
 
 
 view = studio()
-style.page("Curves", "How far the lanes move as noise grows on each head. This decides which heads a run tunes on.")
+things = view.words.plural
+style.page("Curves", f"How far the {things} move as noise grows on each head. This decides which heads a run tunes on.")
 try:
     settings = controls(view)
     curves = measure(view, settings)

@@ -227,7 +227,7 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(
             "Compare", icon=":material/compare:", disabled=not pair, on_click=lambda: open_runs(runs),
-            help="See the lanes of one run, or of two against each other.",
+            help="See what one run finds, or two against each other.",
         ):  # fmt: skip
             open_page("compare")
         if st.button(
@@ -336,8 +336,8 @@ def sweep_map(frame: pd.DataFrame) -> None:
     )  # fmt: skip
     better = "lower" if low_is_good else "higher"
     style.note(
-        f"Mean {title} of the tuned models on their held-back images; {better} is better. Click on a field to see the "
-        "lanes of its newest run."
+        f"Mean {title} of the tuned models on their held-back images; {better} is better. Click on a field to see what "
+        "its newest run finds."
     )
 
 

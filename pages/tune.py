@@ -97,7 +97,7 @@ def calibration(scheme: Scheme) -> tuple[Scheme, tuple[str, str, bool], tuple[st
         )  # fmt: skip
         corrected = st.checkbox(
             "Correct biases", True, key="t_corrected", bind="query-params",
-            help="Remove the mean error of each layer's output, if the lanes of these images are better for it.",
+            help="Remove the mean error of each layer's output, if what is found in these images is better for it.",
         )  # fmt: skip
         target, adds = chosen_target(scheme)
     scheme = replace(scheme, per_tensor=per_tensor, affine=affine, adds=adds, target=target)
@@ -149,14 +149,14 @@ def first_line(thing: Any) -> str:
 
 
 def warn_if_alike(view: Studio) -> None:
-    """Frames of one clip are nearly alike: a model tuned on them learns the clip, not the road."""
+    """Frames of one clip are nearly alike: a model tuned on them learns the clip, not the world."""
     count = min(len(view.images), COMPARED)
     some = evenly(view.images, count)
-    found = likeness(view.task, view.detector.decode(outputs_of_all(view, some)))
+    words, found = view.words, likeness(view.task, view.detector.decode(outputs_of_all(view, some)))
     if found > NEARLY_ALIKE:
         st.warning(
-            f"The lanes of these images are much alike ({style.percent(found)}). The run will learn them and may be "
-            "worse on other roads: add images of other roads and cameras.",
+            f"The {words.plural} of these images are much alike ({style.percent(found)}). The run will learn them and "
+            f"may be worse elsewhere: add {words.elsewhere}.",
             icon=":material/content_copy:",
         )
 

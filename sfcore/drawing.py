@@ -54,7 +54,7 @@ def heat_over(
     cut: float = 0.0,
     cells: bool = False,
 ) -> Image:
-    """A heat map over the darkened road: the higher the value, the more opaque.
+    """A heat map over the darkened picture: the higher the value, the more opaque.
 
     Args:
         values: (h, w), any size; stretched over the image. Not finite counts as 0.
@@ -77,7 +77,7 @@ def heat_over(
 
 
 def dimmed(image: Image) -> Image:
-    """The road in dark grey, as the ground of heat maps."""
+    """The picture in dark grey, as the ground of heat maps."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) * np.float32(0.55)
     return cv2.cvtColor(grey.astype(np.uint8), cv2.COLOR_GRAY2RGB)
 

@@ -1,4 +1,4 @@
-"""Sources: texts that name frames, such as ``frames[:140]``, ``drive.mp4`` or ``scenes:600``.
+"""Sources: texts that name frames, such as ``frames[:140]``, ``drive.mp4``, ``scenes:600`` or ``sweeps:64``.
 
 Each kind of source is one file in ``sfcore/datasets/sources`` that registers a class. A frame goes by a path: that of
 its file, or one that stands for a frame that no file holds, such as ``drive.mp4/000120`` or ``scenes:600/000012``;
@@ -16,9 +16,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.registries import Registry
 
@@ -55,8 +54,9 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def read(self, frame: Path) -> Image:
-        """A frame that is an image, as (height, width, 3) uint8 RGB; the same whenever it is read.
+    def read(self, frame: Path) -> Any:
+        """A frame of a kind that this source knows, the same whenever it is read: an image as (height, width, 3) uint8
+        RGB, a sweep as (points, 4) float32.
 
         Raises:
             InputError: it cannot be read.

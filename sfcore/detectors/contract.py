@@ -130,7 +130,8 @@ def input_is_left_alone(on: Subject) -> None:
     images = on.images.clone()
     with torch.no_grad():
         on.detector(images)
-    expect(torch.equal(images, on.images), "forward writes into its input: let it work on a copy (images.clone())")
+    same = (images == on.images) | (images.isnan() & on.images.isnan())  # points are padded with NaN
+    expect(bool(same.all()), "forward writes into its input: let it work on a copy (images.clone())")
 
 
 @promise("decoding a batch is decoding its images")

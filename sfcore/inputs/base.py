@@ -24,6 +24,9 @@ class InputSpec(ABC):
 
     Attributes:
         kind: what the input is called: "image".
+        noun: what one frame is called: "image".
+        samples: the folder of sample data that holds frames of this kind, "" where none does.
+        rendered: the source that renders frames of this kind; where there is none, that of roads says what it renders.
         formats: suffixes of the files that frames are read from, lower case with the dot.
         size: (height, width) of the plane that heads of layout "grid" lie on, in the pixels or cells that their
             strides count.
@@ -31,6 +34,9 @@ class InputSpec(ABC):
     """
 
     kind: ClassVar[str]
+    noun: ClassVar[str] = "frame"
+    samples: ClassVar[str] = ""
+    rendered: ClassVar[str] = "scenes"
     formats: ClassVar[tuple[str, ...]]
     size: tuple[int, int]
     top: float = 0.0
@@ -46,6 +52,14 @@ class InputSpec(ABC):
         Raises:
             InputError: it cannot be read.
         """
+
+    def check(self, path: Path) -> None:
+        """Look at a file that somebody else has sent, within bounds of what reading it may take.
+
+        Raises:
+            InputError: it cannot be read, or is too large.
+        """
+        self.read(path)
 
     @abstractmethod
     def stack(self, frames: Sequence[Frame]) -> Tensor:

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sfcore.datasets.images import FORMATS, read_image
+from sfcore.datasets.images import FORMATS, read_file, read_image
 from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.inputs.augment import augment
 from sfcore.inputs.base import InputSpec
 
 GREY = 127  # of what a network does not see
+MEGAPIXELS = 25  # of an image that somebody sends; decoded, it takes three bytes a pixel
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Preprocessing(InputSpec):
     """
 
     kind: ClassVar[str] = "image"
+    noun: ClassVar[str] = "image"
+    samples: ClassVar[str] = "scenes"
     formats: ClassVar[tuple[str, ...]] = tuple(FORMATS)
 
     size: tuple[int, int]
@@ -44,6 +47,10 @@ class Preprocessing(InputSpec):
     def read(self, path: Path) -> Image:
         """(height, width, 3) uint8 RGB. Raises InputError: see :func:`sfcore.datasets.images.read_image`."""
         return read_image(path)
+
+    def check(self, path: Path) -> None:
+        """Decode it. Raises InputError: it is no image, or has more than :data:`MEGAPIXELS`."""
+        read_file(path, MEGAPIXELS * 10**6)
 
     def stack(self, frames: Sequence[Image]) -> Tensor:
         """Images (RGB, uint8, any size) to (B, 3, height, width) uint8 in the network's channel order.

@@ -63,13 +63,19 @@ def _converted(detector: Detector, scheme: Scheme, transforms: Sequence[Transfor
             "the detector has no layer that can be quantized: use convolutions, Linear, MultiheadAttention or "
             f"MatMul{said}"
         )
-    heads, parts = branches(last, layers), list[str]()
-    for name in layers:
+    heads, edges, parts = branches(last, layers), first | last, list[str]()
+    chosen = [name for name in layers if not scheme.leaves(name, name in edges, name in heads)]
+    if not chosen:
+        raise InputError(f"{scheme} leaves all layers in full precision: leave one to be quantized")
+    for name in sorted(set(layers) - set(chosen)):
+        left[name] = "the scheme says so"
+        parts.append(name)
+    for name in chosen:
         module = model.get_submodule(name)
 
         def bits_of(part: str, name: str = name) -> Bits:
             parts.append(f"{name}.{part}" if part else name)
-            return scheme.bits_of(parts[-1], name in first | last, name in heads)
+            return scheme.bits_of(parts[-1], name in edges, name in heads)
 
         become(module, quantized(module, bits_of).to(detector.device))
     if scheme.quantizes_adds:

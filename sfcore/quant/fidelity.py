@@ -16,6 +16,7 @@ from sfcore.quant.same import all_same, difference
 
 ALLOWED = 1e-4  # of a channel's largest value: rounding of float32 through all layers stays below it
 ALLOWED_DOUBLE = 1e-6  # the same computed in float64, asked where float32 is not enough to tell
+ALLOWED_ROUNDINGS = 8.0  # times what rounding to float32 does to the detector itself, where that is more than usual
 
 # What a network raises that cannot be run; not what asks the work to stop.
 _RAISED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -45,7 +46,8 @@ def require_same(detector: Detector, model: Detector, images: Tensor) -> None:
     """Refuse a copy that, with its quantizers off, does not compute what ``detector`` computes.
 
     A network that chooses (the best of many, the nearest of two) may take another choice for a rounding error; so
-    what differs is computed again in float64 before it is refused.
+    what differs is computed again in float64 before it is refused. One that magnifies rounding errors is allowed as
+    much as they do to the network itself, and a little more: folded weights are rounded, too.
 
     Args:
         images: (N, ...) input: (N, 3, H, W) of images.
@@ -54,7 +56,7 @@ def require_same(detector: Detector, model: Detector, images: Tensor) -> None:
         InputError: the outputs of a head differ; the message names the first module that does.
     """
     head, apart = worst_head(_run(detector, images), _run(model, images))
-    if apart <= ALLOWED or _same_in_double(detector, model, images):
+    if apart <= ALLOWED or _same_in_double(detector, model, images) or apart <= _own_rounding(detector, images):
         return
     raise InputError(
         f"{type(detector).__name__} cannot be quantized faithfully: even with quantization off, its copy puts out "
@@ -89,6 +91,16 @@ def _same_in_double(detector: Detector, model: Detector, images: Tensor) -> bool
         return worst_head(expected, found)[1] <= ALLOWED_DOUBLE
     except RuntimeError:
         return False
+
+
+def _own_rounding(detector: Detector, images: Tensor) -> float:
+    """What rounding may do to a copy, by what it does to the detector; 0 where that cannot compute in float64."""
+    try:
+        exact = _run(copied(detector).double(), images.double())
+    except RuntimeError:
+        return 0.0
+    rounded = {name: value.to(exact[name].dtype) for name, value in _run(detector, images).items()}
+    return ALLOWED_ROUNDINGS * worst_head(exact, rounded)[1]
 
 
 def _first_apart(detector: Detector, model: Detector, images: Tensor) -> str:

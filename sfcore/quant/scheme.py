@@ -20,6 +20,8 @@ EDGE_BITS = 8  # the first and last layers, as all compared methods do
 # After the bits: step sizes of weights per tensor, activations with zero points, quantized residual adds.
 WORDS = ("tensor", "affine", "adds")
 HEADS = "heads"  # the pattern of the branches of the heads: each last layer and those beside it
+EDGES = "edges"  # the pattern of the first and last layers
+FULL = 32  # "bits" of a rule that leaves layers in full precision
 FORMAT = 1  # of a scheme file
 UNIFORM = "uniform"  # the quantizer of whatever is not said to have another
 BINARY = "binary"  # that of weights of one bit
@@ -52,11 +54,11 @@ class Rule:
     """Bits of the layers that a pattern names; printed as ``heads=16`` or ``*.mix=W8A16``.
 
     Attributes:
-        pattern: as in file names, of layers or parts of attention; or "heads".
-        weights, activations: 1 to 16; None where the scheme's own stay.
+        pattern: as in file names, of layers or parts of attention; or "heads" or "edges".
+        weights, activations: 1 to 16; None where the scheme's own stay; both 32 for layers in full precision.
 
     Raises:
-        InputError: bits outside 1 to 16, none at all, or no pattern.
+        InputError: other bits, none at all, or no pattern.
     """
 
     pattern: str
@@ -68,9 +70,16 @@ class Rule:
             raise InputError(f"{self.pattern!r} is no pattern of layers: write a name, a name with *, or {HEADS}")
         if self.weights is None and self.activations is None:
             raise InputError(f"the layers {self.pattern} get no bits: write 8, W8, A8 or W8A8")
+        if FULL in (self.weights, self.activations) and not self.full:
+            raise InputError(f"{self}: only a whole layer stays in full precision: write {self.pattern}={FULL}")
         for what, bits in (("weight", self.weights), ("activation", self.activations)):
-            if bits is not None:
+            if bits is not None and not self.full:
                 check_bits(what, bits)
+
+    @property
+    def full(self) -> bool:
+        """Whether it leaves its layers in full precision."""
+        return self.weights == self.activations == FULL
 
     @classmethod
     def parse(cls, pattern: str, text: str) -> Rule:
@@ -96,11 +105,16 @@ class Rule:
     @property
     def of_one(self) -> bool:
         """Whether it is for one layer, which it calls by its name."""
-        return self.pattern != HEADS and not set(self.pattern) & set("*?[")
+        return self.pattern not in (HEADS, EDGES) and not set(self.pattern) & set("*?[")
 
-    def names(self, layer: str, head: bool) -> bool:
-        """Whether a layer, or a part of one, is meant; ``head``: it is in the branch of a head."""
-        return head if self.pattern == HEADS else fnmatchcase(layer, self.pattern)
+    def names(self, layer: str, edge: bool, head: bool) -> bool:
+        """Whether a layer, or a part of one, is meant; ``edge``: it is a first or last one, ``head``: it is in the
+        branch of a head."""
+        return {HEADS: head, EDGES: edge}.get(self.pattern, fnmatchcase(layer, self.pattern))
+
+    def means(self, layer: str) -> bool:
+        """Whether it means this layer by its name, or edges as such, so that those may have fewer than 8 bits."""
+        return self.pattern in (layer, EDGES)
 
     def over(self, weights: int, activations: int, least: int) -> tuple[int, int]:
         """The bits of a layer that is meant, in place of those that it had, and at least ``least``."""
@@ -111,8 +125,8 @@ class Rule:
 class Scheme:
     """Bits and grids of a quantized model; printed as ``W4A4``, ``W8A8-affine-portable``, ``W4A4,heads=16``.
 
-    The first and last layers keep at least 8 bits unless a rule calls one by its own name: a pattern of many layers, or
-    "heads", does not mean them. Of several rules that name a layer, the last one counts.
+    The first and last layers keep at least 8 bits unless a rule calls one by its own name, or all of them "edges": a
+    pattern of many layers, or "heads", does not mean them. Of several rules that name a layer, the last one counts.
 
     Weights are symmetric (zero point 0), for with a zero point of theirs every product would need the sum of its
     inputs; that of activations is a constant that goes into the bias (Nagel et al. 2021, section 2.3).
@@ -229,7 +243,8 @@ class Scheme:
         if not self.per_tensor and not target.per_channel:
             raise InputError(f"{self.target} has one step size a weight: add -tensor, or choose another target")
         every: list[tuple[str, int | None]] = [("weight", self.weight_bits), ("activation", self.activation_bits)]
-        every += [pair for rule in self.rules for pair in (("weight", rule.weights), ("activation", rule.activations))]
+        some = [rule for rule in self.rules if not rule.full]
+        every += [pair for rule in some for pair in (("weight", rule.weights), ("activation", rule.activations))]
         for what, bits in every:
             known = target.weight_bits if what == "weight" else target.activation_bits
             if bits is not None and bits not in known:
@@ -260,12 +275,17 @@ class Scheme:
         least = EDGE_BITS if edge else 0
         weights, activations = max(self.weight_bits, least), max(self.activation_bits, least)
         for rule in self.rules:
-            if rule.names(layer, head):
-                weights, activations = rule.over(weights, activations, 0 if rule.pattern == layer else least)
+            if rule.names(layer, edge, head) and not rule.full:
+                weights, activations = rule.over(weights, activations, 0 if rule.means(layer) else least)
         target = self.profile
         signed, integer_bias = (target.signed, target.integer_bias) if target else (False, False)
         quantizer = BINARY if weights == 1 else UNIFORM
         return Bits(weights, activations, self.per_tensor, self.affine, signed, integer_bias, quantizer)
+
+    def leaves(self, layer: str, edge: bool, head: bool = False) -> bool:
+        """Whether a layer stays in full precision: see :meth:`bits_of`."""
+        meant = [rule for rule in self.rules if rule.names(layer, edge, head)]
+        return bool(meant) and meant[-1].full
 
     def check_names(self, layers: Sequence[str]) -> None:
         """Refuse a rule for one layer that none of ``layers`` is called by; one of many serves many detectors, and may

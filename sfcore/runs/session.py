@@ -185,8 +185,8 @@ def _check_unchanged(folder: RunFolder, files: Sequence[Path]) -> None:
 
 
 def _rendered(count: int, seed: int, spec: InputSpec) -> list[Path]:
-    """The scenes that a run with this seed is calibrated on beside its images."""
-    return find_images([f"scenes:{count},seed={seed}"], formats=spec.formats) if count else []
+    """The scenes or sweeps that a run with this seed is calibrated on beside its images."""
+    return find_images([f"{spec.rendered}:{count},seed={seed}"], formats=spec.formats) if count else []
 
 
 def _note_cost(folder: RunFolder, detector: Detector) -> None:

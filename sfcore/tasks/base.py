@@ -163,6 +163,8 @@ class Words:
         explanation: of the score and its parts.
         agreement, distortion, shift: explanations of these columns of a table.
         lost: the part that objects without a partner count as.
+        title: what the task is called where one of several is chosen.
+        elsewhere: frames that say more of a model than those it was tuned on.
     """
 
     singular: str
@@ -175,6 +177,8 @@ class Words:
     distortion: str
     shift: str
     lost: str
+    title: str = ""
+    elsewhere: str = "other scenes and sensors"
 
 
 P = TypeVar("P", bound=Prediction)

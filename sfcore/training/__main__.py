@@ -1,4 +1,4 @@
-"""``python -m sfcore.training NAME --out FILE``: train a detector on rendered scenes and save its weights."""
+"""``python -m sfcore.training NAME --out FILE``: train a detector on what is rendered, and save its weights."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
-from sfcore.datasets.scenes import VERSION, render
 from sfcore.detectors.base import Detector
 from sfcore.detectors.checkpoints import clean_keys, load_weights, read_checkpoint
 from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.files import write_atomic
-from sfcore.inputs.images import Preprocessing
-from sfcore.training.augment import Augmentation
-from sfcore.training.data import UNSEEN, render_scenes
+from sfcore.training.data import UNSEEN
 from sfcore.training.loop import Recipe, Step, train
+from sfcore.training.material import Scored, material
 from sfcore.training.objective import objective
-from sfcore.training.scoring import Score, score
 
 RESNET = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")  # as torchvision names its parts
 
@@ -43,7 +40,7 @@ def show_step(step: Step) -> None:
 def show_rendering(done: int, count: int) -> None:
     """Tell how far rendering is, every now and then."""
     if done % 500 == 0 or done == count:
-        say(f"rendered {done} of {count} scenes")
+        say(f"rendered {done} of {count}")
 
 
 def commit() -> str:
@@ -66,20 +63,16 @@ def _halved(value: Tensor) -> Tensor:
     return value.half() if value.is_floating_point() else value
 
 
-def save(detector: Detector, name: str, found: Score, given: argparse.Namespace) -> None:
+def save(detector: Detector, name: str, found: Scored, given: argparse.Namespace) -> None:
     """Write the weights with what one must know to use them, so that a reader sees the old file or the new one."""
-    preprocessing = detector.preprocessing
-    assert isinstance(preprocessing, Preprocessing)  # what is trained here reads images
+    what = material(detector)
     metadata = {
         "detector": name,
-        "input_size": json.dumps(preprocessing.size),
-        "mean": json.dumps(preprocessing.mean),
-        "std": json.dumps(preprocessing.std),
-        "order": preprocessing.order,
+        **what.about(detector.preprocessing),
         "seed": str(given.seed),
         "commit": commit(),
         "score": json.dumps(found.rounded()),
-        "trained_on": f"rendered scenes, version {VERSION}, by this project",
+        "trained_on": f"{what.words}, by this project",
         "licence": "same as the project",
     }
     kept = _halved if given.half else Tensor.detach
@@ -113,8 +106,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sfcore.training", description=__doc__)
     parser.add_argument("name", help="the detector to train, such as ganet-tiny")
     parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
-    parser.add_argument("--scenes", type=int, default=6000, help="scenes to render for training")
-    parser.add_argument("--unseen", type=int, default=400, help="other scenes to score on")
+    parser.add_argument("--scenes", type=int, default=6000, help="scenes or sweeps to render for training")
+    parser.add_argument("--unseen", type=int, default=400, help="others to score on")
     parser.add_argument("--minutes", type=float, help="time for the steps; 25 when neither this nor --steps is given")
     parser.add_argument("--steps", type=int, help="optimiser steps; gives the same weights on the same machine")
     parser.add_argument("--batch", type=int, default=Recipe.batch)
@@ -128,7 +121,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def run(given: argparse.Namespace) -> Score:
+def run(given: argparse.Namespace) -> Scored:
     """Train as ``given`` says.
 
     Raises:
@@ -146,12 +139,13 @@ def run(given: argparse.Namespace) -> Score:
         take_backbone(detector, given.backbone)
     detector = detector.to(given.device)
     task = objective(given.name, detector)
-    scenes = render_scenes(detector, given.scenes, given.seed, show_rendering)
-    steps = train(detector, task, scenes, recipe, Augmentation(), show_step)
+    what = material(detector)
+    samples = what.render(detector, given.scenes, given.seed, show_rendering)
+    steps = train(detector, task, samples, recipe, what.augment, show_step)
     if given.half:
         in_16_bits(detector)
-    say(f"{steps} steps done; scoring on {given.unseen} unseen scenes")
-    found = score(detector, [render(UNSEEN + i, size=detector.frame) for i in range(given.unseen)])
+    say(f"{steps} steps done; scoring on {given.unseen} unseen ones")
+    found = what.score(detector, range(UNSEEN, UNSEEN + given.unseen))
     save(detector, given.name, found, given)
     return found
 

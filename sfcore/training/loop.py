@@ -1,4 +1,4 @@
-"""The training loop: AdamW with one cycle of the learning rate over randomly augmented scenes."""
+"""The training loop: AdamW with one cycle of the learning rate over randomly augmented samples."""
 
 from __future__ import annotations
 
@@ -6,14 +6,29 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sfcore.detectors.base import Detector
-from sfcore.training.augment import Augmentation
-from sfcore.training.data import SceneSet
 from sfcore.training.objective import Objective
+
+A = TypeVar("A", contravariant=True)
+
+
+class Samples(Protocol[A]):
+    """What a detector is trained on; ``A`` makes random views of it."""
+
+    @property
+    def objects(self) -> list[list[np.ndarray]]:
+        """Of each sample, those of the detector's task."""
+
+    def batch(
+        self, index: np.ndarray, augment: A, random: np.random.Generator
+    ) -> tuple[Tensor, list[list[np.ndarray]]]:
+        """Augmented inputs (B, ...) and their objects, as the detector's objective takes them."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +94,9 @@ class Clock:
 def train(
     detector: Detector,
     objective: Objective,
-    scenes: SceneSet,
+    samples: Samples[A],
     recipe: Recipe,
-    augment: Augmentation,
+    augment: A,
     report: Callable[[Step], None],
     every: int = 50,
 ) -> int:
@@ -102,8 +117,8 @@ def train(
     while (progress := clock.progress(step)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate(progress)
-        index = random.integers(0, len(scenes.objects), recipe.batch)
-        inputs, objects = scenes.batch(index, augment, random)
+        index = random.integers(0, len(samples.objects), recipe.batch)
+        inputs, objects = samples.batch(index, augment, random)
         targets = {k: v.to(detector.device) for k, v in objective.targets(objects).items()}
         inputs = inputs.to(detector.device, memory_format=torch.channels_last)
         with torch.autocast(detector.device.type, torch.bfloat16, enabled=recipe.half):

@@ -68,6 +68,16 @@ def test_a_scheme_for_layers_that_there_are_not_is_refused(small: Detector):
     assert bits["attention.mix.left_quantizer"] == 8 and bits["stem.weight_quantizer"] == 3
 
 
+def test_a_scheme_may_leave_layers_in_full_precision_but_not_all(small: Detector):
+    model = convert(small, Scheme.parse("W4A4,edges=32,block.conv2=32,place=8"))
+    left = {"stem", "classify", "block.conv2"}
+    assert set(model.full_precision) == left and {"the scheme says so"} == set(model.full_precision.values())
+    assert all(type(model.get_submodule(name)) is type(small.get_submodule(name)) for name in left)
+    assert "place.weight_quantizer" in dict(quantizers(model))
+    with pytest.raises(InputError, match="leaves all layers"):
+        convert(small, Scheme.parse("W4A4,*=32"))
+
+
 def test_without_quantization_the_wrapped_model_computes_the_same(small: Detector, pixels: Tensor):
     images = batches(small, pixels)[0]
     model = convert(small, Scheme.parse("W4A4"))

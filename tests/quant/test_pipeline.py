@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -133,6 +134,31 @@ def test_without_folding_norms_stay_and_the_copy_computes_the_same(small: Detect
     with full_precision(model):
         require_same(small, model, images)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in convert(small, Scheme.parse("W8A8")).modules())
+
+
+class Magnifier(nn.Module):
+    """The small difference of two nearly equal layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.other = nn.Linear(8, 4), nn.Linear(8, 4)
+        self.other.load_state_dict({name: value * (1 + 1e-4) for name, value in self.one.state_dict().items()})
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"difference": self.one(x) - self.other(x)}
+
+
+@torch.no_grad()
+def test_a_copy_may_differ_by_what_rounding_does_to_the_network_itself_and_by_no_more() -> None:
+    network, x = Magnifier(), torch.randn(16, 8)
+    last_digit, wrong = copy.deepcopy(network), copy.deepcopy(network)
+    last_digit.one.weight *= 1 + 2**-23
+    wrong.one.weight *= 1 + 2e-6
+    assert not torch.allclose(network(x)["difference"], last_digit(x)["difference"], rtol=1e-4, atol=0)
+    require_same(cast(Any, network), cast(Any, last_digit), x)
+    with pytest.raises(InputError, match="another difference"):
+        require_same(cast(Any, network), cast(Any, wrong), x)
 
 
 class Sign(Quantizer):

@@ -90,3 +90,14 @@ def test_long_schemes_have_short_names() -> None:
     scheme = Scheme.parse("W4A4," + ",".join(f"layer{index}=8" for index in range(30)))
     assert scheme.name == "W4A4 with 30 rules" and scheme.slug == "w4a4-with-30-rules"
     assert Scheme.parse("W4A4,heads=16").slug == "w4a4-heads-16"
+
+
+def test_edges_can_be_given_any_bits_and_layers_can_be_left_in_full_precision() -> None:
+    scheme = Scheme.parse("W4A4,edges=32,neck*=32,neck.last=W3,first=6")
+    assert str(scheme) == "W4A4,edges=32,neck*=32,neck.last=W3,first=6"
+    assert scheme.leaves("other", edge=True) and scheme.leaves("neck.conv", edge=False)
+    assert not scheme.leaves("first", edge=True) and scheme.bits_of("first", edge=True)[:2] == (6, 6)
+    assert not scheme.leaves("neck.last", edge=False) and scheme.bits_of("neck.last", edge=False)[:2] == (3, 4)
+    assert Scheme.parse("W4A4,edges=2").bits_of("any", edge=True)[:2] == (2, 2)
+    with pytest.raises(InputError, match="only a whole layer"):
+        Scheme.parse("W4A4,neck=W32")

@@ -13,8 +13,8 @@ def _shipped() -> list[str]:
 
 
 SOURCE = (
-    "Folder, dataset, video, rendered scenes ('scenes:600'), images distilled from the network ('distilled:64'), part "
-    "of one ('frames[:140]', 'drive.mp4[::10]') or image"
+    "Folder, dataset, video, rendered scenes ('scenes:600') or sweeps ('sweeps:64'), images distilled from the network "
+    "('distilled:64'), part of one ('frames[:140]', 'drive.mp4[::10]') or file"
 )
 LIMIT = "At most N images, evenly spread over the sources"
 RUN = "Run folder, or the name of a run in the folder of runs."

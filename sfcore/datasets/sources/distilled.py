@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sfcore.datasets.distilled import PREFIX, Distilled
 from sfcore.datasets.images import read_file
-from sfcore.datasets.made import MadeImages
+from sfcore.datasets.made import MadeFrames
 from sfcore.datasets.source import SOURCES
 from sfcore.drawing import Image
 from sfcore.errors import InputError
@@ -21,7 +21,7 @@ _NUMBER = re.compile("[0-9]{6}")
 
 
 @SOURCES.register("distilled")
-class DistilledImages(MadeImages):
+class DistilledImages(MadeFrames):
     """Distilled images by count and settings."""
 
     prefix = PREFIX

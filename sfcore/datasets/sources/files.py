@@ -56,15 +56,18 @@ def _unreadable(place: Path, formats: Collection[str], pictures: bool) -> InputE
     if place.is_file():
         what, known = ("image file", [*formats, *videos.SUFFIXES]) if pictures else ("file", formats)
         return InputError(f"{place} is no {what} that can be read: convert it to one of {', '.join(known)}")
-    allowed = "a folder, a video or an image" if pictures else f"a folder or a {' or '.join(formats)} file"
-    return InputError(f"there are no images at {place}: it must be {allowed}; check the path")
+    what, allowed = ("images", "an image") if pictures else ("frames", f"a {' or '.join(formats)} file")
+    allowed = f"a folder, a video or {allowed}" if pictures else f"a folder or {allowed}"
+    return InputError(f"there are no {what} at {place}: it must be {allowed}; check the path")
 
 
 def _frames_in(folder: Path, split: str | None, formats: Collection[str]) -> list[Path]:
     """The files that lie in a folder, or, where none do or a split is named, those of the dataset whose root it is."""
     files = image_files(folder, formats)
     if split or (not files and layout_of(folder)):
-        files = [frame.image for frame in open_dataset(folder, split).frames]
+        frames = [frame.image for frame in open_dataset(folder, split).frames]
+        files = [frame for frame in frames if not frame.suffix or frame.suffix.lower() in formats]
     if not files:
-        raise InputError(f"the folder {folder} holds no images: it must hold {', '.join(formats)} files or a dataset")
+        what = "images" if not FORMATS.keys().isdisjoint(formats) else "frames"
+        raise InputError(f"the folder {folder} holds no {what}: it must hold {', '.join(formats)} files or a dataset")
     return files

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sfcore.datasets.made import MadeImages
+from sfcore.datasets.made import MadeFrames
 from sfcore.datasets.scenes.render import VERSION, render
 from sfcore.datasets.source import SOURCES
 from sfcore.drawing import Image
@@ -22,7 +22,7 @@ _NAME = re.compile(rf"{PREFIX}(?P<count>[0-9]{{1,9}})(?:,seed=(?P<seed>-?[0-9]{{
 
 
 @SOURCES.register("scenes")
-class RenderedScenes(MadeImages):
+class RenderedScenes(MadeFrames):
     """Scenes by count and seed."""
 
     prefix = PREFIX

@@ -1,4 +1,4 @@
-"""What a head puts out, as a picture: a heat map over the road for grids, a table of bars for queries."""
+"""What a head puts out, as a picture: a heat map over the frame for grids, a table of bars for queries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def magnitude(output: Tensor) -> np.ndarray:
 
 
 def head_picture(image: Image, detector: Detector, outputs: Outputs, head: Head) -> Image:
-    """A grid head over the road.
+    """A grid head over the frame.
 
     A confidence is shown as it is, and so are semantics that are scores themselves; others as their magnitude,
     weighted by the confidence that says where they are used.
@@ -38,7 +38,8 @@ def head_picture(image: Image, detector: Detector, outputs: Outputs, head: Head)
     if _is_score(head):
         return confidence_picture(image, detector, outputs, head.name)
     weighted = magnitude(outputs[head.name][0]) * confidence_map(detector, outputs, head.name)
-    return heat_over(image, weighted, colours="magma", cut=detector.preprocessing.top)
+    spec = detector.preprocessing
+    return heat_over(image, spec.laid(weighted), colours="magma", cut=spec.top)
 
 
 def _is_score(head: Head) -> bool:
@@ -56,8 +57,9 @@ def head_scale(detector: Detector, outputs: Outputs, head: Head) -> str:
 
 
 def confidence_picture(image: Image, detector: Detector, outputs: Outputs, name: str) -> Image:
-    """The confidence that belongs to a grid head, over the road: dark 0, bright 1."""
-    return heat_over(image, confidence_map(detector, outputs, name), top=1.0, cut=detector.preprocessing.top)
+    """The confidence that belongs to a grid head, over the frame: dark 0, bright 1."""
+    spec = detector.preprocessing
+    return heat_over(image, spec.laid(confidence_map(detector, outputs, name)), top=1.0, cut=spec.top)
 
 
 def query_table(detector: Detector, outputs: Outputs, head: Head) -> str:

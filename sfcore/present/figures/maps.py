@@ -1,4 +1,4 @@
-"""Element maps over the road, and which elements of a head a place on the picture belongs to."""
+"""Element maps over the frame, and which elements of a head a place on the picture belongs to."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SCALE = [[i / 8, "rgb({},{},{})".format(*colour_map(np.array(0.03 + 0.97 * i / 
 
 
 def element_picture(image: Image, detector: Detector, sensitivity: Tensor) -> Image:
-    """The element map of a grid head over the road; channels are added.
+    """The element map of a grid head over the frame; channels are added.
 
     Brightness grows with the root of the distortion, up to :func:`brightest`: a few cells can outweigh all others.
     """
     share = cell_sums(sensitivity) / max(brightest(sensitivity), 1e-9)
-    cut = detector.preprocessing.top
-    return heat_over(image, np.sqrt(share), colours="inferno", top=1.0, cut=cut, cells=True)
+    spec = detector.preprocessing
+    return heat_over(image, spec.laid(np.sqrt(share)), colours="inferno", top=1.0, cut=spec.top, cells=True)
 
 
 def cell_sums(sensitivity: Tensor) -> np.ndarray:
@@ -79,7 +79,7 @@ def element_cells(head: Head, sensitivity: Tensor, confidence: Tensor, chosen: i
 
 
 def picked_mask(detector: Detector, head: Head, shape: torch.Size, picked: Box) -> Tensor:
-    """(1, 1, H, W) bool: the cells of a grid head under a rectangle in shares of the whole image.
+    """(1, 1, H, W) bool: the cells of a grid head under a rectangle in shares of the whole canvas.
 
     A rectangle smaller than a cell, such as a point, takes the cell that holds its centre.
     """
@@ -91,4 +91,5 @@ def picked_mask(detector: Detector, head: Head, shape: torch.Size, picked: Box) 
         if int(box[low] // stride) == int(box[high] // stride) or box[high] - box[low] < stride:
             cell = min(max(int((box[low] + box[high]) / 2 // stride), 0), count - 1)
             box[low], box[high] = cell * stride, (cell + 1) * stride
-    return box_mask(head, shape, (box[0], box[1], box[2], box[3]))
+    mask = box_mask(head, shape, (box[0], box[1], box[2], box[3]))
+    return torch.from_numpy(detector.preprocessing.laid(mask[0, 0].numpy()).copy()).reshape(mask.shape)

@@ -43,6 +43,8 @@ class LaneDetection(Task[Lanes]):
         distortion="Mean Lane Distortion Score per image, against the full-precision lanes.",
         shift="Mean sideways displacement from the full-precision lanes, at 640 px image width.",
         lost="misalignment",
+        title="Lanes",
+        elsewhere="other roads and cameras",
     )
 
     def join(self, batches: Sequence[Lanes]) -> Lanes:

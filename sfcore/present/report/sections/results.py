@@ -53,7 +53,7 @@ def _frames(evidence: Evidence) -> str:
     if evidence.held_back:
         return (
             f"On {count} that the run {evidence.runs[0].name} held back from calibration and tuning. "
-            "Its best state was chosen on them: judge it on other roads and cameras, too."
+            f"Its best state was chosen on them: judge it on {evidence.task.words.elsewhere}, too."
         )
     files = [frame.image for frame in evidence.comparison.frames]
     parts = [f"On {count} of {evidence.dataset.root.name}."]
