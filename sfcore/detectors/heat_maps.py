@@ -48,3 +48,46 @@ def row_peaks(heat: Tensor, least: float) -> Tensor:
     peak[..., 1:] &= heat[..., 1:] >= heat[..., :-1]
     peak[..., :-1] &= heat[..., :-1] >= heat[..., 1:]
     return peak
+
+
+def spread(shape: tuple[int, ...], places: Tensor, radius: Tensor) -> Tensor:
+    """(B, C, h, w) the largest of the Gaussians around some cells, each of a radius of its own; 1 at the cells.
+
+    Args:
+        shape: of the maps.
+        places: (N, 4) whole numbers: image, channel, row and column of each cell.
+        radius: (N,) cells, whole numbers; σ = (2·radius + 1) / 6, and beyond the radius there is nothing.
+    """
+    heat = torch.zeros(shape, device=radius.device)
+    for (image, channel, *cell), reach in zip(places.tolist(), radius.tolist(), strict=True):
+        bells, spans = [], []
+        for middle, length in zip(cell, shape[2:], strict=True):
+            low, high = max(middle - reach, 0), min(middle + reach + 1, length)
+            away = torch.arange(low - middle, high - middle, dtype=heat.dtype, device=heat.device)
+            bells.append(torch.exp(-away.square() / (2 * ((2 * reach + 1) / 6) ** 2)))
+            spans.append(slice(low, high))
+        part = heat[image, channel, spans[0], spans[1]]
+        torch.maximum(part, bells[0][:, None] * bells[1], out=part)
+    return heat
+
+
+def gaussian_radius(height: Tensor, width: Tensor, overlap: float) -> Tensor:
+    """How far the corners of a box may move, in its own unit, so that its IoU with what it was stays ``overlap``.
+
+    The least of three roots: both corners outwards by r, both inwards, or one each (Law & Deng 2018, as corrected later
+    and used by MMDetection).
+    """
+    both, area = height + width, height * width
+    one = (both - (both.square() - 4 * area * (1 - overlap) / (1 + overlap)).sqrt()) / 2
+    inside = (both - (both.square() - 4 * area * (1 - overlap)).sqrt()) / 4
+    outside = (-both + (both.square() + 4 * area * (1 - overlap) / overlap).sqrt()) / 4
+    return torch.minimum(torch.minimum(one, inside), outside)
+
+
+def first_gaussian_radius(height: Tensor, width: Tensor, overlap: float) -> Tensor:
+    """:func:`gaussian_radius` as CornerNet and CenterNet first published it: its roots lack their denominators.
+
+    Of the three the one of corners that move outwards is always the least.
+    """
+    half = 2 * overlap * (height + width)
+    return (-half + (half.square() + 16 * overlap * (1 - overlap) * height * width).sqrt()) / 2

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from sfcore.detectors.onnx_network.file import read_weights
 from sfcore.errors import InputError
 from sfcore.tensors import read_about, read_tensors
 
@@ -49,7 +50,7 @@ def read_content(path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path}: check the path")
     if path.suffix == ".onnx":
-        raise InputError(f"{path} is a network, no checkpoint: a detector's own file names it (@register(network=...))")
+        return {name: torch.from_numpy(values) for name, values in read_weights(path).items()}
     try:
         return read_tensors(path) if _is_safetensors(path) else _unpickled(path)
     except SafetensorError as error:

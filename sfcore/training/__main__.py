@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -54,7 +55,18 @@ def commit() -> str:
         return "unknown"
 
 
-def save(detector: Detector, name: str, found: Score, seed: int, path: Path) -> None:
+def in_16_bits(detector: Detector) -> None:
+    """Round the weights to 16 bits, so that writing them in as many loses nothing more."""
+    with torch.no_grad():
+        for value in detector.state_dict().values():
+            value.copy_(_halved(value))
+
+
+def _halved(value: Tensor) -> Tensor:
+    return value.half() if value.is_floating_point() else value
+
+
+def save(detector: Detector, name: str, found: Score, given: argparse.Namespace) -> None:
     """Write the weights with what one must know to use them, so that a reader sees the old file or the new one."""
     preprocessing = detector.preprocessing
     assert isinstance(preprocessing, Preprocessing)  # what is trained here reads images
@@ -64,15 +76,16 @@ def save(detector: Detector, name: str, found: Score, seed: int, path: Path) -> 
         "mean": json.dumps(preprocessing.mean),
         "std": json.dumps(preprocessing.std),
         "order": preprocessing.order,
-        "seed": str(seed),
+        "seed": str(given.seed),
         "commit": commit(),
-        "score": json.dumps({"f1": round(found.f1, 4), "shift_px": round(found.shift_px, 2)}),
+        "score": json.dumps(found.rounded()),
         "trained_on": f"rendered scenes, version {VERSION}, by this project",
         "licence": "same as the project",
     }
-    state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, safetensors_bytes(state, metadata))
+    kept = _halved if given.half else Tensor.detach
+    state = {k: kept(v).cpu().contiguous() for k, v in detector.state_dict().items()}
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(given.out, safetensors_bytes(state, metadata))
 
 
 def take_backbone(detector: Detector, path: Path) -> None:
@@ -107,6 +120,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=Recipe.batch)
     parser.add_argument("--rate", type=float, default=Recipe.rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--half", action="store_true", help="write the weights in 16 bits, and score them so")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--start", type=Path, help="weights to start from instead of random ones")
     start.add_argument("--backbone", type=Path, help="weights of another detector, whose ResNet this one starts from")
@@ -134,9 +148,11 @@ def run(given: argparse.Namespace) -> Score:
     task = objective(given.name, detector)
     scenes = render_scenes(detector, given.scenes, given.seed, show_rendering)
     steps = train(detector, task, scenes, recipe, Augmentation(), show_step)
+    if given.half:
+        in_16_bits(detector)
     say(f"{steps} steps done; scoring on {given.unseen} unseen scenes")
     found = score(detector, [render(UNSEEN + i, size=detector.frame) for i in range(given.unseen)])
-    save(detector, given.name, found, given.seed, given.out)
+    save(detector, given.name, found, given)
     return found
 
 
@@ -147,8 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         say(str(error))
         return 2
-    print(json.dumps({"f1": found.f1, "precision": found.precision, "recall": found.recall,
-                      "shift_px": found.shift_px, "scenarios": found.scenarios}, indent=2))  # fmt: skip
+    print(json.dumps(asdict(found), indent=2))
     return 0
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from sfcore.detectors.base import Image
-from sfcore.tasks.lanes import Polyline
+from sfcore.training.objects import moved
 
 
 @dataclass(frozen=True)
@@ -29,13 +28,13 @@ class Augmentation:
     noise: float = 0.15
 
     def __call__(
-        self, image: Image, lanes: Sequence[Polyline], random: np.random.Generator
-    ) -> tuple[Image, list[Polyline]]:
-        """A new view of ``image`` and its ``lanes`` (x, y in its pixels)."""
+        self, image: Image, objects: list[np.ndarray], random: np.random.Generator
+    ) -> tuple[Image, list[np.ndarray]]:
+        """A new view of ``image`` and its ``objects`` (in its pixels)."""
         motion = self._motion(image.shape[:2], random)
         fill = int(random.integers(0, 160))
         view = cv2.warpAffine(image, motion, image.shape[1::-1], borderValue=(fill, fill, fill))
-        return self._light(view, random), [line @ motion[:, :2].T + motion[:, 2] for line in lanes]
+        return self._light(view, random), moved(objects, motion)
 
     def _motion(self, size: tuple[int, int], random: np.random.Generator) -> np.ndarray:
         """(2, 3) the affine map from the image to its view."""

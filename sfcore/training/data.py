@@ -12,8 +12,8 @@ from torch import Tensor
 
 from sfcore.datasets.scenes import render
 from sfcore.detectors.base import Detector, Preprocessing
-from sfcore.tasks.lanes import Polyline
 from sfcore.training.augment import Augmentation
+from sfcore.training.objects import scaled
 
 UNSEEN = 800_000  # training uses seeds below, scoring those from here on
 
@@ -24,12 +24,12 @@ class SceneSet:
 
     Attributes:
         images: (N, h, w, 3) uint8 RGB, what the preprocessing leaves of the scene at the input size.
-        lanes: of each scene, in pixels of ``images``.
+        objects: of each scene, those of the detector's task in pixels of ``images``.
         frame, preprocessing: of the detector.
     """
 
     images: np.ndarray
-    lanes: list[list[Polyline]]
+    objects: list[list[np.ndarray]]
     frame: tuple[int, int]
     preprocessing: Preprocessing
 
@@ -43,16 +43,16 @@ class SceneSet:
 
     def batch(
         self, index: np.ndarray, augment: Augmentation, random: np.random.Generator
-    ) -> tuple[Tensor, list[list[Polyline]]]:
-        """Augmented inputs (B, 3, h, w) and their lanes in pixels of the frame."""
+    ) -> tuple[Tensor, list[list[np.ndarray]]]:
+        """Augmented inputs (B, 3, h, w) and their objects in pixels of the frame."""
         scale, corner = self._to_frame
-        views = [augment(self.images[i], self.lanes[i], random) for i in index]
+        views = [augment(self.images[i], self.objects[i], random) for i in index]
         pixels = np.stack([image for image, _ in views])
         inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
         if self.preprocessing.order == "bgr":
             inputs = inputs.flip(1)
         mean, std = (torch.tensor(v).view(3, 1, 1) * 255 for v in (self.preprocessing.mean, self.preprocessing.std))
-        return (inputs - mean) / std, [[line * scale + corner for line in lanes] for _, lanes in views]
+        return (inputs - mean) / std, [scaled(objects, scale, corner) for _, objects in views]
 
 
 def render_scenes(
@@ -72,7 +72,7 @@ def render_scenes(
         scene = render(seed + i, size=frame)
         cut = np.ascontiguousarray(scene.image[round(preprocessing.top * frame[0]) :])
         found.images[i] = cv2.resize(cut, (width, height))
-        found.lanes.append([(np.asarray(line, np.float64) - corner) / scale for line in scene.lanes])
+        found.objects.append(scaled(scene.objects[detector.task_name], 1 / scale, -corner / scale))
         if progress:
             progress(i + 1, count)
     return found

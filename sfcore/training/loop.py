@@ -102,9 +102,9 @@ def train(
     while (progress := clock.progress(step)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate(progress)
-        index = random.integers(0, len(scenes.lanes), recipe.batch)
-        inputs, lanes = scenes.batch(index, augment, random)
-        targets = {k: v.to(detector.device) for k, v in objective.targets(lanes).items()}
+        index = random.integers(0, len(scenes.objects), recipe.batch)
+        inputs, objects = scenes.batch(index, augment, random)
+        targets = {k: v.to(detector.device) for k, v in objective.targets(objects).items()}
         inputs = inputs.to(detector.device, memory_format=torch.channels_last)
         with torch.autocast(detector.device.type, torch.bfloat16, enabled=recipe.half):
             outputs = detector(inputs)

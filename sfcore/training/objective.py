@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.registries import Registry
-from sfcore.tasks.lanes import Polyline
 
 Targets = dict[str, Tensor]
 
@@ -17,8 +17,12 @@ Targets = dict[str, Tensor]
 class Objective(Protocol):
     """Targets and loss of one detector."""
 
-    def targets(self, lanes: Sequence[Sequence[Polyline]]) -> Targets:
-        """What the network should say about each image, batch first; lanes are in pixels of the detector's frame."""
+    def targets(self, objects: Sequence[Sequence[np.ndarray]], /) -> Targets:
+        """What the network should say about each image, batch first.
+
+        Args:
+            objects: of each image, those of the detector's task in pixels of its frame.
+        """
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """The parts of the loss, already weighted: their sum is minimised."""

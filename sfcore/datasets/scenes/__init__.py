@@ -3,5 +3,6 @@
 from sfcore.datasets.scenes.plan import PROBABILITIES, SCENARIOS
 from sfcore.datasets.scenes.render import VERSION, Scene, render
 from sfcore.datasets.scenes.samples import sample_scenes
+from sfcore.datasets.scenes.sightings import NAMES
 
-__all__ = ["PROBABILITIES", "SCENARIOS", "VERSION", "Scene", "render", "sample_scenes"]
+__all__ = ["NAMES", "PROBABILITIES", "SCENARIOS", "VERSION", "Scene", "render", "sample_scenes"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +11,7 @@ from sfcore.datasets.scenes import backdrop, ground, light, markings, roadside, 
 from sfcore.datasets.scenes.geometry import View, lane_label
 from sfcore.datasets.scenes.look import Look, look
 from sfcore.datasets.scenes.plan import PROBABILITIES, SCENARIOS, Plan, Road, plan
+from sfcore.datasets.scenes.sightings import Sightings
 from sfcore.errors import InputError
 from sfcore.tasks.lanes import Polyline
 
@@ -33,12 +34,19 @@ class Scene:
             the bottom up, inside [0, W-1] × [0, H-1]; they run on through gaps, vehicles and missing paint.
         scenario: one of SCENARIOS.
         seed: what it was rendered from.
+        boxes: (K, 5) vehicles, see :meth:`sfcore.datasets.scenes.sightings.Sightings.boxes`.
     """
 
     image: np.ndarray
     lanes: list[Polyline]
     scenario: str
     seed: int
+    boxes: np.ndarray = field(default_factory=lambda: np.empty((0, 5)))
+
+    @property
+    def objects(self) -> dict[str, list[np.ndarray]]:
+        """What is labelled, by the name of its task; boxes as (6,) sides, place in NAMES, and a score of 1."""
+        return {"lanes": list(self.lanes), "boxes2d": [np.append(box, 1.0) for box in self.boxes]}
 
 
 def render(seed: int, size: tuple[int, int] = SIZE, scenario: str | None = None) -> Scene:
@@ -59,8 +67,9 @@ def render(seed: int, size: tuple[int, int] = SIZE, scenario: str | None = None)
             f"seed {seed} and size {size} cannot be rendered: give a seed >= 0 and sides of 64 px or more."
         )
     scene = layout(seed, size, scenario)
-    image = _draw(scene, np.random.default_rng([seed, 1]))
-    return Scene(image, labels(scene.view, scene.road, scene.scenario), scene.scenario, seed)
+    seen = Sightings(scene.view)
+    image = _draw(scene, np.random.default_rng([seed, 1]), seen)
+    return Scene(image, labels(scene.view, scene.road, scene.scenario), scene.scenario, seed, seen.boxes())
 
 
 def layout(seed: int, size: tuple[int, int], scenario: str | None = None) -> Plan:
@@ -84,8 +93,8 @@ def labels(view: View, road: Road, scenario: str) -> list[Polyline]:
     return [line for line in lines if len(line) >= 2 and np.ptp(line[:, 1]) >= SHORTEST * view.size[0]]
 
 
-def _draw(scene: Plan, rng: np.random.Generator) -> np.ndarray:
-    """Everything from the sky to the sensor, far to near."""
+def _draw(scene: Plan, rng: np.random.Generator, seen: Sightings) -> np.ndarray:
+    """Everything from the sky to the sensor, far to near; ``seen`` is told the vehicles."""
     view, road = scene.view, scene.road
     image = np.zeros((*view.size, 3), np.uint8)
     style = look(rng, scene.scenario, road.city)
@@ -97,9 +106,10 @@ def _draw(scene: Plan, rng: np.random.Generator) -> np.ndarray:
     light.draw_shadows(image, scene, texture, beyond + cars, style, rng)
     if style.wet:
         light.wet_road(image, view, style)
-    _draw_beside(image, scene, style, beyond, rng)
+    _draw_beside(image, scene, style, beyond, rng, seen)
     for car in cars:
         vehicles.draw_vehicle(image, view, car, style)
+        seen.add(car)
     if style.night:
         light.fall_of_night(image, scene, texture, beyond + cars, style, rng)
     elif style.dazzle:
@@ -129,7 +139,12 @@ def _draw_road(image: np.ndarray, scene: Plan, style: Look, rng: np.random.Gener
 
 
 def _draw_beside(
-    image: np.ndarray, scene: Plan, style: Look, beyond: list[vehicles.Vehicle], rng: np.random.Generator
+    image: np.ndarray,
+    scene: Plan,
+    style: Look,
+    beyond: list[vehicles.Vehicle],
+    rng: np.random.Generator,
+    seen: Sightings,
 ) -> None:
     """What stands beside the road, and the traffic beyond the median."""
     view, road = scene.view, scene.road
@@ -139,10 +154,12 @@ def _draw_beside(
         roadside.draw_trees(image, view, road, style, rng)
     for car in beyond:
         vehicles.draw_vehicle(image, view, car, style)
-    if not road.city:
-        for s, odds in ((road.left - 0.5, 0.9 if road.beyond else 0.4), (road.right + 0.5, 0.5)):
-            if rng.random() < odds:
-                roadside.draw_barrier(image, view, s, style, rng)
-    if rng.random() < 0.35:
-        roadside.draw_poles(image, view, road, style, rng)
-    roadside.draw_signs(image, view, road, style, rng)
+        seen.add(car)
+    with seen.behind(image):
+        if not road.city:
+            for s, odds in ((road.left - 0.5, 0.9 if road.beyond else 0.4), (road.right + 0.5, 0.5)):
+                if rng.random() < odds:
+                    roadside.draw_barrier(image, view, s, style, rng)
+        if rng.random() < 0.35:
+            roadside.draw_poles(image, view, road, style, rng)
+        roadside.draw_signs(image, view, road, style, rng)

@@ -37,10 +37,21 @@ def place(view: View, car: Vehicle, corners: np.ndarray) -> np.ndarray:
     return view.project(car.s + across, height, np.maximum(car.z + ahead, 0.9))
 
 
+def outline(view: View, car: Vehicle) -> tuple[np.ndarray, tuple[tuple[int, int], ...]]:
+    """(P, 2) pixels of the corners of all faces that are drawn, and where each face begins and ends in them."""
+    shell = body(car.kind, car.oncoming, _side(view, car))
+    return place(view, car, shell.corners), shell.spans
+
+
+def _side(view: View, car: Vehicle) -> int:
+    """The long side that shows: see :func:`sfcore.datasets.scenes.bodies.body`."""
+    x = car.s + float(view.course.lateral(np.asarray(car.z)))
+    return 0 if abs(x) < SHAPES[car.kind].width / 2 else int(-np.sign(x))
+
+
 def draw_vehicle(image: np.ndarray, view: View, car: Vehicle, style: Look) -> None:
     """Draw one vehicle over what is already there."""
-    x = car.s + float(view.course.lateral(np.asarray(car.z)))
-    side = 0 if abs(x) < SHAPES[car.kind].width / 2 else int(-np.sign(x))
+    side = _side(view, car)
     shell = body(car.kind, car.oncoming, side)
     pixels = place(view, car, shell.corners)
     if pixels[:, 0].max() < 0 or pixels[:, 0].min() >= view.size[1]:

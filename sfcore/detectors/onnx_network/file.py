@@ -70,6 +70,17 @@ def read_file(path: Path) -> Content:
     return Content(path, opset, inputs[0].name, shape, outputs, constants, tuple(graph.node))
 
 
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """The initialisers that an .onnx file's operators read, by name, in the order in which they do.
+
+    Raises:
+        InputError: see :func:`read_file`.
+    """
+    content = read_file(path)
+    used = dict.fromkeys(name for node in content.nodes for name in node.input if name in content.constants)
+    return {name: np.array(content.constants[name]) for name in used}
+
+
 def array_of(tensor: Any) -> np.ndarray:
     """The values of a ``TensorProto``."""
     found: np.ndarray = onnx_package("onnx.numpy_helper").to_array(tensor)
