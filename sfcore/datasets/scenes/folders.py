@@ -12,6 +12,7 @@ import numpy as np
 
 from sfcore.datasets.scenes.plan import SCENARIOS
 from sfcore.datasets.scenes.render import Scene
+from sfcore.datasets.scenes.sightings import NAMES
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic
 from sfcore.tasks.lanes import Polyline
@@ -46,13 +47,20 @@ def write_scenes(layout: str, root: Path, split: str, scenes: Iterable[Scene]) -
 
 def _write_folder(root: Path, split: str, scenes: Iterable[Scene]) -> list[dict[str, Any]]:
     """PNG pictures and labels.json; a plain folder has no splits."""
-    entries = []
+    entries, labels = [], []
     for scene in scenes:
         file = f"{scene.seed:08d}.png"
         _write_image(root / file, scene)
-        entries.append(_entry(scene, file) | {"lanes": [np.round(line, 2).tolist() for line in scene.lanes]})
-    write_atomic(root / "labels.json", json.dumps(entries).encode())
-    return [{key: value for key, value in entry.items() if key != "lanes"} for entry in entries]
+        entries.append(_entry(scene, file))
+        labels.append(entries[-1] | labels_of(scene))
+    write_atomic(root / "labels.json", json.dumps(labels).encode())
+    return entries
+
+
+def labels_of(scene: Scene) -> dict[str, Any]:
+    """The labels of a scene for JSON: lanes as x, y and vehicles as name and sides, in pixels."""
+    boxes = [[NAMES[int(label)], *np.round(sides, 2).tolist()] for *sides, label in scene.boxes]
+    return {"lanes": [np.round(line, 2).tolist() for line in scene.lanes], "boxes": boxes}
 
 
 def _write_culane(root: Path, split: str, scenes: Iterable[Scene]) -> list[dict[str, Any]]:

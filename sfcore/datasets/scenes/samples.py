@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from sfcore.datasets.scenes.folders import labels_of
 from sfcore.datasets.scenes.render import VERSION, Scene, render
+from sfcore.datasets.scenes.sightings import NAMES
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
 
@@ -63,8 +66,7 @@ def write_samples(folder: Path) -> Path:
         file = f"{place:02d}-{scenario}.jpg"
         cv2.imwrite(str(scenes / file), scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         images.append({"file": file, "seed": seed, "scenario": scenario, "sha256": _sha256(scenes / file)})
-        lanes = [np.round(line, 2).tolist() for line in scene.lanes]
-        labels.append({"file": file, "scenario": scenario, "lanes": lanes})
+        labels.append({"file": file, "scenario": scenario} | labels_of(scene))
     weights = sorted((folder / "weights").glob("*.safetensors"))
     manifest = {
         "renderer": VERSION,
@@ -88,20 +90,19 @@ def sample_scenes() -> list[Scene]:
     folder = sample_data() / "scenes"
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-        labels = {entry["file"]: entry["lanes"] for entry in json.loads((folder / manifest["labels"]).read_text())}
+        labels = {entry["file"]: entry for entry in json.loads((folder / manifest["labels"]).read_text())}
     except FileNotFoundError as missing:
         raise InputError(
             f"sample data '{missing.filename}' is missing: it ships with the project; "
             "write it again with 'python -m sfcore.datasets.scenes'."
         ) from None
-    return [
-        Scene(_read(folder / entry["file"]), _polylines(labels[entry["file"]]), entry["scenario"], entry["seed"])
-        for entry in manifest["images"]
-    ]
+    return [_scene(folder, entry, labels[entry["file"]]) for entry in manifest["images"]]
 
 
-def _polylines(lanes: list[list[list[float]]]) -> list[np.ndarray]:
-    return [np.asarray(line, np.float64) for line in lanes]
+def _scene(folder: Path, entry: dict[str, Any], label: dict[str, Any]) -> Scene:
+    lanes = [np.asarray(line, np.float64) for line in label["lanes"]]
+    boxes = np.array([[*sides, NAMES.index(name)] for name, *sides in label["boxes"]], np.float64).reshape(-1, 5)
+    return Scene(_read(folder / entry["file"]), lanes, entry["scenario"], entry["seed"], boxes)
 
 
 def _read(path: Path) -> np.ndarray:
