@@ -54,8 +54,9 @@ class Model:
 
 
 def measure_title(measure: str) -> str:
-    """The name of a metric's measure as people write it: F1, TP, Accuracy."""
-    return measure.upper() if len(measure) < 3 else measure.capitalize()
+    """The name of a metric's measure as people write it: F1, TP, Accuracy, AP50, Vehicle AP."""
+    words = [word.upper() if len(word) < 3 or word.startswith("ap") else word for word in measure.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def calibration_overlap(run: RunFolder, files: Sequence[Path], digest: Callable[[Path], str]) -> int | None:
