@@ -130,8 +130,16 @@ class HardPillars(Pillars):
 
     def placed(self, points: Tensor) -> tuple[Tensor, Tensor]:
         points, cell = super().placed(points)
-        full = _rank(cell) >= self.most
-        return points, cell.masked_fill(full, self._cells() - 1)
+        return points, cell.masked_fill(self.rank(points, cell) >= self.most, self._cells() - 1)
+
+    def rank(self, points: Tensor, cell: Tensor) -> Tensor:
+        """(B, P) how many points before each one have the same pillar."""
+        place = torch.arange(cell.shape[1], device=cell.device)
+        key = (cell * cell.shape[1] + place).sort(1).values  # pillar by pillar, in each in the order of the sweep
+        found, order = key // cell.shape[1], key % cell.shape[1]
+        count = self._total(torch.ones_like(points[:, :1]), cell).squeeze(1).long()
+        start = count.cumsum(1) - count
+        return torch.zeros_like(cell).scatter(1, order, place - start.gather(1, found))
 
     def completed(self, x: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         count = self._total(torch.ones_like(x[:, :1, 0]), cell).squeeze(1)
@@ -150,12 +158,3 @@ def _of_cell(values: Tensor, cell: Tensor) -> Tensor:
     """(B, …, P) what (B, …, cells) says of each point's pillar."""
     index = cell.reshape(len(cell), *[1] * (values.ndim - 2), -1)
     return values.gather(-1, index.expand(*values.shape[:-1], -1))
-
-
-def _rank(cell: Tensor) -> Tensor:
-    """(B, P) how many points before each one have the same pillar."""
-    found, order = cell.sort(dim=1, stable=True)
-    place = torch.arange(cell.shape[1], device=cell.device).expand_as(cell)
-    begins = torch.cat([torch.ones_like(found[:, :1], dtype=torch.bool), found[:, 1:] != found[:, :-1]], 1)
-    start = place.where(begins, 0).cummax(1).values
-    return torch.zeros_like(cell).scatter(1, order, place - start)

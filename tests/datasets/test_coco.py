@@ -78,6 +78,12 @@ def test_splits_are_files_and_images_lie_where_exports_put_them(root: Path) -> N
     assert layout_of(beside) == "coco" and open_dataset(beside).frames[0].image == beside / "c.png"
 
 
+def test_other_files_that_list_images_are_none_of_coco(root: Path) -> None:
+    pictures(root / "plain", ("a.png",))
+    (root / "plain" / "manifest.json").write_text('{"images": ["a.png"], "annotations": "none"}')
+    assert layout_of(root / "plain") is None
+
+
 def test_labels_of_a_task_are_found_by_image(root: Path) -> None:
     found = labelled_frames([f"{root}[:2]", root / "val2017"], "boxes2d")
     assert list(found) == [root / "val2017" / "a.png", root / "val2017" / "sub" / "b.png"]

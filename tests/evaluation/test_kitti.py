@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sfcore.datasets.dataset import Label, open_dataset
+from sfcore.datasets.dataset import Dataset, Label, open_dataset
 from sfcore.datasets.sweep_label import SweepLabel
-from sfcore.evaluation.evaluate import evaluate
+from sfcore.evaluation.evaluate import evaluate, predict
 from sfcore.evaluation.metrics.kitti import Kitti
+from sfcore.tasks.base import TASKS
+from sfcore.tasks.boxes3d import Boxes3d
 from tests.datasets.kitti_cases import CAR, WALKER, write_kitti
 
 SIZE = (375, 1242)
@@ -112,3 +115,37 @@ def test_frames_are_ordered_by_their_own_ap_then_by_what_is_false() -> None:
     assert sorted(merit, key=merit.__getitem__)[0] == "bad"
     assert merit["invented"] < merit["empty"]
     assert math.isnan(metric.figures([])["ap"])
+
+
+class Knowing:
+    """A detector of other names, in another order, that answers with what is labelled; its frames are files."""
+
+    task = TASKS["boxes3d"]
+    names = ("Cyclist", "Pedestrian", "tree", "Vehicle")
+
+    def __init__(self, data: Dataset) -> None:
+        self._labels = {frame.image: data.label(frame) for frame in data.frames}
+        self.preprocessing = self
+
+    def read(self, path: Path) -> Path:
+        return path
+
+    def detect(self, files: Sequence[Path], batch: int, unsure: bool) -> list[Boxes3d]:
+        assert unsure  # the metric goes through all confidences
+        turned = {0: 3, 1: 1, 2: 0}
+        found = []
+        for file in files:
+            boxes = [each.copy() for each in self._labels[file].objects]  # type: ignore[union-attr]
+            for each in boxes:
+                each[7] = turned[int(each[7])]
+            found.append(Boxes3d.from_objects([[*boxes, box(40, label=2)]], self.names, (0.0, -40.0, 80.0, 40.0)))
+        return found
+
+
+def test_classes_of_a_detector_meet_those_of_the_labels_by_name(tmp_path: Path) -> None:
+    text = f"{CAR}\n{WALKER}\n{WALKER.replace('Pedestrian', 'Cyclist').replace(' 0 1.7 10', ' 4 1.7 30')}"
+    data = open_dataset(write_kitti(tmp_path / "data", {"000001": text, "000002": CAR}))
+    filed = data.predictions(tmp_path / "found")
+    assert predict(Knowing(data), data, filed) == {}  # type: ignore[arg-type]
+    found = evaluate(data, filed).total
+    assert [found[f"{name}_ap"] for name in NAMES] == [1.0, 1.0, 1.0]

@@ -63,6 +63,15 @@ def test_what_a_network_should_say_has_next_to_no_loss(detector: CenterPoint):
     assert objective.loss(wrong, targets)["height"].item() == pytest.approx(1.0, abs=1e-4)  # twice half a metre
 
 
+def test_an_axis_is_the_same_whichever_end_is_the_front(detector: CenterPoint):
+    objective = CenterPointObjective(detector)
+    targets = objective.targets([boxes_of(sweep(3, 32))])
+    perfect = as_taught(detector, targets)
+    turned = objective.loss(perfect | {"rot": -perfect["rot"]}, targets)
+    across = objective.loss(perfect | {"rot": perfect["rot"].flip(1) * torch.tensor([1, -1]).view(1, 2, 1, 1)}, targets)
+    assert turned["axis"] == 0 and turned["rot"] > 2 and across["axis"] > 2
+
+
 def test_views_move_points_and_boxes_together():
     made = sweep(3, 64)
     plain = dataclasses.replace(SweepAugmentation(), thin=1.0)

@@ -25,7 +25,7 @@ from sfcore.names import left_behind
 
 PREFIX = "instances_"
 MOST_PROBLEMS = 20  # lines about one file; what is beyond is counted
-_KEYS = ('"file_name"', '"annotations"', '"categories"')  # one of which comes soon, and others' files have "images" too
+_KEYS = ('"file_name"', '"image_id"')  # of its images and annotations, whichever come first
 
 
 @dataclass(frozen=True)

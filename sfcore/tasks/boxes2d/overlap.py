@@ -22,8 +22,9 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
         (B, La, Lb) in [0, 1], 0 for boxes without area; NaN where a box is.
 
     Example:
-        >>> iou(torch.tensor([[[0.0, 0, 4, 4]]]), torch.tensor([[[2.0, 0, 6, 4], [5.0, 5, 6, 6]]])).tolist()
-        [[[0.3333333432674408, 0.0]]]
+        >>> one, others = torch.tensor([[[0.0, 0, 4, 4]]]), torch.tensor([[[2.0, 0, 6, 4], [5.0, 5, 6, 6]]])
+        >>> iou(one, others)
+        tensor([[[0.3333, 0.0000]]])
     """
     a, b = a.unsqueeze(2), b.unsqueeze(1)
     shared = torch.cat([torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])], -1)
