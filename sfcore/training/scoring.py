@@ -11,6 +11,7 @@ import torch
 
 from sfcore.datasets.dataset import Label
 from sfcore.datasets.scenes import Scene
+from sfcore.datasets.scenes.sightings import to_be_found
 from sfcore.detectors.base import Detector
 from sfcore.evaluation.metrics.coco import CocoAP
 from sfcore.tasks.base import Prediction
@@ -60,7 +61,9 @@ def score(detector: Detector, scenes: Sequence[Scene], batch: int = 16) -> Score
 
 def _ap50(found: Boxes2d, frames: list[list[np.ndarray]]) -> float:
     metric = CocoAP()
-    tallies = [metric.frame(found.objects(i), Label(objects), found.size) for i, objects in enumerate(frames)]
+    parts = [to_be_found(objects, found.size[1]) for objects in frames]
+    labels = [Label(wanted, neutral=neutral) for wanted, neutral in parts]
+    tallies = [metric.frame(found.objects(i), label, found.size) for i, label in enumerate(labels)]
     return float(metric.summary(tallies)["ap50"])
 
 

@@ -13,6 +13,7 @@ from sfcore.datasets.images import FORMATS
 from sfcore.datasets.layouts.culane import CULanePredictions
 from sfcore.datasets.scenes import NAMES
 from sfcore.datasets.scenes.render import SIZE, labels, layout, render
+from sfcore.datasets.scenes.sightings import to_be_found
 from sfcore.datasets.source import source_of
 from sfcore.datasets.sources.scenes import RenderedScenes, renderer_seed
 
@@ -56,7 +57,8 @@ class RenderedBoxes(Rendered):
     task = "boxes2d"
 
     def label(self, frame: Frame) -> Label:
-        return Label(render(renderer_seed(frame.image)).objects[self.task])
+        found, neutral = to_be_found(render(renderer_seed(frame.image)).objects[self.task], SIZE[1])
+        return Label(found, neutral=neutral)
 
     def predictions(self, path: Path) -> BoxPredictions:
         return numbered_predictions(path, self.frames, self.names)

@@ -20,6 +20,7 @@ from sfcore.datasets.layouts.culane import CULanePredictions, slashed
 from sfcore.datasets.layouts.folder import refuse_split
 from sfcore.datasets.numbers import items, numbers, points
 from sfcore.datasets.scenes import NAMES
+from sfcore.datasets.scenes.sightings import to_be_found
 from sfcore.errors import InputError
 from sfcore.files import JSON, head_of, read_text
 from sfcore.tasks.base import TASKS
@@ -68,14 +69,14 @@ class Scenes(Dataset):
     def label(self, frame: Frame) -> Label:
         entry: dict[str, Any] = JSON.raw_decode(self.text, self.places[frame.name])[0]
         try:
-            return self._label(entry)
+            return self._label(entry, frame)
         except (KeyError, ValueError, TypeError) as error:
             things = TASKS[self.task].words.plural
             raise InputError(
                 f"the {things} of {frame.name} in {self.root / LABELS} are damaged: render it again"
             ) from error
 
-    def _label(self, entry: dict[str, Any]) -> Label:
+    def _label(self, entry: dict[str, Any], frame: Frame) -> Label:
         return Label([points(lane) for lane in items(entry["lanes"])])
 
     def predictions(self, path: Path) -> Predictions:
@@ -93,8 +94,9 @@ class SceneBoxes(Scenes):
     metric = "coco"
     task = "boxes2d"
 
-    def _label(self, entry: dict[str, Any]) -> Label:
-        return Label([_box(*items(box)) for box in items(entry["boxes"])])
+    def _label(self, entry: dict[str, Any], frame: Frame) -> Label:
+        found, neutral = to_be_found([_box(*items(box)) for box in items(entry["boxes"])], self.size(frame)[1])
+        return Label(found, neutral=neutral)
 
     def predictions(self, path: Path) -> BoxPredictions:
         return numbered_predictions(path, self.frames, self.names)

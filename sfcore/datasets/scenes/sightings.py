@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import cv2
@@ -14,7 +14,16 @@ from sfcore.datasets.scenes.vehicles import Vehicle, outline
 #: What boxes are labelled as. Vans are cars: from afar nothing but their height tells them apart.
 NAMES = ("car", "truck")
 SMALLEST = 8 / 640  # a box with a side shorter than this share of the image's width is too small to label
+LOWEST = 25 / 1242  # of the image's width: KITTI's least height, 13 px of 640; lower boxes need not be found
 LEAST_SEEN = 0.3  # of a vehicle's silhouette within the image; vehicles hidden more are left out
+
+
+def to_be_found(objects: Sequence[np.ndarray], width: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Labelled boxes, of which sides come first, that are high enough to have to be found, and the others, which are
+    neither right nor wrong to find; ``width`` is that of the image."""
+    least = LOWEST * width
+    low = [each for each in objects if each[3] - each[1] < least]
+    return [each for each in objects if each[3] - each[1] >= least], low
 
 
 class Sightings:
