@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import streamlit as st
 
 from app import style
@@ -11,6 +14,7 @@ from app.widgets.links import open_page
 from sfcore import drawing
 from sfcore.colours import FULL, head_colour
 from sfcore.detectors.base import Head
+from sfcore.errors import InputError
 from sfcore.present.figures import heads
 
 ACROSS = {1: 1, 2: 2, 4: 2}  # heads in a row by how many there are; otherwise three
@@ -41,6 +45,20 @@ def numbers(view: Studio) -> None:
         detector.preprocessing.described(),
         help=f"What the network reads of each {noun}.",
     )
+
+
+def seen_otherwise(view: Studio, objects: Sequence[np.ndarray]) -> None:
+    """What else shows the frame, such as a camera's picture of a sweep."""
+    frame = next(frame for frame in view.frames if frame.image == view.image)
+    try:
+        drawn = view.dataset.beside(frame, objects)
+    except InputError as error:
+        st.warning(str(error), icon=":material/broken_image:")
+        return
+    if drawn is not None:
+        picture(
+            drawing.canvas(drawn), key="beside", alt=f"The same {view.words.plural} seen otherwise"
+        )
 
 
 def card(view: Studio, head: Head, place: int) -> None:
@@ -75,6 +93,7 @@ with left:
     drawn = task.draw_names(task.draw(view.canvas, found), found)
     picture(drawn, key="lanes", alt=f"The {words.scene} with the {words.plural} that the detector finds")
     style.legend((f"{words.plural} of the full-precision detector", FULL, "line"))
+    seen_otherwise(view, found.objects(0))
 with right:
     numbers(view)
 

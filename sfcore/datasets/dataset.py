@@ -16,6 +16,7 @@ import numpy as np
 
 from sfcore.datasets.images import evenly, image_size
 from sfcore.datasets.source import source_of, source_parts
+from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic
 from sfcore.registries import Registry
@@ -203,6 +204,14 @@ class Dataset(ABC):
             InputError: the image is missing or damaged; the message names it.
         """
         return image_size(frame.image)
+
+    def beside(self, frame: Frame, objects: Sequence[np.ndarray]) -> Image | None:
+        """What else shows a frame, such as a camera's picture of a sweep, with objects drawn on it; None for nothing.
+
+        Raises:
+            InputError: it is damaged; the message names the file.
+        """
+        return None
 
     def predictions(self, path: Path) -> Predictions:
         """Where predictions for this dataset are filed: a folder or file, in its official format.

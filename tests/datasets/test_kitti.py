@@ -120,3 +120,16 @@ def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
             data.label(frame)
     with pytest.raises(InputError, match="holds no sweeps of KITTI"):
         Kitti.open(tmp_path / "label_2")
+
+
+def test_a_frame_is_seen_on_its_cameras_image_where_there_is_one(tmp_path: Path) -> None:
+    data = kitti(tmp_path)
+    frame = data.frames[0]
+    label = data.label(frame)
+    assert data.beside(frame, label.objects) is None
+    (tmp_path / "image_2").mkdir()
+    plain = np.full((375, 1242, 3), 90, np.uint8)
+    cv2.imwrite(str(tmp_path / "image_2" / f"{frame.image.stem}.png"), plain)
+    drawn = data.beside(frame, label.objects)
+    assert drawn is not None and drawn.shape == plain.shape and (drawn != plain).any()
+    assert (data.beside(frame, []) == plain).all()

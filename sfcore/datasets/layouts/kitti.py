@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from sfcore.datasets.dataset import LAYOUTS, Dataset, Frame, Label, Predictions
-from sfcore.datasets.images import image_size
+from sfcore.datasets.images import image_size, read_image
 from sfcore.datasets.kitti import Calibration, Labelled, read_calibration, read_objects
+from sfcore.datasets.kitti.camera import draw_on_camera
 from sfcore.datasets.kitti.objects import NAMES, without_size, written
 from sfcore.datasets.layouts.culane import read_list, repeated
 from sfcore.datasets.layouts.folder import refuse_split
 from sfcore.datasets.sweep_label import SweepLabel
+from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic
 
@@ -132,6 +134,12 @@ class Kitti(Dataset):
         """The left colour image of a frame; None where it is not there."""
         found = (_beside(frame, "image_2", suffix) for suffix in (".png", ".jpg"))
         return next((image for image in found if image.is_file()), None)
+
+    def beside(self, frame: Frame, objects: Sequence[np.ndarray]) -> Image | None:
+        """The left colour image with the boxes on it, where it is there."""
+        image = self.camera_image(frame)
+        boxes = np.array(objects, np.float64).reshape(-1, 9)[:, :7]
+        return draw_on_camera(read_image(image), boxes, self.calibration(frame)) if image else None
 
     def predictions(self, path: Path) -> KittiPredictions:
         return KittiPredictions(path, self)
