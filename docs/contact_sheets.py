@@ -2,7 +2,7 @@
 
     python docs/contact_sheets.py ganet-tiny resa-tiny --images 'highway[::18]' --out docs/pictures
     python docs/contact_sheets.py centerpoint-pillar-tiny --images 'sweeps:4,seed=910000' --prefix rendered --limit 4 \
-        --width 512 --out docs/pictures
+        --width 400 --out docs/pictures
 
 Images are drawn as edges: the project ships no photograph that it did not make. Sheets of real sweeps are
 for whoever has them: KITTI's licence is not this project's.

@@ -179,5 +179,5 @@ def centerpoint_pillar_tiny() -> CenterPoint:
     cloud = PointCloud((-40.96, -40.96, 40.96, 40.96), (-3.0, 2.2), 0.32, most=32_768)
     stages = Stages((1, 2, 3), (2, 2, 2), (32, 64, 96), (1, 2, 4), 32)
     classes = [("vehicle", "pedestrian", "cyclist")]
-    picking = Picking(0.1, 500, 100, 0.2, (40.96, 40.96, 10.0))
+    picking = Picking(0.3, 500, 100, 0.2, (40.96, 40.96, 10.0))
     return CenterPoint(cloud, Pillars(cloud, (32,)), 32, stages, classes, BOX, 32, 24, picking)
