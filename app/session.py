@@ -158,7 +158,7 @@ def start_over() -> None:
 
 def first_detector() -> str:
     """The detector of a first visit: of those that work with nothing to configure, the one that places lanes best."""
-    found = entries()
+    found = [each for each in entries() if each.sample.task_name == Detector.task_name]
     return min(found, key=lambda each: each.score.get("shift_px", float("inf"))).name
 
 

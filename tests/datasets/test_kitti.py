@@ -123,9 +123,10 @@ def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
 
 
 def test_a_frame_is_seen_on_its_cameras_image_where_there_is_one(tmp_path: Path) -> None:
-    data = kitti(tmp_path)
+    data = opened(write_kitti(tmp_path, LABELS))
     frame = data.frames[0]
     label = data.label(frame)
+    assert label is not None
     assert data.beside(frame, label.objects) is None
     (tmp_path / "image_2").mkdir()
     plain = np.full((375, 1242, 3), 90, np.uint8)
