@@ -32,6 +32,7 @@ from app.session import (
 from app.style import Bar
 from sfcore.datasets.dataset import Frame, spread
 from sfcore.detectors.base import Detector, Outputs
+from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.present.model_comparison import overlap
 from sfcore.quant import Scheme, quantize
@@ -177,11 +178,11 @@ def explanation(chosen: Calibration, frames: Sequence[Frame]) -> str:
     name, scheme = chosen.choice.name, in_markdown(Scheme.parse(chosen.scheme))
     if not is_ready(chosen):
         return f"Quantize **{name}** to {scheme} here, or start a run, which tunes it, too."
-    known, count = overlap(chosen.files, [frame.image for frame in frames], image_hash), len(chosen.images)
+    known, noun = overlap(chosen.files, [frame.image for frame in frames], image_hash), entry(name).input.noun
     apart = "None of the frames below is one of them"
     flattering = f"{known} of the {len(frames)} frames below are among them, which flatters it"
     return (
-        f"**{name} in {scheme}, calibrated just now on {sources.count(count, 'image')}; not tuned.** "
+        f"**{name} in {scheme}, calibrated just now on {sources.count(len(chosen.images), noun)}; not tuned.** "
         f"{flattering if known else apart}. Start a run to tune it; it then appears here."
     )
 

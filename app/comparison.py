@@ -21,9 +21,10 @@ from app.session import Studio, remembered, size_of, written
 from app.style import Bar
 from sfcore.colours import ENGINE
 from sfcore.datasets.dataset import Frame, spread
+from sfcore.detectors.base import Outputs
 from sfcore.engines.base import ENGINES
 from sfcore.errors import InputError
-from sfcore.present.model_comparison import Comparison, Model, compare_models, compared_models
+from sfcore.present.model_comparison import Comparison, Model, compare_models, compared_models, ranks
 from sfcore.quant.scheme import Scheme
 from sfcore.runs import RunFolder
 from sfcore.runs.results import ModelName, models_of
@@ -49,6 +50,10 @@ class Contender(Model):
         """Its prediction about one image, in the detector's frame."""
         return results.prediction(self.run, self.which, image) if self.run else view.prediction(image)
 
+    def outputs(self, view: Studio, image: Path) -> Outputs:
+        """Its head outputs of one image, batch of one."""
+        return results.outputs(self.run, self.which, image) if self.run else view.outputs(image)
+
     def moved(self, view: Studio, image: Path) -> Moved:
         """Its prediction about one image beside the full-precision one."""
         before, after = view.prediction(image), self.prediction(view, image)
@@ -72,6 +77,9 @@ class OnTheSpot(Contender):
 
     def prediction(self, view: Studio, image: Path) -> Any:
         return self.calibration.prediction(image)
+
+    def outputs(self, view: Studio, image: Path) -> Outputs:
+        return self.calibration.outputs(image)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +106,10 @@ class InEngine(Contender):
         return {}  # said of the model that was exported
 
     def prediction(self, view: Studio, image: Path) -> Any:
-        return self.leaving.in_engine(self.engine, view, image)
+        return view.detector.decode(self.outputs(view, image))
+
+    def outputs(self, view: Studio, image: Path) -> Outputs:
+        return self.leaving.in_engine(self.engine, image)
 
 
 def contenders(
@@ -138,6 +149,7 @@ def _compare(view: Studio, models: Sequence[Contender], frames: Sequence[Frame])
     bar, problems = Bar("Comparing frames"), dict[str, str]()
     kept: list[Frame] = []
     found: dict[str, list[Any]] = {model.name: [] for model in models}
+    unsure = {name: list[Any]() for name in found} if ranks(view.task, view.dataset) else None
     for done, frame in enumerate(frames, 1):
         try:
             size_of(view.choice, frame.image, written(frame.image))
@@ -147,12 +159,14 @@ def _compare(view: Studio, models: Sequence[Contender], frames: Sequence[Frame])
         kept.append(frame)
         for model in models:
             found[model.name].append(model.prediction(view, frame.image))
+            if unsure is not None:
+                unsure[model.name].append(view.detector.candidates(model.outputs(view, frame.image)))
         bar(done, len(frames))
     bar.close()
     if not kept:
         raise InputError(f"none of the {len(frames)} frames can be read: {next(iter(problems.values()))}")
-    joined = {name: view.task.join(each) for name, each in found.items()}
-    return compare_models(view.task, view.dataset, kept, joined, problems)
+    joined, ranked = ({name: view.task.join(each) for name, each in (of or {}).items()} for of in (found, unsure))
+    return compare_models(view.task, view.dataset, kept, joined, problems, ranked)
 
 
 @dataclass(frozen=True)

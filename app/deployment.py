@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 import torch
@@ -28,7 +27,7 @@ from sfcore.datasets.dataset import Frame
 from sfcore.deployment.parity import FORMATS, Parity, check
 from sfcore.deployment.running import running
 from sfcore.deployment.subjects import USUAL, Choice, of_detector, of_run
-from sfcore.detectors.base import Detector
+from sfcore.detectors.base import Detector, Outputs
 from sfcore.engines.base import ENGINES
 from sfcore.errors import InputError
 from sfcore.export.base import Subject
@@ -105,20 +104,20 @@ class Leaving:
         before = view.prediction()
         return Moved(before, after, view.task.distortion(before, after))
 
-    def in_engine(self, engine: str, view: Studio, image: Path) -> Any:
-        """What an engine predicts about one image, in the detector's frame.
+    def in_engine(self, engine: str, image: Path) -> Outputs:
+        """The head outputs that an engine computes of one image, batch of one.
 
         Raises:
             InputError: it is missing, or cannot run the network.
         """
 
-        def predicted() -> Any:
+        def computed() -> Outputs:
             model = _running(repr(self.key), engine, self)
             with torch.no_grad():
                 inputs = model.preprocess([frame_of(model.preprocessing, image, written(image))])
-                return model.decode(model(inputs))
+                return model(inputs)
 
-        return remembered(("in engine", self.key, engine, image, written(image)), predicted)
+        return remembered(("in engine", self.key, engine, image, written(image)), computed)
 
     def unseen(self, frames: Sequence[Frame]) -> list[Frame]:
         """The frames that it was not calibrated on here; all where it has seen all, and for a run."""

@@ -26,6 +26,8 @@ DEFAULT_LEVEL = LEVELS[17]  # 5 %: what 8 bits may leave on a head, and enough t
 Scores = dict[str, tuple[float, float, float]]  # of each head: mean, 5 % and 95 % quantile
 RERUNS = 20  # draws of noise behind each bar of the ranking
 MOST_MOVES = 12_000  # of an element map: heads with more elements are moved in blocks
+PATIENCE = 60.0  # seconds that it may take where decoding is slow
+LEAST_MOVES = 400
 QUICK = 0.8  # seconds that an element map may take for the page to wait for it
 TIMED = 64  # predictions that are decoded to know how long many take
 
@@ -98,7 +100,8 @@ def most_sensitive(view: Studio) -> str:
 
 def grain_of(view: Studio, head: Head) -> Grain:
     """How fine the element map of a head can be without taking too long."""
-    return Grain.within(head, view.outputs()[head.name].shape[1:], MOST_MOVES)
+    most = int(PATIENCE / (2 * decode_seconds(*view.key)))
+    return Grain.within(head, view.outputs()[head.name].shape[1:], min(MOST_MOVES, max(most, LEAST_MOVES)))
 
 
 def elements_of(view: Studio, head: Head, level: float) -> Tensor | float:

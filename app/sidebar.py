@@ -30,10 +30,11 @@ from sfcore.drawing import SLIMMEST
 from sfcore.errors import InputError
 from sfcore.files import stamp
 from sfcore.inputs.base import InputSpec
+from sfcore.inputs.images import Preprocessing
 from sfcore.names import printable
 from sfcore.tasks.base import TASKS
 
-SOURCES = ("Samples", "Upload", "Folder", "Distilled")
+SOURCES, DISTILLED = ("Samples", "Upload", "Folder"), "Distilled"  # of frames; the last are images only
 WEIGHTS = ["safetensors", "pkl", "pth", "pt", "ckpt", "bin", "tar"]  # how files of weights are called
 MOST_PROBLEMS = 3  # of a dataset's lists that are named
 
@@ -169,9 +170,11 @@ class _Images:
 def _images(choice: DetectorChoice) -> _Images:
     spec = load_detector(choice).preprocessing
     st.subheader(f"{spec.noun.capitalize()}s", anchor=False)
+    known = (*SOURCES, DISTILLED) if isinstance(spec, Preprocessing) else SOURCES
+    forget_unknown("images", known)
     source = st.segmented_control(
         "Images",
-        SOURCES,
+        known,
         default="Samples",
         required=True,
         key="images",
@@ -185,7 +188,7 @@ def _images(choice: DetectorChoice) -> _Images:
     uploads().frames([], spec)
     if source == "Folder":
         return _folder(choice)
-    if source == "Distilled":
+    if source == DISTILLED:
         text = distilled.source(choice)
         dataset = sources.opened(text, None, 0.0)
         return _Images(dataset, tuple(dataset.frames), text)

@@ -35,7 +35,8 @@ UNIFORM = "uniform"
 
 def stacked(detector: Detector, sources: list[str], count: int, seed: int) -> Tensor:
     """(N, ...) frames: so many of the sources' images, drawn by a seed."""
-    files, spec = find_images(sources), detector.preprocessing
+    spec = detector.preprocessing
+    files = find_images(sources, formats=spec.formats)
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(seed))[:count].sort().values
     return torch.cat([spec.stack([spec.read(files[place])]) for place in order.tolist()])
 

@@ -85,6 +85,7 @@ def explanations(words: Words) -> dict[str, str]:
     things = words.plural
     return {
         "f1": "Against the labels, by the dataset's own metric.",
+        "ap": f"Average precision of the {things} against the labels, by the dataset's own metric.",
         "accuracy": "Share of labelled points that were found, as TuSimple counts it.",
         "tp": f"Labelled {things} that were found.",
         "fp": f"Found {things} that are not labelled: their number, or for TuSimple their share of those found.",
@@ -114,10 +115,12 @@ def bars(things: str, models: Sequence[Contender], found: Comparison) -> None:
     if not first.scenarios:
         return
     st.subheader("Scenario by scenario", anchor=False)
-    measure = "f1"
-    if first.labels and first.labels.headline != "f1":
+    known = [first.labels.headline] if first.labels else ["f1"]
+    known += ["f1"] if first.labels and "f1" in first.labels.total and known != ["f1"] else []
+    measure = known[0]
+    if len(known) > 1:
         measure = st.segmented_control(
-            "Figure", (first.labels.headline, "f1"), default=first.labels.headline, required=True, key="figure",
+            "Figure", known, default=measure, required=True, key="figure",
             bind="query-params", format_func=measure_title, label_visibility="collapsed",
         )  # fmt: skip
     bars = series(models, found, measure)

@@ -181,7 +181,8 @@ def show_chosen(view: Studio, curves: Curves) -> bool:
     figure = noise_score(curves, logarithmic, standing, selected, names)
     displays.chart(figure, key="curves", alt="Noise–score curves of all heads", table=table(curves))
     if here:
-        style.note(f"{here.scheme}, calibrated just now on {sources.count(len(here.images), 'image')}; not tuned.")
+        images = sources.count(len(here.images), view.detector.preprocessing.noun)
+        style.note(f"{here.scheme}, calibrated just now on {images}; not tuned.")
         say_cost(view.choice, Scheme.parse(here.scheme))
     rings = " Ring: selected at that model's noise." if run else ""
     style.note(

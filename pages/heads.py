@@ -21,6 +21,7 @@ from sfcore.sensitivity.noise import Noise, NoiseKind
 
 KINDS: dict[str, NoiseKind] = {"Gaussian": "gaussian", "Uniform": "uniform", "Quantization error": "replay"}
 REPLAYED = 8  # images whose quantization error is recorded
+MOST_BARS = 14  # objects whose distortion is drawn one by one
 FILM, FILM_WIDTH = 16, 800  # draws of the film; pixels of its pictures
 VIEWS = ("One draw", f"{FILM} draws")
 LEVEL_HELP = "RMS of the noise as a share of the RMS of the head's output. Each step is a factor of 1.26."
@@ -76,12 +77,21 @@ def split(view: Studio, moved: Moved) -> None:
         help=words.explanation,
     )
     found = task.split(moved.before, moved.distortion)
-    each = {part.name: [values[part.name] for values in found.values()] for part in task.parts}
-    chart(
-        charts.split_bars(list(found), task.parts, each), key="split",
-        alt=f"Distortion of each {words.singular} by part",
-        table=pd.DataFrame({words.singular: list(found)} | each),
-    )  # fmt: skip
+    shown = of_most_moved(found, words.plural)
+    each = {part.name: [values[part.name] for values in shown.values()] for part in task.parts}
+    table = pd.DataFrame.from_dict(found, "index").rename_axis(words.singular).reset_index()
+    alt = f"Distortion of each {words.singular} by part"
+    chart(charts.split_bars(list(shown), task.parts, each), key="split", alt=alt, table=table)
+
+
+def of_most_moved(found: dict[str, dict[str, float]], things: str) -> dict[str, dict[str, float]]:
+    """The objects that moved most, in their order, and all others together where there are many."""
+    if len(found) <= MOST_BARS:
+        return found
+    ranked = sorted(found, key=lambda name: sum(found[name].values()), reverse=True)
+    most, others = set(ranked[: MOST_BARS - 1]), ranked[MOST_BARS - 1 :]
+    rest = {part: sum(found[name][part] for name in others) for part in found[ranked[0]]}
+    return {name: found[name] for name in found if name in most} | {f"{len(others)} other {things}": rest}
 
 
 def ranking(view: Studio, head: str, level: float, found: Scores) -> None:

@@ -31,11 +31,16 @@ def numbers(view: Studio) -> None:
     parameters = sum(p.numel() for p in detector.parameters())
     confidences = view.prediction().scores(0)
     mean = sum(confidences) / len(confidences) if confidences else 0.0
-    found = f"{things.capitalize()} that the full-precision detector finds on this image."
+    noun = detector.preprocessing.noun
+    found = f"{things.capitalize()} that the full-precision detector finds on this {noun}."
     st.metric(f"{things.capitalize()} found", len(confidences), help=found)
     st.metric("Mean confidence", style.percent(mean) if confidences else "none", help=f"Of the {things} found.")
     st.metric("Parameters", f"{parameters:,}", help="Weights of the network, at full precision (32 bits).")
-    st.metric("Network input", detector.preprocessing.described(), help="What the network reads of each image.")
+    st.metric(
+        "Network input",
+        detector.preprocessing.described(),
+        help=f"What the network reads of each {noun}.",
+    )
 
 
 def card(view: Studio, head: Head, place: int) -> None:

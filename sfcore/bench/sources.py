@@ -14,12 +14,15 @@ from sfcore.datasets.scenes import Scene, render
 from sfcore.datasets.scenes.folders import SIZES, write_scenes
 from sfcore.datasets.source import absolute, source_of, source_parts
 from sfcore.errors import InputError
+from sfcore.inputs.base import InputSpec
+from sfcore.inputs.images import Preprocessing
 from sfcore.names import printable
 from sfcore.runs.protocol import Report
 
 CALIBRATION_SCENES, TEST_SCENES = 64, 100
 # Seeds of the first scenes: far from those of training, scoring, samples and runs, and never changed.
 FIRST_CALIBRATION, FIRST_TEST = 50_000_000, 51_000_000
+SEEDS_APART = 1_000_000  # of those, that are one apart as seeds of sources
 
 
 @dataclass(frozen=True)
@@ -123,16 +126,27 @@ def _named(text: str) -> tuple[str, str]:
     return name, path
 
 
-def rendered_calibration(out: Path, limit: int | None, report: Report) -> str:
-    """Calibration scenes, rendered unless they are there; returns their folder."""
+def rendered_calibration(spec: InputSpec, out: Path, limit: int | None, report: Report) -> str:
+    """A source of frames to calibrate on: scenes, rendered into a folder unless they are there; of other inputs, frames
+    that are rendered when they are read."""
     count = limit or CALIBRATION_SCENES
-    return _rendered("folder", out / f"calibration-{count}", FIRST_CALIBRATION, count, report)
+    if not isinstance(spec, Preprocessing):
+        return made(spec, count, FIRST_CALIBRATION)
+    return _rendered("folder", out / "scenes" / f"calibration-{count}", FIRST_CALIBRATION, count, report)
 
 
-def rendered_test(out: Path, limit: int | None, report: Report) -> str:
-    """Other scenes, as a labelled dataset; see :func:`rendered_calibration`."""
+def rendered_test(spec: InputSpec, out: Path, limit: int | None, report: Report) -> str:
+    """A named source of other frames, with labels; see :func:`rendered_calibration`."""
     count = limit or TEST_SCENES
-    return _rendered("culane", out / f"test-{count}", FIRST_TEST, count, report)
+    if not isinstance(spec, Preprocessing):
+        return f"rendered {spec.noun}s={made(spec, count, FIRST_TEST)}"
+    folder = _rendered("culane", out / "scenes" / f"test-{count}", FIRST_TEST, count, report)
+    return f"rendered scenes={folder}"
+
+
+def made(spec: InputSpec, count: int, seed: int) -> str:
+    """The source of so many rendered frames of an input."""
+    return f"{spec.rendered}:{count},seed={seed // SEEDS_APART}"
 
 
 def _rendered(layout: str, folder: Path, first: int, count: int, report: Report) -> str:

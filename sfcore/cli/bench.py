@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,11 +18,14 @@ from sfcore.bench.table import F1, comparison
 from sfcore.cli.commands.bench import Bench
 from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.detectors import registry
+from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
+from sfcore.inputs.base import InputSpec
 from sfcore.names import printable
 from sfcore.quant.allocation import WIDTHS
 from sfcore.quant.methods import METHODS
 from sfcore.quant.methods.options import MAIN
+from sfcore.tasks.base import TASKS
 
 EVERY = "all"
 
@@ -34,7 +37,7 @@ def run(arguments: Bench) -> Answer:
         plan = _plan(arguments, out, progress)
         plan = allocated(plan, out / "schemes", tuple(arguments.candidates or WIDTHS), progress)
         cells = plan.cells(out / "runs")
-        texts = arguments.test or [f"rendered scenes={rendered_test(out / 'scenes', arguments.test_limit, progress)}"]
+        texts = arguments.test or [rendered_test(_reader(plan.detectors), out, arguments.test_limit, progress)]
     formats = dict.fromkeys(suffix for name in plan.detectors for suffix in registry.entry(name).input.formats)
     sources = sources_of(texts, arguments.test_limit, formats)
     command = shlex.join(["sfcore", *sys.argv[1:]])
@@ -68,12 +71,14 @@ def _plan(arguments: Bench, out: Path, progress: Progress) -> Plan:
     settings += [f"transforms={JOINT.join(arguments.transforms)}"] if arguments.transforms else []
     named = [_named_file(text) for text in arguments.weights or ()]
     weights = {name: file for name, file, _ in named}
+    detectors = _detectors(arguments.detectors, weights)
+    usual = () if arguments.images else (rendered_calibration(_reader(detectors), out, arguments.limit, progress),)
     return Plan(
-        detectors=_detectors(arguments.detectors, weights),
+        detectors=detectors,
         schemes=tuple(arguments.bits),
         variants=tuple(map(Variant.parse, METHODS if arguments.methods == [EVERY] else arguments.methods)),
         seeds=tuple(arguments.seeds),
-        images=tuple(arguments.images or [rendered_calibration(out / "scenes", arguments.limit, progress)]),
+        images=(*(arguments.images or ()), *usual),
         limit=arguments.limit,
         weights=weights,
         weights_keys={name: key for name, _, key in named if key},
@@ -84,10 +89,26 @@ def _plan(arguments: Bench, out: Path, progress: Progress) -> Plan:
 
 
 def _detectors(names: list[str], weights: dict[str, str]) -> tuple[str, ...]:
-    """Those named; "all" are those that have weights, shipped or given."""
-    if names != [EVERY]:
-        return tuple(names)
-    return tuple(entry.name for entry in registry.entries() if entry.shipped or entry.name in weights)
+    """Those named; a task's name stands for its detectors that have weights, shipped or given, "all" for lanes'."""
+    found = list[str]()
+    for name in names:
+        task = Detector.task_name if name == EVERY else name
+        found += _of_task(task, weights) if task in TASKS.names() else [name]
+    kinds = {registry.entry(name).input.kind for name in found}
+    if len(kinds) > 1:
+        raise InputError(f"the detectors read {' and '.join(sorted(kinds))}: bench those of each kind on their own")
+    return tuple(dict.fromkeys(found))
+
+
+def _of_task(task: str, weights: Collection[str]) -> list[str]:
+    """The detectors of a task that have weights."""
+    able = [each for each in registry.entries() if each.shipped or each.name in weights]
+    return [each.name for each in able if each.sample.task_name == task]
+
+
+def _reader(detectors: Sequence[str]) -> InputSpec:
+    """What all of them read."""
+    return registry.entry(detectors[0]).input
 
 
 def _named_file(text: str) -> tuple[str, str, str]:

@@ -38,6 +38,14 @@ def block(conv: nn.Module, width: int) -> nn.Sequential:
     return nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(width), activate=nn.ReLU()))
 
 
+@torch.no_grad()
+def interpolate(up: nn.ConvTranspose2d) -> None:
+    """Let a transposed convolution begin as random mixtures of bilinearly interpolated channels."""
+    line = torch.tensor([0.25, 0.75, 0.75, 0.25])  # of a kernel of 4 and a stride of 2
+    mixing = torch.randn(up.in_channels, up.out_channels) * (2 / up.in_channels) ** 0.5
+    up.weight.copy_(mixing[:, :, None, None] * line[:, None] * line)
+
+
 class Neck(nn.Module):
     """Three transposed convolutions that bring features from stride 32 to stride 4.
 
@@ -57,6 +65,9 @@ class Neck(nn.Module):
             layers.append(block(up, width))
             inputs = width
         self.deconv_layers = nn.Sequential(*layers)
+        for module in self.modules():
+            if isinstance(module, nn.ConvTranspose2d):
+                interpolate(module)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.deconv_layers(x)
@@ -211,6 +222,6 @@ def centernet_r18_pose() -> CenterNet:
 def centernet_tiny() -> CenterNet:
     """The same architecture as centernet-r18, narrow, trained on the project's rendered scenes."""
     preprocessing = Preprocessing((224, 384), (0.45, 0.45, 0.45), (0.25, 0.25, 0.25), "rgb")
-    shape = Shape((1, 2, 2, 2), (16, 32, 64, 64), neck=(48, 32, 24), mixed=True, head=24)
+    shape = Shape((1, 2, 2, 1), (16, 32, 64, 96), neck=(64, 32, 24), mixed=True, head=24)
     picking = Picking(most=100, least=0.3)
     return CenterNet(shape, NAMES, preprocessing, (360, 640), picking, partial(gaussian_radius, overlap=0.3))

@@ -56,8 +56,8 @@ class Entry:
 
     @property
     def score(self) -> dict[str, float]:
-        """What the shipped weights score on unseen rendered scenes: f1 at IoU 0.5, shift_px at 640 px image width;
-        empty where none ship."""
+        """What the shipped weights score on unseen rendered scenes: f1 at IoU 0.5, shift_px at 640 px image width,
+        of boxes also ap50; empty where none ship."""
         if self.shipped is None or self.shipped == self.network or not self.shipped.is_file():
             return {}
         return dict(json.loads(read_metadata(self.shipped).get("score", "{}")))

@@ -118,8 +118,7 @@ class PointCloud(InputSpec):
         return plane[::-1]
 
     def described(self) -> str:
-        x_min, y_min, x_max, y_max = self.extent
-        return f"{x_max - x_min:g} × {y_max - y_min:g} m, {self.pillar:g} m pillars"
+        return f"{self.size[1]} × {self.size[0]} pillars"
 
     def _bounds(self) -> tuple[Tensor, Tensor]:
         """(4,) the least and the largest number of each channel."""

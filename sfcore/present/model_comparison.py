@@ -54,8 +54,9 @@ class Model:
 
 
 def measure_title(measure: str) -> str:
-    """The name of a metric's measure as people write it: F1, TP, Accuracy."""
-    return measure.upper() if len(measure) < 3 else measure.capitalize()
+    """The name of a metric's measure as people write it: F1, TP, Accuracy, AP50, Vehicle AP."""
+    words = [word.upper() if len(word) < 3 or word.startswith("ap") else word for word in measure.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def calibration_overlap(run: RunFolder, files: Sequence[Path], digest: Callable[[Path], str]) -> int | None:
@@ -162,6 +163,7 @@ def compare_models(
     frames: Sequence[Frame],
     predictions: Mapping[str, Any],
     problems: Mapping[str, str],
+    ranked: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Score models on the same frames, against the first of them and against labels.
 
@@ -169,6 +171,8 @@ def compare_models(
         task: of the models.
         predictions: of each model on all frames, by its name; the first model is the full-precision one.
         problems: what was wrong with frames that are left out, by their names.
+        ranked: the same as ``predictions`` with unsure objects, for metrics of labels that ask for them: see
+            :func:`ranks`.
     """
     reference, damaged = next(iter(predictions.values())), dict(problems)
     judged = dataset.labelled(task.name)
@@ -176,11 +180,19 @@ def compare_models(
     scores = {
         name: ModelScores(
             *_agreement(task, frames, dataset.scenarios, reference, found),
-            _against_labels(task, judged, labelled, frames, found) if judged and labelled else None,
+            _against_labels(task, judged, labelled, frames, (ranked or predictions)[name])
+            if judged and labelled
+            else None,
         )
         for name, found in predictions.items()
     }
     return Comparison(tuple(frames), scores, damaged)
+
+
+def ranks(task: Task[Any], dataset: Dataset) -> bool:
+    """Whether the metric of a dataset's labels of a task goes through all confidences."""
+    judged = dataset.labelled(task.name)
+    return bool(judged and judged.metric and METRICS[judged.metric].ranked)
 
 
 def _agreement(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfcore.errors import InputError
-from sfcore.quant.cost import FULL, Profile
-from sfcore.quant.scheme import EDGE_BITS, Scheme
+from sfcore.quant.cost import Profile
+from sfcore.quant.scheme import EDGE_BITS, FULL, Scheme
 
 EXAMPLES = "4.5bit, 40%size, 25%bops, 1.2MB or 115%bops@W4A4"
 _MEGABYTE, _GIGA = 1e6, 1e9

@@ -64,9 +64,12 @@ def _converted(detector: Detector, scheme: Scheme, transforms: Sequence[Transfor
             f"MatMul{said}"
         )
     heads, edges, parts = branches(last, layers), first | last, list[str]()
+    partly = [rule.pattern for rule in scheme.rules if rule.full and rule.of_one and rule.pattern not in layers]
     chosen = [name for name in layers if not scheme.leaves(name, name in edges, name in heads)]
     if not chosen:
         raise InputError(f"{scheme} leaves all layers in full precision: leave one to be quantized")
+    if partly and any(partly[0].startswith(f"{name}.") for name in layers):
+        raise InputError(f"{partly[0]} is part of a layer, which stays in full precision as a whole: name the layer")
     for name in sorted(set(layers) - set(chosen)):
         left[name] = "the scheme says so"
         parts.append(name)

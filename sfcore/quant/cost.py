@@ -24,10 +24,9 @@ from sfcore.quant.capture import watching
 from sfcore.quant.convert import convert, example
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizers import Quantizer, full_precision
-from sfcore.quant.scheme import Bits, Scheme
+from sfcore.quant.scheme import FULL, Bits, Scheme
 from sfcore.quant.transforms import USUAL
 
-FULL = 32  # bits of what is not quantized
 PREFIXES = ("", "k", "M", "G", "T", "P")  # of numbers a thousand times as large each
 # What torch's counter does not know, by the shapes of what is read: products with a vector, and on the CPU a recurrent
 # layer, whose input (T, B, C) goes through the first of two weights, and its state through the second.
@@ -85,6 +84,7 @@ class Layer:
         values: how many activations it reads, over all its calls.
         macs: multiplications, each with an addition.
         edge, head: as of :meth:`Scheme.bits_of`.
+        whole: the name of the layer that it is a part of, as of attention; "" where it is one itself.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Layer:
     macs: int
     edge: bool
     head: bool
+    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Profile:
         layers = {m: name for name, m in model.named_modules() if any(_quantizers(m))}
         counted = _count(model, list(layers), example(detector))
         found = tuple(
-            Layer(layers[module], _weights(module), *counts, *places.seen[layers[module]])
+            Layer(layers[module], _weights(module), *counts, *places.seen[layers[module]], places.whole(layers[module]))
             for module, counts in counted.items()
             if module in layers
         )
@@ -162,11 +163,12 @@ class Profile:
     def check_names(self, scheme: Scheme) -> None:
         """Raise InputError if the scheme gives bits to a layer, or to a quantized add, that the detector has not."""
         adds = self.adds if scheme.quantizes_adds else ()
-        scheme.check_names([*(layer.name for layer in self.layers), *adds])
+        wholes = {layer.whole for layer in self.layers if scheme.leaves(layer.whole, layer.edge, layer.head)} - {""}
+        scheme.check_names([*(layer.name for layer in self.layers), *wholes, *adds])
 
     def bits(self, scheme: Scheme) -> list[Bits]:
-        """What each layer gets."""
-        return [scheme.bits_of(layer.name, layer.edge, layer.head) for layer in self.layers]
+        """What each layer gets; 32 where the scheme leaves it in full precision."""
+        return [_bits(scheme, layer) for layer in self.layers]
 
     def size_bytes(self, scheme: Scheme) -> int:
         """What the weights take in a file that packs them, and all other parameters in 32 bits; step sizes not counted.
@@ -180,14 +182,30 @@ class Profile:
         return -(-packed // 8) + (self.weights + self.vectors) * FULL // 8
 
 
+def _bits(scheme: Scheme, layer: Layer) -> Bits:
+    if scheme.leaves(layer.whole or layer.name, layer.edge, layer.head):
+        return Bits(FULL, FULL)
+    return scheme.bits_of(layer.name, layer.edge, layer.head)
+
+
 class _Places(Scheme):
     """A scheme that only looks where layers stand."""
 
     def __init__(self) -> None:
         super().__init__(8, 8)
         object.__setattr__(self, "seen", {})
+        object.__setattr__(self, "asked", set())
 
     seen: dict[str, tuple[bool, bool]]
+    asked: set[str]
+
+    def leaves(self, layer: str, edge: bool, head: bool = False) -> bool:
+        self.asked.add(layer)
+        return super().leaves(layer, edge, head)
+
+    def whole(self, part: str) -> str:
+        """The layer that a part belongs to; "" of a layer."""
+        return "" if part in self.asked else max((name for name in self.asked if part.startswith(f"{name}.")), key=len)
 
     def bits_of(self, layer: str, edge: bool, head: bool = False) -> Bits:
         self.seen[layer] = edge, head

@@ -1,6 +1,8 @@
 """Targets and loss of CenterNet (Zhou et al. 2019, section 3): focal loss of heat maps, absolute errors at centres.
 
-Boxes that leave the image are taught as what is left of them, or not at all where that is little.
+Two things differ from the published training. Boxes that leave the image are taught as what is left of them, or not at
+all where that is little. Sizes and offsets are taught beside a centre too: there is more to learn from, and a peak that
+comes out a cell away then still names the same box.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from sfcore.detectors.heat_maps import focal_loss, spread
 from sfcore.training.objective import Targets, register
 
 WEIGHTS = {"hm": 1.0, "wh": 0.1, "reg": 1.0}
+BESIDE = ((-1, -1), (-1, 1), (1, -1), (1, 1), (-1, 0), (1, 0), (0, -1), (0, 1), (0, 0))  # columns and rows
 LEAST_LEFT = 0.3  # of a box's area within the image: boxes with less are not taught
 
 
@@ -36,7 +39,7 @@ class CenterNetObjective:
         """What each cell should say.
 
         Returns:
-            hm (B, C, H, W) heat maps; wh, reg (B, 2, H, W) in cells; mask (B, 1, H, W), 1 at centres.
+            hm (B, C, H, W) heat maps; wh, reg (B, 2, H, W) in cells; mask (B, 1, H, W), where those two are taught.
         """
         count = len(objects)
         rows = [(image, *box) for image, boxes in enumerate(objects) for box in self._seen(boxes)]
@@ -47,9 +50,13 @@ class CenterNetObjective:
         image, label = image.astype(int), label.astype(int)
         wh, reg = np.zeros((2, count, 2, *self.grid), np.float32)
         mask = np.zeros((count, 1, *self.grid), np.float32)
-        wh[image, :, row, column] = size.T
-        reg[image, :, row, column] = (centre - (column, row)).T
-        mask[image, 0, row, column] = 1
+        for right_by, down_by in BESIDE:  # the centres last, so that a centre's own cell is never another's neighbour
+            x, y = column + right_by, row + down_by
+            inside = (x >= 0) & (x < self.grid[1]) & (y >= 0) & (y < self.grid[0])
+            at = image[inside], y[inside], x[inside]
+            wh[at[0], :, at[1], at[2]] = size.T[inside]
+            reg[at[0], :, at[1], at[2]] = (centre - (x, y)).T[inside]
+            mask[at[0], 0, at[1], at[2]] = 1
         width, height = torch.from_numpy(size)
         places = torch.from_numpy(np.stack([image, label, row, column], 1))
         heat = spread((count, self.classes, *self.grid), places, self.radius(height, width).long())

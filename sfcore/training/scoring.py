@@ -43,8 +43,9 @@ def score(detector: Detector, scenes: Sequence[Scene], batch: int = 16) -> Score
     """Compare what ``detector`` finds with the labels of ``scenes``."""
     groups = [scenes[start : start + batch] for start in range(0, len(scenes), batch)]
     images = [[scene.image for scene in group] for group in groups]
-    task, outputs = detector.task, [detector(detector.preprocess(group)) for group in images]
-    found = task.join([detector.decode(each).to("cpu") for each in outputs])
+    task, outputs = detector.task, (detector(detector.preprocess(group)) for group in images)
+    batches = [(detector.decode(each).to("cpu"), detector.candidates(each).to("cpu")) for each in outputs]
+    found, candidates = map(task.join, zip(*batches, strict=True))
     objects = [_in_frame(scene, detector) for scene in scenes]
     truth = _truth(found, objects)
     total = task.agreement(truth, found)
@@ -53,8 +54,7 @@ def score(detector: Detector, scenes: Sequence[Scene], batch: int = 16) -> Score
         index = [i for i, scene in enumerate(scenes) if scene.scenario == name]
         part = task.agreement(truth[index], found[index])
         per_scenario[name] = Counts(part.tp, part.fp, part.fn).f1
-    ranked = isinstance(truth, Boxes2d)
-    precision = _ap50(task.join([detector.candidates(each).to("cpu") for each in outputs]), objects) if ranked else None
+    precision = _ap50(candidates, objects) if isinstance(candidates, Boxes2d) else None
     return Score(total.f1, total.precision, total.recall, total.shift, per_scenario, precision)
 
 

@@ -13,6 +13,7 @@ import sfcore.cli
 from sfcore.bench.sources import Source, rendered_test, sources_of, unseen
 from sfcore.cli.bench import _named_file
 from sfcore.datasets.scenes import render
+from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
 from sfcore.runs import list_runs
@@ -46,10 +47,11 @@ def test_a_bench_from_images_to_report(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_rendered_scenes_are_a_labelled_source(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    folder = rendered_test(tmp_path, 2, lambda *progress: told.append(progress))
-    (source,) = sources_of([f"rendered={folder}"], None)
+    spec = entry("ganet-tiny").input
+    named = rendered_test(spec, tmp_path, 2, lambda *progress: told.append(progress))
+    (source,), folder = sources_of([named], None), Path(named.rpartition("=")[2])
     images = unseen(source)
-    assert source.name == "rendered" and len(images.files) == 2 and told[-1][1:] == (2, 2)
+    assert source.name == "rendered scenes" and len(images.files) == 2 and told[-1][1:] == (2, 2)
     assert images.frames is not None
     dataset, frame = images.frames[0]
     label = dataset.label(frame)
@@ -57,7 +59,7 @@ def test_rendered_scenes_are_a_labelled_source(tmp_path: Path) -> None:
     (part,) = sources_of([f"part={folder}[test][1:]"], None)
     assert [one.name for _, one in unseen(part).frames or ()] == [images.frames[1][1].name]
     told.clear()
-    assert rendered_test(tmp_path, 2, lambda *progress: told.append(progress)) == folder and told == []
+    assert rendered_test(spec, tmp_path, 2, lambda *progress: told.append(progress)) == named and told == []
 
     frame.image.with_suffix(".lines.txt").unlink()
     with pytest.raises(InputError, match=r"\.lines\.txt"):

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from onnx import helper
 from safetensors.torch import save_file
 
 from sfcore.detectors.serialization import StandIn, read_content, read_metadata
 from sfcore.errors import InputError
+from tests.detectors.onnx_files import numbers, saved
 
 WEIGHTS = {"a.weight": torch.arange(4.0)}
 
@@ -132,6 +134,14 @@ def halved(save: Callable[[Path], object]) -> Callable[[Path], object]:
         path.write_bytes(content[: len(content) // 2])
 
     return cut
+
+
+def test_a_network_in_onnx_gives_the_weights_that_it_uses_in_the_order_of_use(tmp_path: Path):
+    convs = [helper.make_node("Conv", [x, f"{y}.weight"], [y]) for x, y in (("x", "b"), ("b", "y"))]
+    weights = {name: numbers(4, 4, 1, 1) * place for place, name in enumerate(("unused", "y.weight", "b.weight"))}
+    found = read_content(saved(tmp_path / "network.onnx", convs, weights))
+    assert list(found) == ["b.weight", "y.weight"]
+    np.testing.assert_array_equal(found["b.weight"], weights["b.weight"])
 
 
 DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -22,7 +22,7 @@ def sweep(*rows: tuple[float, ...]) -> np.ndarray:
 
 def test_the_plane_has_a_row_for_each_y_and_a_column_for_each_x() -> None:
     assert SPEC.size == (16, 32)
-    assert SPEC.described() == "16 × 8 m, 0.5 m pillars"
+    assert SPEC.described() == "32 × 16 pillars"
     with pytest.raises(ValueError, match="whole number of pillars"):
         PointCloud((0.0, 0.0, 8.0, 8.1), (-2.0, 2.0), 0.5)
 

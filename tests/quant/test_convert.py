@@ -74,6 +74,8 @@ def test_a_scheme_may_leave_layers_in_full_precision_but_not_all(small: Detector
     assert set(model.full_precision) == left and {"the scheme says so"} == set(model.full_precision.values())
     assert all(type(model.get_submodule(name)) is type(small.get_submodule(name)) for name in left)
     assert "place.weight_quantizer" in dict(quantizers(model))
+    with pytest.raises(InputError, match="part of a layer"):
+        convert(small, Scheme.parse("W4A4,attention.value=32"))
     with pytest.raises(InputError, match="leaves all layers"):
         convert(small, Scheme.parse("W4A4,*=32"))
 

@@ -73,6 +73,20 @@ def test_rules_change_what_they_name(three: Profile) -> None:
     assert wide.average_activation_bits == plain.average_activation_bits
 
 
+def test_what_a_scheme_leaves_in_full_precision_counts_32_bits() -> None:
+    profile = Profile.of(create("lstr-tiny"))
+    layer = next(each for each in profile.layers if each.whole)
+    left = Scheme.parse(f"W4A4,{layer.whole}=32")
+    parts = [each for each in profile.layers if each.whole == layer.whole]
+    assert len(parts) > 3 and {
+        bits.weights for each, bits in zip(profile.layers, profile.bits(left), strict=True) if each in parts
+    } == {32}
+    more = sum(each.weights for each in parts) * 28 / (sum(each.weights for each in profile.layers) + profile.weights)
+    plain, found = profile.cost(Scheme.parse("W4A4")), profile.cost(left)
+    assert found.average_weight_bits == pytest.approx(plain.average_weight_bits + more)
+    assert found.bops - plain.bops == sum(each.macs for each in parts) * (32 * 32 - 4 * 4)
+
+
 def test_fused_calls_count_as_the_products_that_they_are() -> None:
     torch.manual_seed(0)
     found = Profile.of(Fused().eval())

@@ -28,9 +28,10 @@ def test_targets_name_centre_size_and_what_the_grid_rounds_off() -> None:
     detector = centernet_tiny()
     targets = CenterNetObjective(detector).targets([[in_cells(detector, 10, 20, 30.5, 30, label=1)], []])
     assert (targets["hm"] == 1).nonzero().tolist() == [[0, 1, 25, 20]]
-    assert targets["mask"].nonzero().tolist() == [[0, 0, 25, 20]]
+    assert targets["mask"].nonzero().tolist() == [[0, 0, y, x] for y in (24, 25, 26) for x in (19, 20, 21)]
     torch.testing.assert_close(targets["wh"][0, :, 25, 20], torch.tensor([20.5, 10.0]))
     torch.testing.assert_close(targets["reg"][0, :, 25, 20], torch.tensor([0.25, 0.0]))
+    torch.testing.assert_close(targets["reg"][0, :, 24, 21], torch.tensor([-0.75, 1.0]))  # to the same centre
     # The radius is the root of corners that both move inwards, (30.5 - √(30.5² - 4·205·0.7)) / 4 = 2.9, cut to 2.
     beside = math.exp(-(2**2) / (2 * (5 / 6) ** 2))
     assert targets["hm"][0, 1, 25, 22].item() == pytest.approx(beside) and targets["hm"][0, 1, 25, 23] == 0
@@ -53,8 +54,17 @@ def test_boxes_that_leave_the_image_are_cut_and_those_gone_are_not_taught() -> N
     detector = centernet_tiny()
     cut, gone = in_cells(detector, -4, 10, 6, 20), in_cells(detector, -8, 10, 2, 20)
     targets = CenterNetObjective(detector).targets([[cut, gone]])
-    assert targets["mask"].nonzero().tolist() == [[0, 0, 15, 3]]
+    assert (targets["hm"] == 1).nonzero().tolist() == [[0, 0, 15, 3]]
     torch.testing.assert_close(targets["wh"][0, :, 15, 3], torch.tensor([6.0, 10.0]))
+
+
+def test_a_centre_is_never_anothers_neighbour() -> None:
+    detector = centernet_tiny()
+    first, second = in_cells(detector, 8, 8, 12, 12), in_cells(detector, 10, 6, 12, 14)  # at (10, 10) and (11, 10)
+    for boxes in ([first, second], [second, first]):
+        wh = CenterNetObjective(detector).targets([boxes])["wh"]
+        torch.testing.assert_close(wh[0, :, 10, 10], torch.tensor([4.0, 4.0]))
+        torch.testing.assert_close(wh[0, :, 10, 11], torch.tensor([2.0, 8.0]))
 
 
 def test_views_without_augmentation_keep_boxes_where_they_are_labelled() -> None:

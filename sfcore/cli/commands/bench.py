@@ -16,7 +16,13 @@ SHARED = "Of all methods that have it."
 class Bench(Command):
     """Tune many detectors by many methods, judge them on unseen images and write the tables; again to resume."""
 
-    detectors: Annotated[list[str], typer.Option(metavar="NAME...", help="'all' for every one that has weights.")]
+    detectors: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME...",
+            help="'all' for every one of lanes that has weights, a task such as boxes2d for every one of it.",
+        ),
+    ]
     methods: Annotated[
         list[str],
         typer.Option(metavar="NAME...", help="'all' for every one; a row of its own: LABEL=NAME:OPTION=VALUE."),

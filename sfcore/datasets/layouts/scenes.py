@@ -22,6 +22,7 @@ from sfcore.datasets.numbers import items, numbers, points
 from sfcore.datasets.scenes import NAMES
 from sfcore.errors import InputError
 from sfcore.files import JSON, head_of, read_text
+from sfcore.tasks.base import TASKS
 
 LABELS = "labels.json"
 _BETWEEN = re.compile(r"[\s,]*")
@@ -69,8 +70,9 @@ class Scenes(Dataset):
         try:
             return self._label(entry)
         except (KeyError, ValueError, TypeError) as error:
+            things = TASKS[self.task].words.plural
             raise InputError(
-                f"the labels of {frame.name} in {self.root / LABELS} are damaged: render it again"
+                f"the {things} of {frame.name} in {self.root / LABELS} are damaged: render it again"
             ) from error
 
     def _label(self, entry: dict[str, Any]) -> Label:

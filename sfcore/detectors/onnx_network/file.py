@@ -71,14 +71,14 @@ def read_file(path: Path) -> Content:
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """The initialisers that an .onnx file's operators read, by name, in the order in which they do.
+    """The initialisers of numbers that an .onnx file's operators read, by name, in the order in which they do.
 
     Raises:
         InputError: see :func:`read_file`.
     """
     content = read_file(path)
     used = dict.fromkeys(name for node in content.nodes for name in node.input if name in content.constants)
-    return {name: np.array(content.constants[name]) for name in used}
+    return {name: np.array(content.constants[name]) for name in used if content.constants[name].dtype.kind in "fiub"}
 
 
 def array_of(tensor: Any) -> np.ndarray:

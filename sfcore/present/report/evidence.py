@@ -22,7 +22,7 @@ from sfcore.detectors.registry import entry
 from sfcore.errors import InputError
 from sfcore.evaluation.inference import input_batches
 from sfcore.inputs.base import InputSpec
-from sfcore.present.model_comparison import Comparison, Model, compare_models, compared_models
+from sfcore.present.model_comparison import Comparison, Model, compare_models, compared_models, ranks
 from sfcore.runs import RunFolder
 from sfcore.runs.results import load_model, models_of
 from sfcore.runs.shipped import ships
@@ -91,10 +91,11 @@ def gather(
     chosen, problems = _readable(reader, spread(source.frames, most) if frames is None else frames)
     models, heads = compared_models(*runs), tuple(head.name for head in detector.heads)
     said = partial(progress, f"detecting {task.words.plural}") if progress else None
-    answers = _answers(runs[0], models, [frame.image for frame in chosen], said)
-    predictions = {name: prediction for name, (prediction, _) in answers.items()}
-    outputs = {name: first for name, (_, first) in answers.items()}
-    comparison = compare_models(task, source, chosen, predictions, problems)
+    answers = _answers(runs[0], models, [frame.image for frame in chosen], ranks(task, source), said)
+    predictions = {name: each.prediction for name, each in answers.items()}
+    outputs = {name: each.outputs for name, each in answers.items()}
+    ranked = {name: each.ranked for name, each in answers.items()}
+    comparison = compare_models(task, source, chosen, predictions, problems, ranked)
     levels = tuple(_levels(models, outputs, run) for run in runs)
     own = dataset is None
     parity = _parity(runs[0], [frame.image for frame in chosen], engines, progress) if engines else None
@@ -182,10 +183,29 @@ def _readable(reader: InputSpec, frames: Sequence[Frame]) -> tuple[list[Frame], 
     return kept, problems
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What a model says of all files.
+
+    Attributes:
+        prediction: as it is decoded.
+        ranked: the same with unsure objects where they are asked for.
+        outputs: of the first MEASURED of the files.
+    """
+
+    prediction: Any
+    ranked: Any
+    outputs: Outputs
+
+
 def _answers(
-    run: RunFolder, models: Sequence[Model], files: Sequence[Path], progress: Callable[[int, int], None] | None
-) -> dict[str, tuple[Any, Outputs]]:
-    """What :func:`_answer` says of each model, by its name; models of no run have the weights of ``run``."""
+    run: RunFolder,
+    models: Sequence[Model],
+    files: Sequence[Path],
+    unsure: bool,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, _Answer]:
+    """What each model says, by its name; models of no run have the weights of ``run``."""
     found = {}
     for place, model in enumerate(models):
 
@@ -193,20 +213,20 @@ def _answers(
             if progress:
                 progress(before + done, len(models) * len(files))
 
-        found[model.name] = _answer(load_model(model.run or run, model.which), files, report)
+        found[model.name] = _answer(load_model(model.run or run, model.which), files, unsure, report)
     return found
 
 
 @torch.no_grad()
-def _answer(detector: Detector, files: Sequence[Path], report: Callable[[int], None]) -> tuple[Any, Outputs]:
-    """A model's prediction about all files, and its head outputs on the first MEASURED of them."""
-    found, first = list[Prediction](), Outputs()
+def _answer(detector: Detector, files: Sequence[Path], unsure: bool, report: Callable[[int], None]) -> _Answer:
+    found, ranked, first = list[Prediction](), list[Prediction](), Outputs()
     for done, inputs in input_batches(detector, files, MEASURED):
         outputs = detector(inputs)
         found.append(detector.decode(outputs).to("cpu"))
+        ranked.append(detector.candidates(outputs).to("cpu") if unsure else found[-1])
         first = first or outputs
         report(done)
-    return detector.task.join(found), first
+    return _Answer(detector.task.join(found), detector.task.join(ranked), first)
 
 
 def _levels(models: Sequence[Model], outputs: dict[str, Outputs], run: RunFolder) -> Levels:

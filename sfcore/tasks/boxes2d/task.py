@@ -42,6 +42,8 @@ class BoxDetection(BoxTask[Boxes2d]):
         distortion="Mean Box Distortion Score per image, against the full-precision boxes.",
         shift="Mean distance of the boxes' centres from the full-precision ones, at 640 px image width.",
         lost="misalignment",
+        title="Boxes in images",
+        elsewhere="other scenes and cameras",
     )
 
     def overlap(self, reference: Boxes2d, other: Boxes2d) -> Tensor:

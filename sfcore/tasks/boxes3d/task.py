@@ -47,6 +47,8 @@ class BoxDetection3d(BoxTask[Boxes3d]):
         distortion="Mean Box Distortion Score per sweep, against the full-precision boxes.",
         shift="Mean distance of the boxes' centres from the full-precision ones, in space.",
         lost="misalignment",
+        title="Boxes in point clouds",
+        elsewhere="other places and scanners",
     )
 
     def overlap(self, reference: Boxes3d, other: Boxes3d) -> Tensor:
