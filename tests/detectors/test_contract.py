@@ -6,17 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfcore.datasets.lidar import sweep
-from sfcore.datasets.scenes import render
 from sfcore.detectors.base import Detector, Outputs, RoadPoints
 from sfcore.detectors.contract import CHECKS, Check, Subject, broken, checks_of, subject
 from sfcore.detectors.registry import Entry, create, entries, entry
 from sfcore.tasks.base import TASKS
 from sfcore.tasks.lanes import Lanes
+from tests.detectors.frames import FRAMES, IMAGES
 from tests.detectors.user_made import USER_MADE
-
-IMAGES = [render(seed).image for seed in (0, 1)]
-FRAMES = {"image": IMAGES, "points": [sweep(seed, beams).points for seed, beams in ((0, 64), (1, 32))]}
 
 
 def named(each: Entry) -> object:

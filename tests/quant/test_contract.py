@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from sfcore.datasets.scenes import render
 from sfcore.detectors.contract import Check, Subject, broken, subject
 from sfcore.detectors.registry import create, entries
 from sfcore.quant.contract import CHECKS
@@ -14,13 +13,15 @@ from sfcore.quant.convert import fold_batch_norm
 from sfcore.quant.layers import replacement
 from sfcore.quant.quantizers import full_precision
 from sfcore.quant.scheme import Bits
+from tests.detectors.frames import FRAMES
 from tests.detectors.user_made import USER_MADE
 
 
 @pytest.fixture(scope="module", params=[*(each.name for each in entries() if each.weights), *USER_MADE])
 def detector(request: pytest.FixtureRequest) -> Subject:
     made = USER_MADE.get(request.param)
-    return subject(made().eval() if made else create(request.param), [render(seed).image for seed in (0, 1)])
+    found = made().eval() if made else create(request.param)
+    return subject(found, FRAMES[found.preprocessing.kind])
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)

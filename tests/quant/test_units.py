@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.detectors.registry import DETECTORS, entries, entry
@@ -44,12 +44,12 @@ def names(detector: Detector, granularity: str) -> list[str]:
     return [unit.name for unit in find_units(convert(detector, Scheme.parse("W4A4")), granularity)]
 
 
-def ran(model: nn.Module, size: tuple[int, int]) -> list[str]:
+def ran(model: Detector) -> list[str]:
     """Names of the quantized layers in the order in which they first run."""
     found: dict[str, None] = {}
     layers = {module: name for name, module in model.named_modules() if isinstance(module, QuantLayer)}
     with torch.no_grad(), hooks(layers, before=lambda module, _: found.setdefault(layers[module])):
-        model(torch.zeros(1, 3, *size))
+        model(model.preprocessing.normalize(model.preprocessing.example()))
     return list(found)
 
 
@@ -58,10 +58,7 @@ def ran(model: nn.Module, size: tuple[int, int]) -> list[str]:
 def test_every_layer_that_runs_is_in_exactly_one_unit_in_the_order_of_running(name: str, granularity: str):
     model = converted(name)
     units = [unit.name for unit in find_units(model, granularity)]
-    places = [
-        [place for place, unit in enumerate(units) if f"{layer}.".startswith(f"{unit}.")]
-        for layer in ran(model, model.preprocessing.size)
-    ]
+    places = [[place for place, unit in enumerate(units) if f"{layer}.".startswith(f"{unit}.")] for layer in ran(model)]
     assert all(len(found) == 1 for found in places)
     first = [place for (place,) in places]
     assert list(dict.fromkeys(first)) == sorted(set(first))
