@@ -40,11 +40,8 @@ def numbers(view: Studio) -> None:
     st.metric(f"{things.capitalize()} found", len(confidences), help=found)
     st.metric("Mean confidence", style.percent(mean) if confidences else "none", help=f"Of the {things} found.")
     st.metric("Parameters", f"{parameters:,}", help="Weights of the network, at full precision (32 bits).")
-    st.metric(
-        "Network input",
-        detector.preprocessing.described(),
-        help=f"What the network reads of each {noun}.",
-    )
+    size, unit = detector.preprocessing.described().rsplit(" ", 1)
+    st.metric(f"Network input, {unit}", size, help=f"What the network reads of each {noun}.")
 
 
 def seen_otherwise(view: Studio, objects: Sequence[np.ndarray]) -> None:
@@ -56,9 +53,7 @@ def seen_otherwise(view: Studio, objects: Sequence[np.ndarray]) -> None:
         st.warning(str(error), icon=":material/broken_image:")
         return
     if drawn is not None:
-        picture(
-            drawing.canvas(drawn), key="beside", alt=f"The same {view.words.plural} seen otherwise"
-        )
+        picture(drawing.canvas(drawn), key="beside", alt=f"The same {view.words.plural} seen otherwise")
 
 
 def card(view: Studio, head: Head, place: int) -> None:

@@ -15,20 +15,21 @@ from tests.detectors.frames import FRAMES, IMAGES
 from tests.detectors.user_made import USER_MADE
 
 
-def named(each: Entry) -> object:
-    """The published networks that read points take seconds a sweep."""
-    large = each.input.kind == "points" and not each.weights
-    return pytest.param(each.name, marks=pytest.mark.slow) if large else each.name
-
-
-@pytest.fixture(scope="module", params=[*map(named, entries()), *USER_MADE])
+@pytest.fixture(scope="module", params=[*(each.name for each in entries()), *USER_MADE])
 def detector(request: pytest.FixtureRequest) -> Subject:
     """With its shipped weights where there are some."""
     torch.manual_seed(0)
     if request.param in USER_MADE:
         return subject(USER_MADE[request.param]().eval(), IMAGES)
     found = entry(request.param)
+    if _large(found) and not request.config.getoption("--every-run"):
+        pytest.skip("only with --every-run")
     return subject(create(request.param) if found.weights else found.build().eval(), FRAMES[found.input.kind])
+
+
+def _large(each: Entry) -> bool:
+    """The published networks that read points take minutes for all promises."""
+    return each.input.kind == "points" and not each.weights
 
 
 ALL: dict[str, Check] = CHECKS | {text: check for name in TASKS for text, check in TASKS[name].promises.items()}
