@@ -16,7 +16,6 @@ from sfcore.detectors.base import Detector
 from sfcore.distil.images import Report, with_distilled
 from sfcore.errors import InputError
 from sfcore.export.base import Subject
-from sfcore.inputs.images import Preprocessing
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.cost import Profile
 from sfcore.runs import RunFolder
@@ -98,9 +97,7 @@ def _subject(full: Detector, model: Detector, scheme: Scheme, about: Mapping[str
 
 def _about(name: str, detector: Detector) -> dict[str, Any]:
     spec = detector.preprocessing
-    if not isinstance(spec, Preprocessing):
-        raise InputError(f"{name} reads {spec.kind}s: only detectors that read images are exported")
-    assert is_dataclass(spec)
+    assert is_dataclass(spec) and not isinstance(spec, type)  # as all inputs are
     heads = [{"name": head.name, "role": head.role, "channels": list(head.channels)} for head in detector.heads]
     versions = {"sfcore": sfcore.__version__, "torch": torch.__version__}
     return {

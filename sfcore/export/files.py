@@ -15,6 +15,7 @@ from sfcore.export.base import EXPORTERS, Subject
 from sfcore.files import explained, write_atomic, write_json
 
 MANIFEST, EXAMPLE = "manifest.json", "run_onnx.py"
+PROGRAMS = Path(__file__).with_name("programs")  # an example for each kind of input
 FORMAT = 1  # of a manifest
 FULL_PRECISION = "onnx-fp32"  # the format that holds nothing quantized
 Progress = Callable[[int, int], None]
@@ -81,12 +82,14 @@ def _described(file: Path, out: Path, kind: str, what: str) -> dict[str, Any]:
 def _write_about(folder: Path, subject: Subject, files: Sequence[dict[str, Any]], notes: Sequence[str]) -> None:
     named = [each | {"path": Path(each["path"]).name} for each in files]
     first = next((each["path"] for each in named if each["path"].endswith(".onnx")), None)
-    run = f"python {EXAMPLE} {first} IMAGE" if first else None
+    spec = subject.detector.preprocessing
+    program = PROGRAMS / f"{spec.kind}.py.txt"
+    run = f"python {EXAMPLE} {first} {spec.noun.upper()}" if first and program.exists() else None
     checks = _checks(folder, subject, files)
     content = {"format": FORMAT, "files": named, "run": run, "notes": list(notes), "checks": checks, **subject.about}
     write_json(folder / MANIFEST, content)
-    if first:
-        write_atomic(folder / EXAMPLE, Path(__file__).with_name(f"{EXAMPLE}.txt").read_bytes())
+    if run:
+        write_atomic(folder / EXAMPLE, program.read_bytes())
 
 
 def _checks(folder: Path, subject: Subject, files: Sequence[dict[str, Any]]) -> dict[str, list[str]]:

@@ -40,7 +40,7 @@ def test_a_link_to_a_detector_leads_to_its_task_and_samples(visit: Visit, name: 
 def test_every_page_shows_something_of_boxes(visit: Visit, name: str, page: str) -> None:
     app = visit(page, detector=name)
     assert not errors(app)
-    assert not any("lane" in each.value for each in app.markdown), [each.value for each in app.markdown]
+    assert not any("lanes" in each.value for each in app.markdown), [each.value for each in app.markdown]
 
 
 def test_noise_moves_boxes_by_parts_that_add_up(visit: Visit) -> None:
