@@ -11,6 +11,7 @@ import pytest
 from sfcore.datasets.dataset import open_dataset
 from sfcore.datasets.scenes import NAMES, render, sample_scenes
 from sfcore.datasets.scenes.folders import write_scenes
+from sfcore.datasets.scenes.sightings import to_be_found
 from sfcore.datasets.sources.scenes import renderer_seed
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
@@ -25,7 +26,10 @@ def test_scenes_of_a_count_have_both_kinds_of_labels() -> None:
     frame = boxes.frames[1]
     label = boxes.label(frame)
     assert label is not None
-    np.testing.assert_array_equal(label.objects, render(renderer_seed(frame.image)).objects["boxes2d"])
+    found, neutral = to_be_found(render(renderer_seed(frame.image)).objects["boxes2d"], 640)
+    assert [each.tolist() for each in label.objects] == [each.tolist() for each in found] and found and neutral
+    assert [each.tolist() for each in label.neutral] == [each.tolist() for each in neutral]
+    assert min(each[3] - each[1] for each in found) >= 640 * 25 / 1242 > max(each[3] - each[1] for each in neutral)
 
 
 def written(folder: Path) -> Path:
@@ -39,7 +43,9 @@ def test_written_scenes_have_the_boxes_that_were_rendered(tmp_path: Path) -> Non
     for frame, seed in zip(boxes.frames, (800_000, 800_001), strict=True):
         label = boxes.label(frame)
         assert label is not None and label.objects
-        np.testing.assert_allclose(label.objects, render(seed, size=(180, 320)).objects["boxes2d"], atol=0.006)
+        found, neutral = to_be_found(render(seed, size=(180, 320)).objects["boxes2d"], 320)
+        np.testing.assert_allclose(label.objects, found, atol=0.006)
+        assert len(label.neutral) == len(neutral)
 
 
 def test_folders_of_versions_without_boxes_have_lanes_alone(tmp_path: Path) -> None:
