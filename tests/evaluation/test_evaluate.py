@@ -114,7 +114,7 @@ def test_tusimple_datasets_are_scored_by_accuracy_and_agree_with_themselves(dete
 
 
 def test_an_unknown_metric_is_refused(dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"choose one of culane, curvelanes, llamas, tusimple"):
+    with pytest.raises(InputError, match=r"choose one of coco, culane, curvelanes, kitti, llamas, tusimple"):
         evaluate(dataset, dataset.predictions(tmp_path), metric="apollo")
 
 
