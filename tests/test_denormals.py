@@ -99,8 +99,8 @@ def test_a_thread_from_before_flushes_once_it_uses_a_detector(
 
 @pytest.mark.parametrize("entry", SHIPPED, ids=lambda each: each.name)
 def test_no_output_of_a_shipped_detector_is_another_for_it(entry: Entry, careless: None):
-    detector = create(entry.name)
-    images = torch.randn(2, 3, *detector.preprocessing.size, generator=torch.Generator().manual_seed(0))
+    detector, spec = create(entry.name), entry.input
+    images = spec.normalize(spec.example(2, torch.Generator().manual_seed(0)))
     torch.set_flush_denormal(False)
     plain, flushed = detector.forward(images), detector(images)
     assert all(torch.equal(plain[name], flushed[name]) for name in plain)
