@@ -29,11 +29,13 @@ from sfcore.quant.inference import run
 from sfcore.quant.methods import METHODS
 from sfcore.quant.methods.effort import preset
 from sfcore.quant.reconstruct.engine import Tuner
+from sfcore.sensitivity.curves import CurveSettings, noise_score_curves
 from sfcore.tasks.box_distortion import BoxDistortion
 from sfcore.tasks.boxes3d.types import Boxes3d
 
 METHOD, EFFORT, BATCH = "lidar-ptq", "Quick look", 8
 GRID, OMSE, AVERAGE = "maxmin-grid", "omse", "moving-average-omse"
+CURVES = 8  # frames that noise–score curves are measured on, for methods that ask them
 BANDS = (0.0, 15.0, 30.0, 1000.0)  # metres from the sensor
 Part = tuple[str, str, str, dict[str, Any] | None]  # calibrators of weights and activations, method, its options
 # What each row of the tables is; nothing is tuned where there are no options.
@@ -85,7 +87,9 @@ def tune(
     few: dict[str, Any] = {"check_every": 10**6, "rendered": 0}
     few |= {"iterations": args.steps} if method().granularity == "net" else {"iterations": args.block_steps}
     recipe = method(**(preset(method, EFFORT) | few | options))
-    tuner = Tuner(detector, model, frames, frames[:1], recipe, seed=seed)
+    some = run(detector, frames[:CURVES]) if recipe.needs_curves else None
+    curves = noise_score_curves(detector, some, CurveSettings(reruns=3)) if some else None
+    tuner = Tuner(detector, model, frames, frames[:1], recipe, curves, seed=seed)
     while not tuner.done:
         tuner.step()
 
