@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from sfcore.evaluation.metrics.coco import CocoAP
 from sfcore.tasks.base import Prediction
 from sfcore.tasks.boxes2d import Boxes2d
 from sfcore.tasks.counts import Counts
-from sfcore.tasks.lanes import Lanes, sampled
+from sfcore.tasks.lanes import sampled
 from sfcore.training.objects import scaled
 
 
@@ -67,20 +67,11 @@ def _ap50(found: Boxes2d, frames: list[list[np.ndarray]]) -> float:
     return float(metric.summary(tallies)["ap50"])
 
 
-@singledispatch
-def _truth(found: Prediction, frames: list[list[np.ndarray]]) -> Prediction:
+def _truth(found: Any, frames: list[list[np.ndarray]]) -> Prediction:
     """The labels of some frames in the form of a detector's predictions."""
-    raise TypeError(f"scenes have no labels of the kind of {type(found).__name__}")
-
-
-@_truth.register
-def _(found: Lanes, frames: list[list[np.ndarray]]) -> Lanes:
+    if isinstance(found, Boxes2d):
+        return Boxes2d.from_objects(frames, found.names, found.size)
     return sampled(frames, found.rows, found.size)
-
-
-@_truth.register
-def _(found: Boxes2d, frames: list[list[np.ndarray]]) -> Boxes2d:
-    return Boxes2d.from_objects(frames, found.names, found.size)
 
 
 def _in_frame(scene: Scene, detector: Detector) -> list[np.ndarray]:

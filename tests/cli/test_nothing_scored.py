@@ -130,7 +130,7 @@ def test_tusimple_without_sound_labels_has_no_figures(sfcore_: Command, tmp_path
 
 def test_a_dataset_of_any_metric_has_undefined_figures_where_nothing_is_scored(culane: Path, tmp_path: Path) -> None:
     dataset = open_dataset(culane)
-    for name in METRICS:
+    for name in (name for name in METRICS if METRICS[name].task == dataset.task):
         found = evaluate(dataset, dataset.predictions(tmp_path / "none"), metric=name)
         assert math.isnan(found.total[found.headline]) and not found.frames and len(found.problems) == 2
         assert all(math.isnan(each["f1"]) for each in found.scenarios.values())

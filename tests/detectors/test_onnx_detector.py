@@ -126,7 +126,7 @@ def test_it_carries_its_weights_and_takes_others(registered: Entry, file: Path, 
     assert torch.equal(other.state_dict()["stem.weight"], detector.state_dict()["stem.weight"] + 1)
     assert torch.equal(create("maps", file).state_dict()["stem.weight"], detector.state_dict()["stem.weight"])
     assert registry.fits(tmp_path / "trained.safetensors") == ["maps"]
-    with pytest.raises(InputError, match="is a network, no checkpoint"):
+    with pytest.raises(InputError, match="is no checkpoint of this detector"):
         create("ganet-tiny", file)
 
 
