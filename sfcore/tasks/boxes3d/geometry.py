@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sfcore.tasks.suppression import suppressed
+
 _SIDES = ((0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5), (0.5, -0.5))  # front left, then counter-clockwise seen from above
 
 
@@ -131,9 +133,6 @@ def nms(box: Tensor, score: Tensor, most: float, label: Tensor | None = None) ->
     if label is not None:
         kind = label.gather(1, order)
         clash &= kind[:, :, None] == kind[:, None, :]
-    clash = clash.triu(1)
     present = ~ranked.isnan().any(-1)
-    keep, before = present, torch.zeros_like(present)
-    while not torch.equal(keep, before):  # a round settles one more rank at least, most rounds many
-        before, keep = keep, present & ~(clash & keep[:, :, None]).any(1)
+    keep = present & ~suppressed(clash & present[:, :, None])
     return torch.empty_like(keep).scatter(1, order, keep)
