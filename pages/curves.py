@@ -185,8 +185,9 @@ def show_chosen(view: Studio, curves: Curves) -> bool:
         style.note(f"{here.scheme}, calibrated just now on {images}; not tuned.")
         say_cost(view.choice, Scheme.parse(here.scheme))
     rings = " Ring: selected at that model's noise." if run else ""
+    noun = view.detector.preprocessing.noun
     style.note(
-        "Line: mean distortion of an image's lanes. Band: 5 % to 95 % of images and draws. The steeper a head's curve, "
+        f"Line: mean distortion per {noun}. Band: 5 % to 95 % of {noun}s and draws. The steeper a head's curve, "
         f"the less noise it bears.{rings} Click a name to hide its line."
     )
     frame = head_table(curves, standing)

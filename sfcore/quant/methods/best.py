@@ -19,7 +19,8 @@ class Best(LaneFocus):
 
     title: ClassVar[str] = "Best of ours: Lane Focus by divergence"
     summary: ClassVar[str] = (
-        "Counts lanes in pixels on the road and confidences by their divergence, which finds lost lanes."
+        "Counts errors where they show, in pixels or decimetres, and confidences by their divergence, which finds "
+        "what is lost."
     )
     source: ClassVar[str] = "this project"
 

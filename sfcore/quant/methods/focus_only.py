@@ -15,7 +15,7 @@ class FocusOnly(SelectiveFocus):
     """Semantic Guided Focus (eq. 6) on all heads."""
 
     title: ClassVar[str] = "Focus without Selection"
-    summary: ClassVar[str] = "Counts errors where the lanes are, on all heads alike."
+    summary: ClassVar[str] = "Counts errors where the foreground is, on all heads alike."
     source: ClassVar[str] = "Fan et al., Selective Focus, AAAI 2024, table 2"
 
     selection: str = "none"

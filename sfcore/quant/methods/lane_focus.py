@@ -18,7 +18,7 @@ class LaneFocus(Recipe):
     """
 
     title: ClassVar[str] = "Lane Focus"
-    summary: ClassVar[str] = "Counts errors in pixels on the road, not in the heads' own units."
+    summary: ClassVar[str] = "Counts errors where they show, in pixels or decimetres, not in the heads' own units."
     source: ClassVar[str] = "this project; the way that the conclusion of Selective Focus leaves open"
 
     objective: str = "lane"

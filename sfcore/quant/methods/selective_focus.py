@@ -14,7 +14,7 @@ class SelectiveFocus(Recipe):
     """Semantic Guided Focus (eq. 6) on the k heads that Sensitivity Aware Selection (algorithm 1) picks."""
 
     title: ClassVar[str] = "Selective Focus"
-    summary: ClassVar[str] = "Counts errors where the lanes are, on the heads that distort them most at the time."
+    summary: ClassVar[str] = "Counts errors where the foreground is, on the heads that distort most at the time."
     source: ClassVar[str] = "Fan et al., Selective Focus, AAAI 2024"
 
     objective: str = "focus"
