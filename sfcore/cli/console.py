@@ -66,11 +66,10 @@ def with_problems(content: dict[str, Any], text: str, allowed: bool, scored: boo
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as aligned columns under their names."""
-    if not rows:
-        return ""
-    cells = [list(rows[0])] + [[_cell(value) for value in row.values()] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    """Rows as aligned columns under their names, with a dash where a row has nothing under one."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [names] + [[_cell(row.get(name)) for name in names] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
 
 

@@ -337,3 +337,5 @@ def test_progress_waits_and_tells_the_time_left(monkeypatch: pytest.MonkeyPatch)
 def test_durations_and_tables_are_readable() -> None:
     assert [duration(s) for s in (7.4, 600, 12000)] == ["7 s", "10 min", "3 h 20 min"]
     assert table([{"a": 1.23456, "b": None}, {"a": 10, "b": "x"}]) == "a      b\n1.235  –\n10     x"
+    assert table([{"a": 1}, {"b": 2, "a": 3}]) == "a  b\n1  –\n3  2"
+    assert table([]) == ""
