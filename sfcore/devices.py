@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from sfcore.errors import InputError
 
@@ -21,6 +25,23 @@ def resolve_device(name: str) -> torch.device:
     if name == "cuda" and not cuda:
         raise InputError("device 'cuda' was asked for, but no CUDA device is found: choose cpu or auto")
     return torch.device("cuda" if cuda and name != "cpu" else "cpu")
+
+
+@lru_cache(maxsize=256)
+def constant(values: tuple[Any, ...], device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Numbers that stay, copied to a device once, for a GPU is waited for each time. Never write into it.
+
+    Args:
+        values: numbers, or tuples of equally many numbers.
+    """
+    return torch.tensor(values, device=device, dtype=dtype)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device. From the CPU to a GPU it goes by pinned memory, while the CPU goes on."""
+    if tensor.device.type != "cpu" or device.type == "cpu":
+        return tensor.to(device)  # what the CPU is to read, it waits for
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def flush_denormals() -> bool:

@@ -14,6 +14,7 @@ from sfcore.detectors.centerface_network import HEADS, Network
 from sfcore.detectors.centre_boxes import Picking, cell_indices, corner_points, sides, surest
 from sfcore.detectors.heat_maps import gaussian_radius, spread
 from sfcore.detectors.registry import register
+from sfcore.devices import constant
 from sfcore.tasks.boxes2d import Boxes2d, iou
 from sfcore.tasks.suppression import suppressed
 
@@ -87,7 +88,7 @@ class CenterFace(Detector):
         score, cell = outputs["pos"].sigmoid().flatten(1).topk(min(self.picking.most, outputs["pos"][0].numel()))
         maps = torch.cat(self._placed(outputs), 1).flatten(2)
         found = maps.gather(2, cell.unsqueeze(1).expand(-1, 4, -1)).transpose(1, 2)
-        limits = found.new_tensor(self.frame[::-1])
+        limits = constant(self.frame[::-1], found.device, found.dtype)
         low = (found[..., :2] - found[..., 2:] / 2).clamp_min(0).minimum(limits)
         # Published: a box that begins outside of the image is moved into it, not cut.
         box = torch.cat([low, (low + found[..., 2:]).minimum(limits)], -1)

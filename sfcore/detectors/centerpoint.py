@@ -23,6 +23,7 @@ from sfcore.detectors.centerpoint_keys import own_state
 from sfcore.detectors.centerpoint_network import RPN, CenterHead, Stages
 from sfcore.detectors.pillars import HardPillars, Pillars
 from sfcore.detectors.registry import register
+from sfcore.devices import constant
 from sfcore.inputs.points import PointCloud
 from sfcore.tasks.boxes3d.types import Boxes3d
 
@@ -137,11 +138,11 @@ class CenterPoint(Detector):
         centre, height, size, heading = box.split([2, 1, 3, 2], -1)
         heading = heading / heading.square().sum(-1, keepdim=True).add(1e-6).sqrt()
         sin, cos = heading.unbind(-1)
-        along, aside = (size[..., None, :2] / 2 * box.new_tensor(SIDES)).unbind(-1)
+        along, aside = (size[..., None, :2] / 2 * constant(SIDES, box.device, box.dtype)).unbind(-1)
         x = along * cos.unsqueeze(-1) - aside * sin.unsqueeze(-1)
         y = along * sin.unsqueeze(-1) + aside * cos.unsqueeze(-1)
         ground = (torch.stack([x, y], -1) + centre.unsqueeze(-2)).flatten(-2)
-        ends = height + size[..., 2:] / 2 * box.new_tensor([-1.0, 1.0])
+        ends = height + size[..., 2:] / 2 * constant((-1.0, 1.0), box.device, box.dtype)
         position = torch.cat([ground, ends], -1) * DECIMETRES
         weight = self.confidence(outputs, "height").detach()
         weight = weight.where(weight > FAINT, 0.0).unsqueeze(-1).expand_as(position)

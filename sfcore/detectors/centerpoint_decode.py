@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sfcore.detectors.base import Outputs
 from sfcore.detectors.heat_maps import first_gaussian_radius, spread
+from sfcore.devices import constant
 from sfcore.inputs.points import PointCloud
 from sfcore.tasks.boxes3d.geometry import nms
 
@@ -70,7 +71,7 @@ def cell_boxes(outputs: Outputs, grid: Grid) -> Tensor:
         for name, channels in (("reg", 2), ("height", 1), ("dim", 3), ("rot", 2))
     )
     y, x = torch.meshgrid(*(torch.arange(n, device=reg.device, dtype=reg.dtype) for n in grid.size), indexing="ij")
-    centre = (torch.stack([x, y], -1) + reg) * grid.cell + reg.new_tensor(grid.corner)
+    centre = (torch.stack([x, y], -1) + reg) * grid.cell + constant(grid.corner, reg.device, reg.dtype)
     return torch.cat([centre, height, dim.clamp(-LARGEST, LARGEST).exp(), rot], -1)
 
 
@@ -107,7 +108,7 @@ def pick(outputs: Outputs, groups: tuple[int, ...], grid: Grid, settings: Pickin
 
 def _suppressed(box: Tensor, score: Tensor, label: Tensor, settings: Picking) -> tuple[Tensor, Tensor, Tensor]:
     """(B, L, 7), (B, L), (B, L) of the (B, N) cells of one group that stay."""
-    reach = box.new_tensor(settings.reach)
+    reach = constant(settings.reach, box.device, box.dtype)
     wanted = (score > settings.score) & (box[..., :3].abs() <= reach).all(-1)
     most = max(1, min(settings.before, int(wanted.sum(1).max())))
     box, score, label = _sorted(box, score.where(wanted, 0), label, most)
@@ -141,7 +142,7 @@ def taught(box: Tensor, label: Tensor, classes: int, grid: Grid) -> tuple[Tensor
         (B, L) long, the cell of each box, counted row by row; (B, L) bool, which boxes have one.
     """
     rows, columns = grid.size
-    place = (box[..., :2] - box.new_tensor(grid.corner)) / grid.cell
+    place = (box[..., :2] - constant(grid.corner, box.device, box.dtype)) / grid.cell
     column, row = place.nan_to_num(-1).floor().long().unbind(-1)
     there = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
     frame, slot = there.nonzero(as_tuple=True)

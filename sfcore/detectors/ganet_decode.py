@@ -68,7 +68,7 @@ class Keypoints:
 def cell_grid(like: Tensor) -> Tensor:
     """(2, H, W): column and row of each cell of a (…, H, W) map."""
     height, width = like.shape[-2:]
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    y, x = torch.meshgrid(*(torch.arange(n, device=like.device) for n in (height, width)), indexing="ij")
     return torch.stack([x, y]).to(like)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sfcore.datasets.images import FORMATS, read_file, read_image
+from sfcore.devices import constant
 from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.inputs.augment import augment
@@ -71,7 +72,7 @@ class Preprocessing(InputSpec):
 
     def normalize(self, stacked: Tensor) -> Tensor:
         """(B, 3, height, width) uint8 to the network's float input."""
-        mean, std = (torch.tensor(v, device=stacked.device).reshape(3, 1, 1) for v in (self.mean, self.std))
+        mean, std = (constant(v, stacked.device).reshape(3, 1, 1) for v in (self.mean, self.std))
         return (stacked.float() / 255 - mean) / std
 
     def example(self, count: int = 1, generator: torch.Generator | None = None) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sfcore.datasets.lidar.files import FORMATS, read_points
 from sfcore.datasets.source import source_of
+from sfcore.devices import constant, sent
 from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.inputs.base import InputSpec
@@ -80,7 +81,7 @@ class PointCloud(InputSpec):
         """(count, 4, 1, most) float32: points anywhere in range, and an eighth of padding; without a generator zero."""
         if generator is None:
             return torch.zeros(count, CHANNELS, 1, self.most)
-        low, high = self._bounds()
+        low, high = self._bounds(torch.device("cpu"))
         share = torch.rand(count, CHANNELS, 1, self.most, generator=generator)
         points = low.reshape(-1, 1, 1) + share * (high - low).reshape(-1, 1, 1)
         points[..., self.most - self.most // 8 :] = math.nan
@@ -94,7 +95,9 @@ class PointCloud(InputSpec):
         flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
         turn = (torch.rand(count, generator=generator) * 2 - 1) * strength * math.pi / 4
         scale = 1 + (torch.rand(count, generator=generator) * 2 - 1) * strength * 0.05
-        cos, sin, flip, scale = (t.to(inputs.device).reshape(-1, 1, 1) for t in (turn.cos(), turn.sin(), flip, scale))
+        cos, sin, flip, scale = (
+            sent(t, inputs.device).reshape(-1, 1, 1) for t in (turn.cos(), turn.sin(), flip, scale)
+        )
         x, y, z, light = inputs.unbind(1)
         y = y * flip
         moved = torch.stack([(x * cos - y * sin) * scale, (x * sin + y * cos) * scale, z * scale, light], 1)
@@ -102,7 +105,7 @@ class PointCloud(InputSpec):
 
     def inside(self, points: Tensor) -> Tensor:
         """(B, …) bool of (B, 4, …): which points are in range; padding is not."""
-        low, high = (t.to(points.device).reshape(-1, *[1] * (points.ndim - 2))[:3] for t in self._bounds())
+        low, high = (bound.reshape(-1, *[1] * (points.ndim - 2))[:3] for bound in self._bounds(points.device))
         return ((points[:, :3] >= low) & (points[:, :3] < high)).all(1)
 
     def size_of(self, frame: np.ndarray) -> tuple[int, int]:
@@ -120,18 +123,18 @@ class PointCloud(InputSpec):
     def described(self) -> str:
         return f"{self.size[1]} × {self.size[0]} pillars"
 
-    def _bounds(self) -> tuple[Tensor, Tensor]:
+    def _bounds(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """(4,) the least and the largest number of each channel."""
         x_min, y_min, x_max, y_max = self.extent
         z_min, z_max = self.heights
-        return torch.tensor([x_min, y_min, z_min, 0.0]), torch.tensor([x_max, y_max, z_max, 1.0])
+        return constant((x_min, y_min, z_min, 0.0), device), constant((x_max, y_max, z_max, 1.0), device)
 
     def _cut(self, frame: np.ndarray, what: str = "a sweep") -> np.ndarray:
         """The points in range, (N, 4) float32."""
         if not (isinstance(frame, np.ndarray) and frame.ndim == 2 and frame.shape[1] == 4 and frame.dtype.kind == "f"):
             found = f"shape {frame.shape} and type {frame.dtype}" if isinstance(frame, np.ndarray) else "no numbers"
             raise InputError(f"{what} has {found}: it must be (points, 4) float32, x, y, z and reflectance")
-        low, high = (bound.numpy()[:3] for bound in self._bounds())
+        low, high = (bound.numpy()[:3] for bound in self._bounds(torch.device("cpu")))
         kept = frame[((frame[:, :3] >= low) & (frame[:, :3] < high)).all(1) & np.isfinite(frame[:, 3])]
         if not len(kept):
             x_min, y_min, x_max, y_max = self.extent

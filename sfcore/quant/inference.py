@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
+from sfcore.devices import sent
 
 INFERENCE_BATCH = 16
 
@@ -22,7 +23,7 @@ def channels_last(model: Detector) -> Detector:
 
 def prepared(model: Detector, stacked: Tensor) -> Tensor:
     """The network's input, on its device and in its memory order, of stacked frames."""
-    return in_memory_order(model.preprocessing.normalize(stacked.to(model.device)))
+    return in_memory_order(model.preprocessing.normalize(sent(stacked, model.device)))
 
 
 def in_memory_order(inputs: Tensor) -> Tensor:

@@ -292,7 +292,7 @@ def _score(
     noisy = (noise + full[head][images, None, None]).flatten(0, 2)
     outputs = {name: noisy if name == head else repeated(value) for name, value in full.items()}
     # One reference stands for all of the batch; several have to be repeated.
-    chosen = torch.arange(images.start, images.stop)
+    chosen = torch.arange(images.start, images.stop, device=noisy.device)
     against = reference[images] if count == 1 else reference[chosen.repeat_interleave(each)]
     parts = detector.task.distortion(against, detector.decode(outputs).compact()).parts()
     return torch.stack([*parts.values()]).view(len(parts), count, len(scales), reruns).transpose(1, 2)

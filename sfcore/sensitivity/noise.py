@@ -47,17 +47,26 @@ def check_kind(kind: str) -> None:
         raise InputError(f"there is no noise kind {kind!r}: choose one of {', '.join(NOISE_KINDS)}")
 
 
+def _mean_square_root(values: Tensor) -> Tensor:
+    """() double, the RMS over all elements; 0 of none."""
+    return (values.detach().float().square().sum() / max(values.numel(), 1)).sqrt().double()
+
+
 def root_mean_square(values: Tensor) -> float:
     """RMS over all elements; 0 of none."""
-    return float(values.detach().float().square().mean().sqrt()) if values.numel() else 0.0
+    return float(_mean_square_root(values))
+
+
+def noise_level(noisy: Tensor, reference: Tensor) -> Tensor:
+    """() double, on the device of both: the noise level of ``noisy``, its RMS error relative to the RMS of
+    ``reference``; 0 of no error, inf of an error where that is 0."""
+    error, scale = _mean_square_root(noisy - reference), _mean_square_root(reference)
+    return torch.where(error == 0, error, error / scale)
 
 
 def relative_noise(noisy: Tensor, reference: Tensor) -> float:
-    """Noise level of ``noisy``: its RMS error relative to the RMS of ``reference`` (inf where that is 0)."""
-    error, scale = root_mean_square(noisy - reference), root_mean_square(reference)
-    if scale > 0:
-        return error / scale
-    return math.inf if error > 0 else 0.0
+    """:func:`noise_level` as a number."""
+    return float(noise_level(noisy, reference))
 
 
 def unit_noise(

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sfcore.devices import sent
 from sfcore.errors import InputError
 from sfcore.files import explained
 from sfcore.memory import free_memory
@@ -93,7 +94,7 @@ class InMemory:
             tensor[place] = row
 
     def get(self, index: Tensor) -> list[Tensor]:
-        return [tensor[index.to(tensor.device)] for tensor in self.tensors]
+        return [tensor[sent(index, tensor.device)] for tensor in self.tensors]
 
 
 class OnDisk:
@@ -122,7 +123,7 @@ class OnDisk:
             self.file.seek(place * self.bytes)
             for array in found:
                 array[slot] = np.frombuffer(self.file.read(array[slot].nbytes), array.dtype).reshape(array.shape[1:])
-        return [torch.from_numpy(array).to(form[2]) for array, form in zip(found, self.forms, strict=True)]
+        return [sent(torch.from_numpy(array), form[2]) for array, form in zip(found, self.forms, strict=True)]
 
 
 class Cache:

@@ -24,6 +24,7 @@ from sfcore.quant.reconstruct.drop import dropping
 from sfcore.quant.reconstruct.jitter import jittering
 from sfcore.quant.reconstruct.learned import Learned, learns, under
 from sfcore.quant.reconstruct.net import NetReconstruction
+from sfcore.quant.reconstruct.numbers import as_numbers
 from sfcore.quant.reconstruct.reconstruction import Reconstruction
 from sfcore.quant.reconstruct.unit import UnitReconstruction, bytes_needed
 from sfcore.quant.reconstruct.units import Unit, find_units
@@ -195,22 +196,22 @@ class Tuner:
     def _descend(self, work: Work, iteration: int) -> dict[str, Any]:
         """A step of Adam at an iteration of a unit."""
         generator, masks = self._generators()
-        total, events = 0.0, []
+        total, events = torch.zeros((), dtype=torch.float64, device=self.detector.device), []
         for share, part in work.reconstruction.parts(work.reconstruction.draw(iteration, generator, masks)):
             noise = jittering(work.module, self.recipe.jitter, masks), dropping(work.module, self.recipe.drop, masks)
             with work.learned.in_effect(iteration), noise[0], noise[1]:
                 loss, event = work.reconstruction.loss(part)
             (share * loss).backward()
-            total += share * float(loss.detach())
+            total += share * loss.detach().double()
             events.append((share, event))
         event = _joined(events)
         penalty = work.learned.penalty(iteration)
         if penalty is not None:
             penalty.backward()
-            event["terms"]["rounding"] = float(penalty.detach())
-            total += float(penalty.detach())
+            event["terms"]["rounding"] = penalty.detach()
+            total += penalty.detach().double()
         work.learned.descend(iteration)
-        return {"loss": total} | event
+        return as_numbers({"loss": total} | event)
 
     def _generators(self) -> tuple[torch.Generator, torch.Generator]:
         """What decides a step: one on the CPU, one on the network's device."""

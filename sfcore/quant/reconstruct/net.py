@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
+from sfcore.devices import sent
 from sfcore.quant.inference import in_memory_order, run
 from sfcore.quant.methods.recipe import Recipe
 from sfcore.quant.objectives import OBJECTIVES
 from sfcore.quant.reconstruct.cache import Cache, Place, pack, unpack
 from sfcore.quant.reconstruct.features import Features, blocks, feature_error, recorded
 from sfcore.sensitivity.curves import Curves
-from sfcore.sensitivity.noise import relative_noise
+from sfcore.sensitivity.noise import noise_level, relative_noise
 from sfcore.sensitivity.selection import exact_scores, fast_scores, randomly, select
 
 
@@ -72,7 +73,7 @@ class NetReconstruction:
         if iteration % self.recipe.reselect_every == 0:
             self.selected = self._select(generator)
         index = torch.randint(len(self.images), (self.recipe.batch,), generator=generator)
-        images = self.detector.preprocessing.normalize(self.images[index].to(self.detector.device))
+        images = self.detector.preprocessing.normalize(sent(self.images[index], self.detector.device))
         if self.recipe.augmentation:
             images = self.detector.preprocessing.augment(images, generator, self.recipe.augmentation)
         images = in_memory_order(images)
@@ -96,11 +97,11 @@ class NetReconstruction:
             extra = self.recipe.features * feature_error(features, batch.features)
         about = {
             "terms": {
-                "semantics": {name: float(value.detach()) for name, value in terms.semantics.items()},
-                "confidence": {name: float(value.detach()) for name, value in terms.confidence.items()},
-                "features": float(extra.detach()),
+                "semantics": {name: value.detach() for name, value in terms.semantics.items()},
+                "confidence": {name: value.detach() for name, value in terms.confidence.items()},
+                "features": extra.detach(),
             },
-            "noise": {n: relative_noise(outputs[n].detach(), batch.reference[n]) for n in self.names},
+            "noise": {n: noise_level(outputs[n].detach(), batch.reference[n]) for n in self.names},
             "selected": list(self.selected),
         }
         return terms.total + extra, about

@@ -33,7 +33,10 @@ class Reconstruction(Protocol):
         """A drawn batch in parts small enough for the memory, and the share of each in the batch's loss."""
 
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, Any]]:
-        """What to minimise on a part of a batch, and what to write down about it: ``terms``, of which it is the sum."""
+        """What to minimise on a part of a batch, and what to write down about it: ``terms``, of which it is the sum.
+
+        Numbers among it stay tensors () on the network's device, for reading one waits for all that comes before.
+        """
 
     def state(self) -> dict[str, Tensor]:
         """What the remaining steps depend on, beside the network."""

@@ -52,7 +52,7 @@ class UnitReconstruction:
         self.unit, self.module = unit, quantized.get_submodule(unit.name)
         self.images, self.size, self.drop = len(images), batch, drop
         self.template = captured(before, unit.name, unit.calls, prepared(before, images[:1]))
-        self.most = max(1, min(batch, PART[quantized.device.type] // max(self._saved(), 1)))
+        self.most = max(1, min(batch, PART.get(quantized.device.type, PART["cpu"]) // max(self._saved(), 1)))
         self.still = captured(teacher, unit.name, unit.calls, prepared(teacher, images[:1]))
         self.cache = Cache(
             lambda index: _record(unit, before, teacher, images[index : index + 1], drop), self.images, place
@@ -99,7 +99,7 @@ class UnitReconstruction:
             errors.append(sum(_error(output, target) for output, target in zip(outputs, targets, strict=True)))
         loss = sum(errors[1:], errors[0]) / len(errors)
         assert isinstance(loss, Tensor)  # every unit has an output
-        return loss, {"terms": {"reconstruction": float(loss.detach())}}
+        return loss, {"terms": {"reconstruction": loss.detach()}}
 
     def state(self) -> dict[str, Tensor]:
         return {}

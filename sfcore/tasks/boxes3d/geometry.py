@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sfcore.devices import constant
 from sfcore.tasks.suppression import suppressed
 
 _SIDES = ((0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5), (0.5, -0.5))  # front left, then counter-clockwise seen from above
@@ -16,14 +17,14 @@ _SIDES = ((0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5), (0.5, -0.5))  # front left, the
 
 def ground_corners(box: Tensor) -> Tensor:
     """(..., 4, 2) x, y of the corners seen from above: front left, rear left, rear right, front right."""
-    local = box[..., None, 3:5] * box.new_tensor(_SIDES)
+    local = box[..., None, 3:5] * constant(_SIDES, box.device, box.dtype)
     return box[..., None, :2] + turned(local, box[..., 6, None])
 
 
 def corners(box: Tensor) -> Tensor:
     """(..., 8, 3) x, y, z of all corners: the four of :func:`ground_corners` at the bottom, then at the top."""
     ground = ground_corners(box)
-    ends = box[..., 2, None] + box[..., 5, None] * box.new_tensor([-0.5, 0.5])
+    ends = box[..., 2, None] + box[..., 5, None] * constant((-0.5, 0.5), box.device, box.dtype)
     height = ends.repeat_interleave(4, -1)
     return torch.cat([torch.cat([ground, ground], -2), height[..., None]], -1)
 
@@ -76,7 +77,7 @@ def overlap_of_pairs(one: Tensor, other: Tensor) -> Tensor:
     """
     half_x, half_y = (other[:, 3:5, None] / 2).unbind(1)
     apart = turned(one[:, :2] - other[:, :2], -other[:, 6])
-    local = one[:, None, 3:5] * one.new_tensor(_SIDES)
+    local = one[:, None, 3:5] * constant(_SIDES, one.device, one.dtype)
     start = turned(local, (one[:, 6] - other[:, 6])[:, None]) + apart[:, None]
     (x, y), (run, rise) = start.unbind(-1), (start.roll(-1, 1) - start).unbind(-1)
     left, right = _clamped(x, half_x), _clamped(x + run, half_x)
