@@ -1,0 +1,1 @@
+"""This project's quantization beside that of its peers, one file each, all with the same face."""
