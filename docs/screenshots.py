@@ -30,6 +30,8 @@ PAGES = {
     "tour-6": "tour?step=Repaired",
     "heads": f"heads?{SAME}&head=offset",
     "pixels": f"pixels?{SAME}&head=offset",
+    "boxes": "heads?detector=centernet-tiny&head=wh",
+    "sweeps": "heads?detector=centerpoint-pillar-tiny&head=hm",
     "curves": f"curves?{SAME}&c_run=tour",
     "layers": f"layers?{SAME}&l_layers=3-5",
     "tune": f"tune?{SAME}&run=tour",
