@@ -39,7 +39,7 @@ def setting(row: Row) -> str:
 
 def number_of(row: Row) -> str:
     """Of how many cameras a row's frames were drawn."""
-    return f"{row['number'] or 'all'} cameras"
+    return f"{row['number'] or 'all'} camera{'' if row['number'] == 1 else 's'}"
 
 
 def table(rows: Iterable[Row], down: Key, across: Key, title: str) -> str:
