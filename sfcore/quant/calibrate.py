@@ -94,8 +94,10 @@ def observed_activations(
 
     def before(quantizer: Quantizer, inputs: Any) -> None:
         x = inputs[0]
-        least[quantizer] = min(least.get(quantizer, 0.0), float(x.min()))
-        samples[quantizer].append(room.kept(_subsample(x.flatten(), SAMPLES, both_ends=quantizer.zero is not None)))
+        ends = torch.stack(x.aminmax())
+        least[quantizer] = min(least.get(quantizer, 0.0), float(ends[0]))
+        kept = ends if quantizer.zero is not None else _largest(x, ends)
+        samples[quantizer].append(room.kept(_subsample(x.flatten(), SAMPLES, kept)))
 
     with full_precision(model), hooks(watched, before=before):
         for done, batch in enumerate(batches, 1):
@@ -152,10 +154,18 @@ def _refuse_signs(names: Sequence[str]) -> None:
     )
 
 
-def _subsample(values: Tensor, most: int, both_ends: bool) -> Tensor:
-    """At most ``most`` values at even distances, the largest magnitude, or both ends of the range, among them."""
+def _largest(x: Tensor, ends: Tensor) -> Tensor:
+    """(1,) the value of the largest magnitude, given the (2,) least and largest; of two, that which comes first."""
+    low, high = -ends[0], ends[1]
+    if bool(low == high):
+        values = x.flatten()
+        return values[values.abs().argmax()].reshape(1)
+    return ends[:1] if bool(low > high) else ends[1:]
+
+
+def _subsample(values: Tensor, most: int, ends: Tensor) -> Tensor:
+    """At most ``most`` values at even distances, and the ``ends`` with them; all values where there are no more."""
     if len(values) <= most:
         return values.clone()
     step = len(values) // most + 1
-    ends = torch.stack(values.aminmax()) if both_ends else values[values.abs().argmax()].reshape(1)
     return torch.cat([values[::step], ends])

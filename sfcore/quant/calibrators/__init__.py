@@ -44,10 +44,17 @@ class Range:
         """Both ends moved towards 0, to a share of what they were."""
         return Range(self.scale * share, self.zero)
 
-    def rounded(self, values: Tensor, grid: Grid) -> Tensor:
-        """(C, N) values as the quantizer gives them back."""
+    def rounded(self, values: Tensor, grid: Grid, room: Tensor | None = None) -> Tensor:
+        """(C, N) values as the quantizer gives them back.
+
+        Args:
+            room: a tensor like the values, which is overwritten and returned; a new one where there is none.
+        """
         scale, zero = self.scale.unsqueeze(1), self.zero.unsqueeze(1)
-        return (values / scale).round_().add_(zero).clamp_(grid.low, grid.high).sub_(zero).mul_(scale)
+        steps = torch.div(values, scale, out=room).round_()
+        if not grid.affine:
+            return steps.clamp_(grid.low, grid.high).mul_(scale)
+        return steps.add_(zero).clamp_(grid.low, grid.high).sub_(zero).mul_(scale)
 
 
 class Calibrator(Protocol):

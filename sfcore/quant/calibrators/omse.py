@@ -33,8 +33,9 @@ def least_error(batches: Sequence[Tensor], grid: Grid, lowest: float, highest: f
     whole = minmax(batches, grid)
     best = torch.ones_like(whole.scale)
     least = torch.full_like(best, torch.inf)
+    room = torch.empty_like(values)
     for share in torch.linspace(lowest, highest, candidates).tolist():
-        error = (whole.shrunk(share).rounded(values, grid) - values).square_().mean(1)
+        error = whole.shrunk(share).rounded(values, grid, room).sub_(values).square_().mean(1)
         better = error < least
         least, best = torch.where(better, error, least), best.masked_fill(better, share)
     return whole.shrunk(best)
