@@ -77,7 +77,10 @@ def of_detector(
         InputError: there is no such detector, an image cannot be read, or of scheme and images one is missing.
     """
     if (scheme is None) != (not images):
-        raise InputError("a detector is calibrated with both --bits and --images: give the one that is missing")
+        raise InputError(
+            "a detector is calibrated with both --bits and --images (--calibration of deploy-check): give the one that "
+            "is missing"
+        )
     full = registry.create(name, weights, "cpu", weights_key)
     about = _about(name, full)
     if scheme is None:
