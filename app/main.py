@@ -12,6 +12,7 @@ if str(HERE.parent) not in sys.path:  # Streamlit puts only this file's own fold
 import streamlit as st  # noqa: E402
 
 from app import results, sidebar, style  # noqa: E402
+from app.team import entrance  # noqa: E402
 from app.widgets import projector  # noqa: E402
 from app.widgets.copy_link import copy_link  # noqa: E402
 from sfcore.errors import InputError  # noqa: E402
@@ -41,6 +42,7 @@ page = st.navigation(
     ]
 )
 style.apply(projector.on())
+entrance.admit()
 if page.url_path in EXAMPLES:
     results.open_example()  # to a newcomer, before the sidebar is drawn, for it holds the example's detector
 sidebar.draw()

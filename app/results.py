@@ -22,6 +22,7 @@ from app.session import (
     weights_of,
     written,
 )
+from app.team.people import is_mine
 from app.widgets.links import keep, recall
 from sfcore import drawing, files
 from sfcore.detectors.base import Detector, Image, Outputs
@@ -31,11 +32,11 @@ from sfcore.files import Stamp
 from sfcore.present import run_history
 from sfcore.present.run_history import RunHistory
 from sfcore.quant.cost import Cost
-from sfcore.runs import RunFolder, default_root, list_runs, trash
+from sfcore.runs import RunFolder, default_root, list_runs
 from sfcore.runs.results import FILES, ModelName, cost_of, load_model, models_of, recorded_cost
 from sfcore.runs.shipped import shipped, ships
-from sfcore.runs.trash import Deleted
 from sfcore.sensitivity.noise import relative_noise
+from sfcore.serving import serving
 from sfcore.tasks.base import TASKS, Task
 
 OWN = "own runs"  # names of the runs on uploads that this visitor may see
@@ -52,7 +53,12 @@ def runs(detector: str | None = None) -> list[RunFolder]:
     """
     own: set[str] = st.session_state.setdefault(OWN, set())
     own.update(name for key in IN_LINK if (name := st.query_params.get(key)))
-    found = [run for run in list_runs(default_root()) if run.name in own or not on_uploads(run)]
+    found = [
+        run
+        for run in list_runs(default_root())
+        if run.name in own or not on_uploads(run) or (serving() and is_mine(run))
+    ]
+    found = [run for run in found if not run.path.is_symlink() or serving() is None]  # it would lead out of its folder
     if not (default_root() / shipped().name).exists():
         found.append(shipped())
     return [run for run in found if detector is None or run.spec.detector == detector]
@@ -267,15 +273,6 @@ def settings(run: RunFolder) -> dict[str, Any]:
         return asdict(recipe) | {"k": k}
     except InputError:
         return dict(run.spec.options)
-
-
-def delete(name: str) -> Deleted:
-    """Move a run to the trash, from where it can be restored for a day.
-
-    Raises:
-        InputError: it is going on, or it is no run.
-    """
-    return trash.delete(RunFolder.open(default_root() / Path(name).name))
 
 
 def put_in_sidebar(run: RunFolder) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.team.actions import attempt
 from sfcore.runs import RunFolder, RunSpec, default_root
-from sfcore.runs.estimate import Estimate, estimate, trial_path, try_out
+from sfcore.runs.estimate import Estimate, estimate, trial_path
+from sfcore.serving import serving
 
 GB = 1e9
 
@@ -40,14 +42,15 @@ def say(spec: RunSpec, trial: RunFolder) -> None:
         width="stretch", type="tertiary" if found else "secondary",
         help="Tries a few iterations on a few images in the background: some seconds for small detectors.",
     ):  # fmt: skip
-        try_out(spec, default_root())
+        attempt(spec)
         st.rerun()
 
 
 def described(found: Estimate) -> str:
     """An estimate in words, with where it comes from."""
     what = "GPU" if found.device == "cuda" else "CPU"
-    source = "a trial of a few iterations" if found.trial else f"the run {found.of.name}"
+    earlier = "an earlier run" if serving() else f"the run {found.of.name}"  # which may be another's, on uploads
+    source = "a trial of a few iterations" if found.trial else earlier
     busy = ", made while another run was going on: alone it is faster" if found.busy and found.trial else ""
     scarce = ": :red[it may not fit, take fewer images or smaller batches]" if found.memory > found.free else ""
     lines = [

@@ -6,13 +6,15 @@ import streamlit as st
 
 from app import displays, results, style
 from app.options import fill_from
+from app.team.actions import resume, stop
+from app.team.people import is_mine, owner
 from app.widgets.links import open_page
 from sfcore import drawing
 from sfcore.errors import InputError
 from sfcore.present import tuning_charts
 from sfcore.present.run_history import RunHistory
 from sfcore.quant.transforms import beyond_usual
-from sfcore.runs import RunFolder, ahead, launch, log, stop
+from sfcore.runs import RunFolder, ahead, log
 from sfcore.runs.preview import Preview, read
 from sfcore.runs.shipped import ships
 
@@ -69,7 +71,9 @@ def header(run: RunFolder) -> bool:
     word, colour = STATUS[status]
     st.markdown(f":{colour}-badge[{word}] {summary(run)}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if alive:
+        if not is_mine(run):
+            style.note(f"Started by {owner(run).get('name') or 'who runs the server'}, who alone may stop it or go on.")
+        elif alive:
             stop_button(run, status == "queued")
         elif status != "done":
             resume_button(run)
@@ -110,7 +114,7 @@ def resume_button(run: RunFolder) -> None:
     """Go on with a run that was stopped, or that failed."""
     text = "Goes on from the last checkpoint, after the runs that are in the queue."
     if st.button("Resume", icon=":material/play_arrow:", help=text):
-        launch(run)
+        resume(run)
         st.rerun()
 
 
@@ -131,7 +135,8 @@ def progress(run: RunFolder, history: RunHistory, alive: bool) -> None:
         return
     before = ahead(run) if run.status == "queued" else []
     if before:
-        names = ", ".join(each.name for each in before)
+        seen = {each.name for each in results.runs()}
+        names = ", ".join(each.name if each.name in seen else "one on uploads" for each in before)
         runs = "a run" if len(before) == 1 else f"{len(before)} runs"
         st.progress(0.0, f"Number {len(before) + 1} in the queue, after {runs} on the same device: {names}")
     elif not history.total or run.status == "queued":

@@ -15,6 +15,8 @@ from sfcore.errors import InputError
 from sfcore.quant.cost import Cost, Profile
 from sfcore.quant.scheme import HEADS, Rule, Scheme, parse_rules
 from sfcore.quant.targets import TARGETS
+from sfcore.roots import allowed
+from sfcore.serving import serving
 
 SCHEMES = ("W8A8", "W8A4", "W4A4")  # that are offered; others are typed
 TUNED = (*SCHEMES, "W1A8")  # those that come to something where a method tunes them
@@ -65,6 +67,8 @@ def bits_box(place: DeltaGenerator, key: str, schemes: Sequence[str] = SCHEMES, 
         f"W8A8-portable-adds: {', '.join(TARGETS)}; -adds rounds residual adds, too.",
     )  # fmt: skip
     st.session_state[before] = bits
+    if serving() and bits.strip().lower().endswith(".json"):
+        allowed(bits.strip())
     return bits
 
 

@@ -23,6 +23,8 @@ from app.session import (
     uploads,
     written,
 )
+from app.team import activity
+from app.team.access import reach, reach_source
 from app.uploads import FRAME_MB, FRAMES_MB, MOST_FRAMES, refuse
 from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.detectors.registry import Entry, entries, entry
@@ -128,7 +130,7 @@ def _weights(detector: Entry) -> tuple[Path | None, bool]:
     if kept is not None:
         return kept, True
     refuse(path)
-    return (Path(path.strip()).expanduser() if path.strip() else None), False
+    return (Path(reach(path.strip())) if path.strip() else None), False
 
 
 def _key(detector: str, weights: Path | None) -> str | None:
@@ -231,7 +233,7 @@ def _folder(choice: DetectorChoice) -> _Images:
     ).strip()
     if not given:
         raise InputError("no folder yet: give the path of images, of a dataset or of a video, or choose Samples")
-    path = str(Path(given).expanduser())
+    path = reach_source(given)
     refuse(path)
     try:
         path = distilled.there(choice, path)
@@ -240,6 +242,7 @@ def _folder(choice: DetectorChoice) -> _Images:
         dataset = sources.opened(path, split, stamp, load_detector(choice).preprocessing.formats)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path and who may read it") from error
+    activity.note_once("open", path)
     st.caption(sources.title(dataset))
     for problem in dataset.problems[:MOST_PROBLEMS]:
         st.warning(printable(problem), icon=":material/broken_image:")

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from app import results
+from app.team import actions
 from sfcore.errors import InputError
 from sfcore.quant.methods.options import idle
-from sfcore.runs import RunFolder, RunSpec, launch, unused
-from sfcore.runs.tags import Tags, tags_of, write_tags
+from sfcore.runs import RunFolder, RunSpec
+from sfcore.runs.tags import Tags, tags_of
 
 PREFIX = "sweep "  # of the tag that keeps the runs of a sweep together
 MOST = 64  # runs of one sweep
@@ -76,15 +77,14 @@ def begin(pattern: RunFolder, specs: Sequence[RunSpec]) -> str:
     """
     for spec in specs:
         spec.validate()
+    actions.check_sweep(len(specs))
     when = time.strftime("%m%d-%H%M%S")
     for spec in specs:
         values = [f"{name}{spec.options[name]:g}" for name in ("k", "lam") if name in spec.options]
         name = "-".join([spec.detector, spec.full_scheme().slug, spec.method, *values, when])
-        path = unused(pattern.path.with_name(name))
-        run = RunFolder.create(path, _owned(spec, pattern, path))
-        write_tags(run, Tags((PREFIX + when,)))
+        path = actions.name_of(name, private=results.on_uploads(pattern))
+        run = actions.start(path, _owned(spec, pattern, path), pattern.launcher, Tags((PREFIX + when,)))
         results.claim(run)
-        launch(run, pattern.launcher)
     return PREFIX + when
 
 

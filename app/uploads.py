@@ -18,13 +18,15 @@ from typing import Protocol
 
 from filelock import FileLock
 
+from app.team import activity, limits
 from sfcore.errors import InputError
 from sfcore.inputs.base import InputSpec
 from sfcore.names import printable
+from sfcore.roots import UPLOADS
 
 MOST_FRAMES = 100  # that a visitor may give at once
 FRAME_MB, FRAMES_MB = 20, 300  # of one frame, and of all of a visitor's together
-PREFIX = "sfcore-uploads-"
+PREFIX = UPLOADS
 _LOCK = "held"
 
 
@@ -69,6 +71,7 @@ class Uploads:
         megabytes = sum(file.size for file in files) / 2**20
         if megabytes > FRAMES_MB:
             raise InputError(f"the {things} take {megabytes:.0f} MB: upload at most {FRAMES_MB} MB, or use Folder")
+        self._check_room(kind, files)
         kept = []
         for file in files:
             try:
@@ -80,6 +83,7 @@ class Uploads:
     def weights(self, file: Upload | None) -> Path | None:
         """Keep this checkpoint and no other."""
         self._keep_only("weights", [file] if file else [])
+        self._check_room("weights", [file] if file else [])
         return self._written("weights", file) if file else None
 
     def _frame(self, file: Upload, spec: InputSpec) -> Path:
@@ -98,6 +102,12 @@ class Uploads:
             raise InputError(str(error).replace(printable(path), file.name)) from error
         return path
 
+    def _check_room(self, kind: str, files: Sequence[Upload]) -> None:
+        """Refuse new files for which this visitor has no room. Raises InputError: see :func:`limits.check_room`."""
+        new = sum(file.size for file in files if not self._path(kind, file).exists())
+        if new:
+            limits.check_room(new + sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()))
+
     def _path(self, kind: str, file: Upload) -> Path:
         return self.folder / kind / file.file_id / Path(file.name).name[-60:]
 
@@ -106,6 +116,7 @@ class Uploads:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.getbuffer())
+            activity.note("upload", file.name)
         return path
 
     def _keep_only(self, kind: str, files: Sequence[Upload]) -> None:

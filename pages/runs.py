@@ -11,20 +11,24 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import displays, options, report_download, results, sources, style, sweeps
+from app.team.actions import delete, label, remove, restore, stop
+from app.team.people import is_mine, owner
 from app.widgets.links import open_page
 from sfcore.errors import InputError
 from sfcore.present.figures.runs import held_back, k_lambda
 from sfcore.quant.transforms import beyond_usual
-from sfcore.runs import RunFolder, default_root, stop
+from sfcore.runs import RunFolder, default_root
 from sfcore.runs.results import recorded_cost
 from sfcore.runs.shipped import shipped, ships
-from sfcore.runs.tags import Tags, tags_of, write_tags
-from sfcore.runs.trash import Deleted, empty, remove, restore, trash
+from sfcore.runs.tags import Tags, tags_of
+from sfcore.runs.trash import Deleted, empty, trash
+from sfcore.serving import serving
 
 ORDER = [
     *("Run", "Status", "Tags", "Bits", "Bits a weight", "k", "λ", "F1 calibrated", "F1 tuned"),
     *("Distortion calibrated", "Distortion tuned", "Bits an activation", "GBOPs", "Note", "Took", "Created"),
     *("Detector", "Method", "Transforms"),
+    *(("Owner",) if serving() else ()),
 ]
 COLUMNS = {
     "Run": st.column_config.TextColumn(width=290),
@@ -75,6 +79,7 @@ def row(run: RunFolder) -> dict[str, object]:
         "Distortion tuned": found.get("tuned", {}).get("distortion"),
         "Note": written.note,
         "Took": style.duration(record["worked"]) if "worked" in record else "",
+        "Owner": owner(run).get("name", ""),
         "Created": pd.Timestamp(record.get("created", time.time()), unit="s"),
     }
 
@@ -109,13 +114,13 @@ def deletion_dialog(names: list[str]) -> None:
     """Ask before anything is removed."""
     st.write(f"Delete {sources.count(len(names), 'run')}, models included? For a day that can be undone.")
     st.write("\n".join(f"- {name}" for name in names))
-    cancel, delete = st.columns(2)
+    cancel, sure = st.columns(2)
     if cancel.button("Keep", width="stretch"):
         st.rerun()
-    if delete.button("Delete", type="primary", width="stretch"):
+    if sure.button("Delete", type="primary", width="stretch"):
         try:
             for name in names:
-                deleted().append(results.delete(name))
+                deleted().append(delete(name))
             st.rerun()
         except InputError as error:
             st.error(str(error))
@@ -131,7 +136,7 @@ def deleted() -> list[Deleted]:
 def undo_bar() -> None:
     """What was deleted, with the way back."""
     empty(default_root())
-    mine, all_runs = deleted(), trash(default_root())
+    mine, all_runs = deleted(), [gone for gone in trash(default_root()) if is_mine(RunFolder(gone.place))]
     if not all_runs:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
@@ -173,7 +178,7 @@ def tags_dialog(runs: Sequence[RunFolder], known: Sequence[str]) -> None:
         try:
             for run, old in zip(runs, before, strict=True):
                 kept = {*old.tags} - shared | {*tags}
-                write_tags(run, Tags.of(kept, old.note if note is None else note))
+                label(run, Tags.of(kept, old.note if note is None else note))
             st.rerun()
         except InputError as error:
             st.error(str(error))
@@ -220,6 +225,7 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
     runs = [found[name] for name in chosen]
     one, some, pair = len(runs) == 1, bool(runs), len(runs) in (1, 2)
     example = any(map(ships, runs))
+    fixed = example or not all(map(is_mine, runs))  # only its owner writes on a run, or deletes it
     said = f"{len(chosen)} selected." if chosen else "Select one or several runs at their left edge."
     style.note(f"{said} The example that ships stays as it is and where it is." if example else said)
     for problem in filter(None, map(results.weights_problem, runs)):
@@ -241,7 +247,7 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
         ):  # fmt: skip
             open_page("tune")
         if st.button(
-            "Tags and note", icon=":material/label:", disabled=not some or example, help="Write something on runs."
+            "Tags and note", icon=":material/label:", disabled=not some or fixed, help="Write something on runs."
         ):
             tags_dialog(runs, known_tags)
         if st.button(
@@ -254,7 +260,7 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
             help="One HTML file of a run, or of two compared, that opens anywhere without this app.",
         ):  # fmt: skip
             report_download.dialog(runs)
-        if st.button("Delete", icon=":material/delete:", disabled=not some or example, help="Asks before it deletes."):
+        if st.button("Delete", icon=":material/delete:", disabled=not some or fixed, help="Asks before it deletes."):
             deletion_dialog(chosen)
 
 
@@ -293,7 +299,7 @@ def sweep_progress(runs: Sequence[RunFolder]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.progress(done / len(each), f"{tag}: {sweeps.state(each)}")
             if st.button("Stop", icon=":material/stop:", key=f"stop {tag}", help="All of them; they can be resumed."):
-                for run in each:
+                for run in filter(is_mine, each):
                     if run.is_alive():
                         stop(run)
             if st.button("Refresh", icon=":material/refresh:", key=f"look {tag}", help="Read the table anew."):

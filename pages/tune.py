@@ -17,6 +17,7 @@ from app.run_estimate import forecast
 from app.run_panel import panel
 from app.scheme import choose, say_cost
 from app.session import Studio, outputs_of_all, studio
+from app.team import actions, limits
 from app.widgets.links import keep
 from sfcore.datasets.images import evenly
 from sfcore.errors import InputError
@@ -26,7 +27,7 @@ from sfcore.quant.methods import methods
 from sfcore.quant.scheme import Scheme
 from sfcore.quant.targets import TARGETS
 from sfcore.quant.transforms import TRANSFORMS, beyond_usual, with_usual
-from sfcore.runs import RunFolder, RunSpec, ahead, default_root, launch, unused
+from sfcore.runs import RunSpec, ahead
 from sfcore.tasks.likeness import NEARLY_ALIKE, likeness
 
 COMPARED = 16  # images whose likeness is measured
@@ -164,7 +165,9 @@ def warn_if_alike(view: Studio) -> None:
 def begin(view: Studio, spec: RunSpec) -> None:
     """Create the run and start its process; uploads move into its folder, for they end with the session."""
     name = f"{spec.detector}-{spec.full_scheme().slug}-{spec.method}-{time.strftime('%m%d-%H%M%S')}"
-    path = unused(default_root() / name)
+    spec.validate()
+    limits.check_queue()  # before anything is copied
+    path = actions.name_of(name, private=view.uploaded or view.choice.uploaded)
     if view.uploaded:
         kept = path / "images"
         kept.mkdir(parents=True)
@@ -175,10 +178,8 @@ def begin(view: Studio, spec: RunSpec) -> None:
         path.mkdir(parents=True, exist_ok=True)
         weights = Path(shutil.copy(view.choice.weights, path / f"weights{view.choice.weights.suffix}"))
         spec = RunSpec(**{**spec.to_dict(), "images": tuple(spec.images), "weights": str(weights)})
-    spec.validate()
-    run = RunFolder.create(path, spec)
+    run = actions.start(path, spec)
     results.claim(run)
-    launch(run)
     keep("run", run.name)
     if waiting := len(ahead(run)):
         st.toast(f"Queued {run.name}: number {waiting + 1} on this device", icon=":material/hourglass_top:")

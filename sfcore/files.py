@@ -14,6 +14,7 @@ from typing import Any
 
 from sfcore.errors import InputError
 from sfcore.names import LONGEST, shortened
+from sfcore.roots import readable
 
 # What to do about what the operating system says.
 _ADVICE = {
@@ -118,8 +119,9 @@ def read_bytes(path: Path, what: str = "file") -> bytes:
         what: it is, for messages.
 
     Raises:
-        InputError: there is no such file, or it cannot be read.
+        InputError: there is no such file, or it cannot be read, or not by whoever visits this server.
     """
+    readable(path)
     with explained(path, "read"):
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path} is no file but a pipe, socket or device: put a {what} in its place")
@@ -164,7 +166,7 @@ def read_text(path: Path, what: str = "file") -> str:
 
 def head_of(path: Path) -> str:
     """The beginning of a text file, as far as it can be told; for a look at what it is."""
-    with explained(path, "read"), path.open("rb") as file:
+    with explained(path, "read"), readable(path).open("rb") as file:
         head = file.read(HEAD)
     mark, encoding = encoding_of(head)
     return head[len(mark) :].decode(encoding, "replace")

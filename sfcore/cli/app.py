@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import sys
 
 from sfcore.cli.commands.app import App
 from sfcore.cli.console import Answer, note, show
+from sfcore.datasets.videos import PLAIN_CONTAINERS
 from sfcore.errors import InputError
-from sfcore.resources import home
+from sfcore.resources import cache, home
+from sfcore.roots import real, runs
+from sfcore.serving import Serving
+
+_BASE = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 
 
 def run(arguments: App) -> Answer:
@@ -17,18 +24,66 @@ def run(arguments: App) -> Answer:
         raise InputError(f"the app is not where it belongs ({home() / 'app'}): install selective-focus-studio again")
     if not 1 <= arguments.port <= 65535:
         raise InputError(f"the port is {arguments.port}: it must be 1 to 65535")
-    url = f"http://127.0.0.1:{arguments.port}"
+    base, environment = _base(arguments.base_path), _environment(arguments)
+    host = f"[{arguments.address}]" if ":" in arguments.address else arguments.address
+    url = f"http://{host}:{arguments.port}{f'/{base}' if base else ''}"
     if arguments.json:
         show(Answer({"url": url, "pid": os.getpid()}, url), as_json=True)
     else:
         note(f"the app is at {url} (Ctrl-C ends it)")
     options = {
-        "server.address": "127.0.0.1",
+        "server.address": arguments.address,
         "server.port": str(arguments.port),
+        "server.baseUrlPath": base,
         "server.showEmailPrompt": "false",
         "browser.gatherUsageStats": "false",
     }
-    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    if environment:  # whatever a configuration file says
+        options |= {
+            "server.enableCORS": "true",
+            "server.enableXsrfProtection": "true",
+            "server.enableAgentApi": "false",
+        }
+    flags = [part for name, value in options.items() if value for part in (f"--{name}", value)]
     path = os.pathsep.join(p for p in (str(home()), os.environ.get("PYTHONPATH")) if p)
     command = [sys.executable, "-P", "-m", "app.serve", *flags]  # -P: not an "app" in the present folder
-    os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": path})
+    os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": path, **environment})
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _base(path: str) -> str:
+    base = path.strip("/")
+    if base and (not _BASE.fullmatch(base) or {".", ".."} & set(base.split("/"))):
+        raise InputError(f"the base path is {path}: it must be like studio or tools/studio, as the proxy has it")
+    return base
+
+
+def _environment(arguments: App) -> dict[str, str]:
+    """What the server and its runs are told of serving a team; nothing where it serves one person."""
+    if not arguments.root:
+        if not is_loopback(arguments.address):
+            raise InputError(
+                f"others reach the app at {arguments.address}, and could read every file that you can: name the "
+                "folders that they may read with --root DIR (again for more), or leave --address out"
+            )
+        return {}
+    for name in ("queued", "upload_mb", "sessions", "visitors"):
+        if getattr(arguments, name) < 1:
+            raise InputError(f"--{name.replace('_', '-')} is {getattr(arguments, name)}: it must be at least 1")
+    roots = [real(root.expanduser()) for root in arguments.root]
+    for root in roots:
+        if not root.is_dir():
+            raise InputError(f"there is no folder {root}: --root takes one that exists; check the path")
+        if any(root.is_relative_to(place) for place in (runs(), real(cache()))):
+            raise InputError(f"{root} holds runs or caches of this server, which nobody reads by path: name another")
+    team = Serving(
+        tuple(map(str, roots)), arguments.queued, arguments.upload_mb, arguments.sessions, arguments.visitors
+    )
+    return {**team.environment, **PLAIN_CONTAINERS, "SFCORE_RUNS": str(runs())}

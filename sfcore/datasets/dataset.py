@@ -15,11 +15,12 @@ from typing import ClassVar
 import numpy as np
 
 from sfcore.datasets.images import evenly, image_size
-from sfcore.datasets.source import source_of, source_parts
+from sfcore.datasets.source import check_frames, source_of, source_parts
 from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.files import explained, write_atomic
 from sfcore.registries import Registry
+from sfcore.roots import readable
 from sfcore.tasks.lanes import Polyline
 
 
@@ -239,14 +240,16 @@ def open_dataset(root: Path, split: str | None = None, layout: str | None = None
         layout: its layout's name, where it cannot be told from the files.
 
     Raises:
-        InputError: nothing is there, or no layout fits.
+        InputError: nothing is there, no layout fits, or it names frames that this server may not read.
     """
-    if source_of(root).plain and not root.exists():
+    if source_of(root).plain and not readable(root).exists():
         raise InputError(f"there is no dataset {root}: check the path")
     name = layout or layout_of(root) or next((name for name in LAYOUTS if LAYOUTS[name].fits(root)), None)
     if name is None:
         raise InputError(f"{root} has none of the layouts {', '.join(LAYOUTS)}: name a dataset's own folder")
-    return LAYOUTS[name].open(root, split)
+    dataset = LAYOUTS[name].open(root, split)
+    check_frames(root, [frame.image for frame in dataset.frames])
+    return dataset
 
 
 def labelled_frames(sources: Sequence[Path | str], task: str) -> dict[Path, LabelledFrame]:

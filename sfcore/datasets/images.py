@@ -24,6 +24,7 @@ from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.files import explained, read_bytes
 from sfcore.names import left_behind
+from sfcore.roots import readable
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".webp": "WEBP"}
 MAX_PIXELS = 64_000_000  # larger images are refused before they are decoded
@@ -195,6 +196,7 @@ class _Header:
 
 
 def _check_header(path: Path, most_pixels: int) -> _Header:
+    readable(path)
     if not os.path.isfile(path):
         raise InputError(f"there is no image {path}: check the path")
     if path.stat().st_size == 0:

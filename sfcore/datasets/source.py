@@ -14,12 +14,13 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sfcore.errors import InputError
 from sfcore.registries import Registry
+from sfcore.roots import check_listed, readable
 
 _TEXT = re.compile(
     r"(?P<path>.+?)(?:\[(?P<split>[A-Za-z]\w*)\])?"
@@ -100,10 +101,25 @@ def frames_of(text: str, formats: Collection[str]) -> list[Path]:
         InputError: there are none.
     """
     place, split, part = source_parts(text)
-    frames = source_of(place).frames(place, split, part, formats)
+    kind = source_of(place)
+    if kind.plain:
+        readable(place)
+    frames = kind.frames(place, split, part, formats)
     if not frames:
         raise InputError(f"{text} selects none of the images of {place}: choose another part")
+    check_frames(place, frames)
     return frames
+
+
+def check_frames(place: Path, frames: Iterable[Path]) -> None:
+    """Refuse frames of a place on the disk that lie where this server may not read; see :mod:`sfcore.roots`.
+
+    Raises:
+        InputError: one does.
+    """
+    kind = source_of(place)
+    if kind.plain:
+        check_listed(place, dict.fromkeys(filter(None, map(kind.file, frames))))
 
 
 def absolute(text: str) -> str:

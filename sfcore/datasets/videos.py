@@ -19,8 +19,12 @@ from cachetools import LRUCache
 from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.files import explained
+from sfcore.roots import readable
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+# For FFmpeg a file may also be a list that names others, which nobody has asked whether they may be read.
+PLAIN_CONTAINERS = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "format_whitelist;mov,matroska,avi|protocol_whitelist;file"}
+MOST_PIXELS = 64_000_000  # of a frame: larger ones are refused before they are converted
 MOST_OPEN = 4  # videos that a process keeps open
 
 _readers: LRUCache[tuple[int, Path, int], _Reader] = LRUCache(MOST_OPEN)
@@ -79,7 +83,7 @@ class _Reader:
     def __init__(self, video: Path) -> None:
         self.video, self.at = video, -1
         with explained(video, "read"):
-            video.open("rb").close()  # what the system says of it is not that it holds no frame
+            readable(video).open("rb").close()  # what the system says of it is not that it holds no frame
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
             # From the root, for FFmpeg takes "a:" in front for a protocol; as bytes, for names that are no text.
@@ -87,6 +91,9 @@ class _Reader:
             self.capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
         finally:
             cv2.utils.logging.setLogLevel(level)
+        pixels = self.capture.get(cv2.CAP_PROP_FRAME_WIDTH) * self.capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        if pixels > MOST_PIXELS:
+            raise InputError(f"{video} has frames of more than {MOST_PIXELS // 10**6} megapixels: scale it down first")
 
     def advance(self) -> bool:
         """Decode the next frame; False at the end, and for what is no video."""

@@ -20,6 +20,7 @@ from sfcore.detectors.serialization import EXPORT, StandIn, read_content
 from sfcore.errors import InputError
 
 State = dict[str, Tensor]
+MOST_SHARED, SMALL = 16, 2**26  # times a file's bytes that its tensors may have, which may share them; never too many
 ROOT = "."  # the name of the weights that a file holds itself
 _PROFILING = ("total_ops", "total_params")  # counters that the thop profiler leaves in a saved model
 _WRAPPING = ("module", "_orig_mod")  # parts of names that DataParallel and torch.compile leave, anywhere
@@ -51,12 +52,36 @@ def dictionaries(path: Path) -> dict[str, State]:
         InputError: see :func:`read_checkpoint`; several are no error here.
     """
     content = read_content(path)
+    _check_size(path, content)
     found = dict(_tensors_in(content, ROOT, _DEEPEST))
     if not found:
         raise InputError(
             f"{path} holds no weights: a dictionary of tensors (a state_dict) is expected{_objects(content)}"
         )
     return found
+
+
+def _check_size(path: Path, content: Any) -> None:
+    """Refuse tensors that are far larger than the file that they came from, as repeated or sparse ones may be.
+
+    Raises:
+        InputError: they are.
+    """
+    size, written = _size_in(content, _DEEPEST), path.stat().st_size
+    if size > MOST_SHARED * written + SMALL:
+        raise InputError(
+            f"{path} holds tensors of {size / 1e9:.1f} GB in a file of {written / 1e6:.1f} MB: save the weights "
+            "themselves, neither expanded nor sparse"
+        )
+
+
+def _size_in(content: Any, deepest: int) -> int:
+    """Bytes of all tensors in dictionaries and lists, each as often as it stands there, and as it is computed with."""
+    if isinstance(content, Tensor):
+        return 0 if content.is_nested else content.numel() * max(content.element_size(), 4)
+    if not deepest or not isinstance(content, dict | list | tuple):
+        return 0
+    return sum(_size_in(value, deepest - 1) for value in (content.values() if isinstance(content, dict) else content))
 
 
 def _tensors_in(content: Any, name: str, deepest: int) -> Iterator[tuple[str, State]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,11 @@ from safetensors import SafetensorError
 
 from sfcore.detectors.onnx_network.file import read_weights
 from sfcore.errors import InputError
+from sfcore.roots import readable
 from sfcore.tensors import read_about, read_tensors
 
 EXPORT = "Export it with safetensors.torch.save_file(model.state_dict(), ...)"
+MOST_GROWTH = 4  # times a file that what is in it may take: weights do not compress well
 MOST_NAMES = 500  # foreign ones in a file, which is read once more for each
 _lock = Lock()  # torch keeps the names that it accepts for the whole process
 _UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed global")
@@ -47,7 +50,7 @@ def read_content(path: Path) -> Any:
     Raises:
         InputError: the file is missing, empty or damaged, or it holds code.
     """
-    if not path.is_file():
+    if not readable(path).is_file():
         raise InputError(f"there is no checkpoint {path}: check the path")
     if path.suffix == ".onnx":
         return {name: torch.from_numpy(values) for name, values in read_weights(path).items()}
@@ -70,6 +73,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises:
         InputError: the file is missing or damaged.
     """
+    readable(path)
     try:
         if not _is_safetensors(path):
             return {}
@@ -98,6 +102,7 @@ def _unpickled(path: Path) -> Any:
 
     That reader asks for every other name to be allowed. It gets a class of ours under each, which can do nothing.
     """
+    _check_inflated(path)
     allowed: dict[str, type[StandIn]] = {}
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about old formats
@@ -108,6 +113,15 @@ def _unpickled(path: Path) -> Any:
             except Exception as error:
                 if not _allow(allowed, str(error)):
                     raise
+
+
+def _check_inflated(path: Path) -> None:
+    """Refuse an archive that grows when it is read: torch.save does not compress. Raises ValueError: it would."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            inflated = sum(each.file_size for each in archive.infolist())
+        if inflated > MOST_GROWTH * path.stat().st_size:
+            raise ValueError(f"unpacked it would take {inflated / 1e6:.0f} MB")
 
 
 def _allow(allowed: dict[str, type[StandIn]], problem: str) -> bool:

@@ -134,8 +134,11 @@ def trial_path(spec: RunSpec, root: Path) -> Path:
     return root / TRIALS / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def try_out(spec: RunSpec, root: Path) -> RunFolder:
+def try_out(spec: RunSpec, root: Path, **noted: Any) -> RunFolder:
     """Start the trial of a run as a process of its own, anew if there was one.
+
+    Args:
+        noted: fields of its record.
 
     Raises:
         InputError: the specification is wrong, or the trial is going on.
@@ -150,7 +153,7 @@ def try_out(spec: RunSpec, root: Path) -> RunFolder:
         shutil.rmtree(path)
     few = min(TRIAL_IMAGES, amount.images - amount.scenes)
     trial = RunFolder.create(path, replace(spec, limit=few, options=options))
-    trial.update(busy=any(run.is_alive() for run in list_runs(root)))
+    trial.update(busy=any(run.is_alive() for run in list_runs(root)), **noted)
     launch(trial)
     return trial
 

@@ -34,6 +34,7 @@ class RunRecord(TypedDict):
         memory: bytes at most.
         result: agreement with full precision on the held-back images, by model.
         error: why it failed.
+        owner: who started it on a server for a team: id and name.
     """
 
     format: int
@@ -60,6 +61,7 @@ class RunRecord(TypedDict):
     memory: NotRequired[int]
     result: NotRequired[dict[str, dict[str, int | float | None]]]
     error: NotRequired[str | None]
+    owner: NotRequired[dict[str, str]]
 
 
 RECORD = TypeAdapter(RunRecord)

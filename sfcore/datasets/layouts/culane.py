@@ -19,6 +19,7 @@ from sfcore.datasets.dataset import LAYOUTS, Dataset, FolderPredictions, Frame, 
 from sfcore.datasets.numbers import number
 from sfcore.errors import InputError
 from sfcore.files import decoded, explained, read_text, text_lines
+from sfcore.roots import readable
 from sfcore.tasks.lanes import Polyline
 
 PARTS = ("test", "val", "train")
@@ -79,7 +80,7 @@ def read_list(path: Path, root: Path) -> list[str]:
         InputError: it cannot be read, or names a file outside of the dataset.
     """
     with explained(path, "read"):
-        lines = text_lines(decoded(path.read_bytes(), path))
+        lines = text_lines(decoded(readable(path).read_bytes(), path))
     several = path.stem.endswith("_gt")
     words = [words[0] if several else line.strip(_SPACES) for line in lines if (words := _WORD.findall(line))]
     names = [slashed(word, root).lstrip("/") for word in words]

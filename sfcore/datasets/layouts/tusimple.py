@@ -25,6 +25,7 @@ from sfcore.datasets.numbers import items, numbers
 from sfcore.errors import InputError
 from sfcore.files import HEAD, encoding_of, explained, head_of, parse_json, read_text, text_lines
 from sfcore.names import left_behind
+from sfcore.roots import readable
 from sfcore.tasks.lanes import Polyline
 
 ABSENT = -2.0  # the format's mark for "no point at this height"
@@ -139,7 +140,7 @@ def _text(key: re.Pattern[bytes], line: bytes) -> str | None:
 
 def _rewritten(path: Path) -> bytes | None:
     """The file as UTF-8 with the line ends of Unix, where it has neither: from a Windows program, or an old Mac."""
-    with path.open("rb") as file:
+    with readable(path).open("rb") as file:
         head = file.read(HEAD)
     if encoding_of(head)[1] == "utf-8" and (b"\n" in head or b"\r" not in head):
         return None

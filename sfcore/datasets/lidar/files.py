@@ -14,6 +14,7 @@ import numpy as np
 from sfcore.datasets.lidar.pcd import read_pcd
 from sfcore.errors import InputError
 from sfcore.files import explained, read_bytes
+from sfcore.roots import readable
 
 FORMATS = (".bin", ".npy", ".pcd")  # ".pcd.bin" is one of the first
 MOST_BYTES = 50_000_000  # larger files are refused before they are read
@@ -39,6 +40,7 @@ def read_points(path: Path) -> np.ndarray:
 
 
 def _check_size(path: Path) -> None:
+    readable(path)
     if not os.path.exists(path):
         raise InputError(f"there is no sweep {path}: check the path, or copy it there")
     if not path.is_file():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sfcore.errors import DEPLOY, InputError
+from sfcore.roots import readable
 
 OPSETS = range(9, 25)  # of ONNX's own operators, whose meaning is known here
 # What the checker of ONNX finds wrong: operators are told later, with what can be done, and shapes are worked out anew.
@@ -104,7 +105,7 @@ def plain(array: np.ndarray) -> np.ndarray:
 
 def _loaded(path: Path) -> Any:
     onnx = onnx_package()
-    if not path.is_file():
+    if not readable(path).is_file():
         raise InputError(f"there is no .onnx file {path}: check the path that the plug-in gives")
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)

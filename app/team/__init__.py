@@ -1,0 +1,1 @@
+"""Serving a team: who somebody is, what is theirs, how much they may take, and what they did."""

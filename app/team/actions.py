@@ -1,0 +1,105 @@
+"""What visitors do with runs: whether they may, the deed, and a line about it in the log."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from threading import Lock
+
+from app.team import activity, limits
+from app.team.people import check_mine, person
+from sfcore import runs
+from sfcore.errors import InputError
+from sfcore.runs import RunFolder, RunSpec, default_root, trash
+from sfcore.runs.estimate import trial_path, try_out
+from sfcore.runs.tags import Tags, write_tags
+from sfcore.runs.trash import Deleted
+from sfcore.serving import serving
+
+_one_at_a_time = Lock()  # of starts, so that two pages of one person do not both take the last place
+
+
+def name_of(name: str, private: bool) -> Path:
+    """A folder for a new run; in a team nobody guesses that of one on uploads, so its link is for those who have it."""
+    end = f"-{secrets.token_hex(8)}" if private and serving() else ""
+    return runs.unused(default_root() / f"{name}{end}")
+
+
+def start(path: Path, spec: RunSpec, launcher: str | None = None, tags: Tags | None = None) -> RunFolder:
+    """Begin a run, which is this visitor's. Raises InputError: they have too many, or it cannot be begun."""
+    with _one_at_a_time:
+        limits.check_queue()
+        run = RunFolder.create(path, spec)
+        if serving():
+            run.update(owner=person().record)
+        if tags:
+            write_tags(run, tags)
+        runs.launch(run, launcher)
+    activity.note("start", run.name)
+    return run
+
+
+def attempt(spec: RunSpec) -> None:
+    """Begin a trial. Raises InputError: this visitor has too many runs."""
+    with _one_at_a_time:
+        if not RunFolder(trial_path(spec, default_root())).is_alive():
+            limits.check_queue()
+        trial = try_out(spec, default_root(), **({"owner": person().record} if serving() else {}))
+    activity.note("try", trial.name)
+
+
+def stop(run: RunFolder) -> None:
+    """Stop a run of this visitor's. Raises InputError: it is another's, or not going on."""
+    check_mine(run, "stop")
+    runs.stop(run)
+    activity.note("stop", run.name)
+
+
+def resume(run: RunFolder) -> None:
+    """Go on with a run of this visitor's. Raises InputError: it is another's, or there are too many."""
+    check_mine(run, "resume")
+    with _one_at_a_time:
+        limits.check_queue()
+        runs.launch(run)
+    activity.note("resume", run.name)
+
+
+def label(run: RunFolder, tags: Tags) -> None:
+    """Write on a run of this visitor's. Raises InputError: it is another's, or cannot be written."""
+    check_mine(run, "label")
+    write_tags(run, tags)
+    activity.note("label", run.name)
+
+
+def delete(name: str) -> Deleted:
+    """Move a run of this visitor's to the trash.
+
+    Raises:
+        InputError: it is another's, it is going on, or it is no run.
+    """
+    run = RunFolder.open(default_root() / Path(name).name)
+    check_mine(run, "delete")
+    gone = trash.delete(run)
+    activity.note("delete", run.name)
+    return gone
+
+
+def restore(gone: Deleted) -> None:
+    """Bring a run of this visitor's back. Raises InputError: it is another's, or cannot be brought back."""
+    check_mine(RunFolder(gone.place), "restore")
+    trash.restore(gone)
+    activity.note("restore", gone.name)
+
+
+def remove(gone: Deleted) -> None:
+    """Remove a deleted run of this visitor's for good. Raises InputError: it is another's."""
+    check_mine(RunFolder(gone.place), "remove")
+    trash.remove(gone)
+    activity.note("remove", gone.name)
+
+
+def check_sweep(count: int) -> None:
+    """Refuse a sweep of more runs than this visitor may begin. Raises InputError: they are too many."""
+    if count < 1:
+        raise InputError("the sweep has no runs: choose values of k or λ")
+    limits.check_queue(count)

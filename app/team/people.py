@@ -1,0 +1,84 @@
+"""Who a visitor is: signed in by Streamlit's own OpenID Connect, or else one nameless person for each session."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import streamlit as st
+
+from sfcore.errors import InputError
+from sfcore.names import printable
+from sfcore.runs import RunFolder
+from sfcore.runs.shipped import ships
+from sfcore.serving import serving
+
+_ANONYMOUS = "anonymous"  # where the session keeps who a visitor is who cannot sign in
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who visits.
+
+    Attributes:
+        id: tells them from all others.
+        name: what others see.
+    """
+
+    id: str
+    name: str
+
+    @property
+    def record(self) -> dict[str, str]:
+        """For a run's record and the log."""
+        return asdict(self)
+
+
+def signs_in() -> bool:
+    """Whether visitors can sign in: the secrets have a section [auth]."""
+    return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
+
+
+def is_signed_in() -> bool:
+    """Whether this visitor has."""
+    return bool(st.user.get("is_logged_in"))
+
+
+def person() -> Person:
+    """This visitor.
+
+    Raises:
+        InputError: they can sign in and have not, or their identity provider does not say who they are.
+    """
+    if not signs_in():
+        token = st.session_state.setdefault(_ANONYMOUS, secrets.token_hex(16))
+        return Person(f"session {token}", f"anonymous {token[:4]}")
+    if not is_signed_in():
+        raise InputError("you are not signed in: sign in, then try again")
+    claims: dict[str, Any] = dict(st.user)
+    if not claims.get("sub"):
+        raise InputError("the identity provider does not say who you are (no claim sub): ask who runs the server")
+    name = claims.get("email") or claims.get("name") or claims["sub"]
+    return Person(f"{claims.get('iss', '')} {claims['sub']}", printable(name))
+
+
+def owner(run: RunFolder) -> dict[str, str]:
+    """Who started a run: id and name; empty for one of whoever runs the server."""
+    return dict(run.record().get("owner") or {})
+
+
+def is_mine(run: RunFolder) -> bool:
+    """Whether this visitor may stop, resume, label and delete a run; on one's own machine all are one's own."""
+    return serving() is None or owner(run).get("id") == person().id
+
+
+def check_mine(run: RunFolder, doing: str) -> None:
+    """Refuse what only a run's owner may do.
+
+    Raises:
+        InputError: the run is another's, or ships with the app to a team.
+    """
+    if not is_mine(run):
+        whose = "ships with the app" if ships(run) else f"is {owner(run).get('name') or 'of who runs the server'}'s"
+        raise InputError(f"the run {run.name} {whose}, so you cannot {doing} it: duplicate it to have one of your own")
