@@ -40,8 +40,8 @@ class Interruptions:
         if not self._why:
             return
         found = [{"time": clock.now(), "node": node, "why": why} for why, node in self._why.items()]
-        self._folder.update(interruptions=[*self._folder.record().get("interruptions", []), *found])
-        for each in found:
+        for each in found:  # first, for events are forgotten where the storage fails now, and told again
             text = f"{each['why']}, on {each['node']}; on {node_name()} the run goes on from its last checkpoint"
             emit({"type": "note", "text": text})
+        self._folder.update(interruptions=[*self._folder.record().get("interruptions", []), *found])
         self._why, self._waiting = {}, None

@@ -63,6 +63,6 @@ def test_a_run_whose_node_dies_goes_on_on_another_and_says_so(cluster: Any, tmp_
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
     spec = RunSpec("lstr-tiny", (IMAGES,), "W4A4", "calibrate", device="cpu")
     run = RunFolder.create(tmp_path / "run", spec)
-    with pytest.raises(InputError, match="the Ray cluster 127.0.0.1:1 cannot be reached"):
+    with pytest.raises(InputError, match=r"the Ray cluster 127\.0\.0\.1:1 cannot be reached"):
         launch(run, "ray", "127.0.0.1:1")
     assert run.status == "queued" and "job" not in run.record()
