@@ -16,9 +16,14 @@ class InputError(ValueError):
         super().__init__(printable(message))
 
 
-DEPLOY = "pip install 'selective-focus-studio[deploy]'"  # what brings the packages of exporters and engines
+def installing(extra: str) -> str:
+    """The command that brings the packages of an extra."""
+    return f"pip install 'selective-focus-studio[{extra}]'"
 
 
-def needs_package(error: ImportError, what: str) -> InputError:
-    """What is said where a package of the extra "deploy" is missing."""
-    return InputError(f"{what} needs the package {error.name}, which is not installed: {DEPLOY}")
+DEPLOY = installing("deploy")  # what brings the packages of exporters and engines
+
+
+def needs_package(error: ImportError, what: str, extra: str = "deploy") -> InputError:
+    """What is said where a package of an extra is missing."""
+    return InputError(f"{what} needs the package {error.name}, which is not installed: {installing(extra)}")

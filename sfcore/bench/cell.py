@@ -54,11 +54,14 @@ class Verdict:
 Carry = Callable[[Cell, Path | None, tuple[Source, ...]], Status]
 
 
-def carry_out(cell: Cell, curves_from: Path | None, sources: tuple[Source, ...]) -> Status:
+def carry_out(
+    cell: Cell, curves_from: Path | None, sources: tuple[Source, ...], patience: float | None = None
+) -> Status:
     """Work on a cell until its run is done and judged, or asked to stop.
 
     Args:
         curves_from: a run folder with the noise-score curves that the cell needs, so that they are measured once.
+        patience: of a worker on a cluster: see :func:`sfcore.runs.worker.work`.
 
     Raises:
         InputError: the run cannot be carried out; its folder says so too.
@@ -67,7 +70,7 @@ def carry_out(cell: Cell, curves_from: Path | None, sources: tuple[Source, ...])
     if curves_from:
         for name in CURVES:
             write_atomic(folder.path / name, (curves_from / name).read_bytes())
-    status = work(folder)
+    status = work(folder, patience=patience)
     if status == "done":
         judge(folder, sources)
     return status

@@ -15,6 +15,7 @@ import torch
 
 from sfcore.bench.cell import CURVES, Carry, carry_out, is_finished
 from sfcore.bench.plan import Cell
+from sfcore.bench.pool import ClusterPool
 from sfcore.bench.sources import Source
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, create_or_resume
@@ -32,6 +33,7 @@ def carry_out_all(
     jobs: int = 1,
     watch: Watch | None = None,
     carry: Carry = carry_out,
+    pool: ClusterPool | None = None,
 ) -> dict[str, str]:
     """Carry out what is not done of a bench.
 
@@ -40,6 +42,7 @@ def carry_out_all(
         jobs: processes, among which the processor's threads are divided.
         watch: is told how far it is, about every second.
         carry: what carries one cell out, in another process.
+        pool: workers on a cluster in the place of processes.
 
     Returns:
         Which cells failed, and why.
@@ -52,10 +55,13 @@ def carry_out_all(
         raise InputError(f"{jobs} jobs can do nothing: choose 1 or more")
     for cell in cells:
         create_or_resume(cell.path, cell.spec)
-    grid = Grid(cells, sources, jobs, carry)
+    grid, watch = Grid(cells, sources, jobs, carry), watch or (lambda done, total, left: None)
+    if pool and grid.waiting:
+        with pool.working():
+            grid.run(pool, watch)
     while grid.waiting:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _prepare, (jobs,)) as pool:
-            grid.run(pool, watch or (lambda done, total, left: None))
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _prepare, (jobs,)) as processes:
+            grid.run(processes, watch)
     return grid.failed
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from sfcore.bench.allocations import allocated
 from sfcore.bench.grid import carry_out_all
 from sfcore.bench.plan import JOINT, Cell, Plan, Setting, Variant
+from sfcore.bench.pool import ClusterPool, spool_in
 from sfcore.bench.report import write_report
 from sfcore.bench.rows import Row
 from sfcore.bench.sources import Source, rendered_calibration, rendered_test, sources_of
@@ -25,6 +26,8 @@ from sfcore.names import printable
 from sfcore.quant.allocation import WIDTHS
 from sfcore.quant.methods import METHODS
 from sfcore.quant.methods.options import MAIN
+from sfcore.runs.cluster import Cluster
+from sfcore.runs.launcher import LAUNCHERS, LOCAL
 from sfcore.tasks.base import TASKS
 
 EVERY = "all"
@@ -42,8 +45,9 @@ def run(arguments: Bench) -> Answer:
     sources = sources_of(texts, arguments.test_limit, formats)
     command = shlex.join(["sfcore", *sys.argv[1:]])
     note(f"{len(cells)} cells, each a run in {out / 'runs'}; those that are done are skipped")
+    pool = _pool(arguments, out)
     try:
-        failed = _carried_out(cells, sources, arguments.jobs)
+        failed = _carried_out(cells, sources, arguments.jobs, pool)
     except KeyboardInterrupt:
         write_report(out, plan, cells, sources, {}, command)
         raise
@@ -54,7 +58,21 @@ def run(arguments: Bench) -> Answer:
     return Answer(content, _text(rows, sources, out), 1 if failed else 0)
 
 
-def _carried_out(cells: Sequence[Cell], sources: tuple[Source, ...], jobs: int) -> dict[str, str]:
+def _pool(arguments: Bench, out: Path) -> ClusterPool | None:
+    """Workers on a cluster; None for processes of this machine. Raises InputError: the launcher cannot do that."""
+    launcher = LAUNCHERS[arguments.launcher](arguments.address, arguments.cores)
+    if why := launcher.refusal():
+        raise InputError(why)
+    if isinstance(launcher, Cluster):
+        return ClusterPool(launcher, max(arguments.jobs, 1), launcher.gpus(arguments.device), spool_in(out), note)
+    if arguments.launcher != LOCAL or arguments.address:
+        raise InputError(f"the launcher {arguments.launcher} has no workers elsewhere: leave it and --address out")
+    return None
+
+
+def _carried_out(
+    cells: Sequence[Cell], sources: tuple[Source, ...], jobs: int, pool: ClusterPool | None
+) -> dict[str, str]:
     """The cells that failed, and why."""
     with Progress() as progress:
 
@@ -62,7 +80,7 @@ def _carried_out(cells: Sequence[Cell], sources: tuple[Source, ...], jobs: int) 
             if left is not None:
                 progress("cells", done, total, left)
 
-        return carry_out_all(cells, sources, jobs, watch)
+        return carry_out_all(cells, sources, jobs, watch, pool=pool)
 
 
 def _plan(arguments: Bench, out: Path, progress: Progress) -> Plan:

@@ -20,7 +20,8 @@ def list_all(arguments: ListRuns) -> Answer:
         record, spec = folder.record(), folder.spec
         created = time.strftime("%Y-%m-%d %H:%M", time.localtime(record["created"]))
         what = {"detector": spec.detector, "scheme": spec.scheme, "method": spec.method, "seed": spec.seed}
-        content.append({"run": str(folder.path), "status": folder.status, **what, "created": created})
+        where = {"launcher": folder.launcher, "node": record.get("node")}
+        content.append({"run": str(folder.path), "status": folder.status, **what, "created": created, **where})
         rows.append(content[-1] | {"scheme": spec.full_scheme().name})
     return Answer(content, table(rows) or f"there are no runs in {root}")
 

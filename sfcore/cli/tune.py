@@ -9,6 +9,7 @@ from typing import Any
 from sfcore.bench.plan import Setting
 from sfcore.cli.commands.tune import Tune
 from sfcore.cli.console import Answer, Progress, note, table
+from sfcore.errors import InputError
 from sfcore.quant.methods import METHODS, methods
 from sfcore.quant.methods.options import MAIN, options_of
 from sfcore.quant.transforms import beyond_usual, with_usual
@@ -38,14 +39,20 @@ def run(arguments: Tune) -> Answer:
         transforms=with_usual(arguments.transforms or ()),
         **calibrators,
     )
-    return carry_out(create_or_resume(Path(arguments.out), spec), arguments.detach)
+    chosen = arguments.launcher, arguments.address, arguments.cores
+    if chosen != (None, None, 1) and not (arguments.detach and arguments.launcher):
+        raise InputError("--launcher, --address and --cores are of runs elsewhere: add --detach and --launcher")
+    return carry_out(create_or_resume(Path(arguments.out), spec), arguments.detach, *chosen)
 
 
-def carry_out(folder: RunFolder, detach: bool) -> Answer:
+def carry_out(
+    folder: RunFolder, detach: bool, launcher: str | None = None, address: str | None = None, cores: int = 1
+) -> Answer:
     """Work on a run at once until it is done, or leave it to a process of its own, which waits for its turn."""
     if detach:
-        pid, before = launch(folder), [str(run.path) for run in ahead(folder)]
-        doing = f"waits, as process {pid}, for {', '.join(before)}" if before else f"runs as process {pid}"
+        pid, before = launch(folder, launcher, address, cores), [str(run.path) for run in ahead(folder)]
+        what = "process" if isinstance(pid, int) else "job"
+        doing = f"waits, as {what} {pid}, for {', '.join(before)}" if before else f"runs as {what} {pid}"
         return Answer(
             {"run": str(folder.path), "status": folder.status, "pid": pid, "ahead": before}, f"{folder.path} {doing}"
         )

@@ -47,7 +47,7 @@ from sfcore.runs.record import FORMAT, RECORD, RunRecord, Status
 from sfcore.runs.spec import RunSpec
 from sfcore.tensors import read_about, read_tensors
 
-_LOCK_TRIES = 10  # a glance by is_alive holds the lock for microseconds
+_LOCK_TRIES, _LOCK_PAUSE = 10, 0.02  # and seconds between them: a glance by is_alive holds the lock for microseconds
 
 
 class RunFolder:
@@ -164,13 +164,14 @@ class RunFolder:
     # -- one worker at a time --------------------------------------------------------------------
 
     @contextmanager
-    def lock(self, inherited: int | None = None) -> Iterator[int]:
+    def lock(self, inherited: int | None = None, patience: float = 0.0) -> Iterator[int]:
         """Hold the run for this process; yields the file descriptor, which a child process may inherit.
 
         The operating system releases the lock when its last holder ends, however it ends.
 
         Args:
             inherited: the descriptor of a lock that the parent process took.
+            patience: seconds that it is waited for another that holds the run, beyond those of a glance at it.
 
         Raises:
             InputError: another process holds the run.
@@ -178,10 +179,10 @@ class RunFolder:
         with explained(self.path / queue.LOCK):
             descriptor = os.open(self.path / queue.LOCK, os.O_RDWR | os.O_CREAT) if inherited is None else inherited
         try:
-            for _ in range(_LOCK_TRIES):
+            for _ in range(_LOCK_TRIES + int(patience / _LOCK_PAUSE)):
                 if take(descriptor):
                     break
-                time.sleep(0.02)
+                time.sleep(_LOCK_PAUSE)
             else:
                 raise InputError(f"the run {self.path} is being worked on already: wait, or stop it (sfcore runs stop)")
             yield descriptor
@@ -205,7 +206,8 @@ class RunFolder:
         if self.record()["status"] == "done":
             raise InputError(f"the run {self.path} is done: there is nothing to go on with")
         self.clear_stop()
-        self.update(status="queued", launcher=launcher, pid=None, ended=None, error=None, **noted)
+        fresh = dict.fromkeys(("pid", "node", "ended", "error", "address", "job"))
+        self.update(**{**fresh, "status": "queued", "launcher": launcher, **noted})
 
     def request_stop(self) -> None:
         """Ask the worker to stop after its present step; it keeps a checkpoint to resume from."""

@@ -7,6 +7,7 @@ in common: the worker holds its lock while it works, sees a request to stop in i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sfcore.files import explained
@@ -21,13 +22,22 @@ LOG = "worker.log"
 LONGEST = 20_000  # bytes of a log that are read
 
 
+@dataclass(frozen=True)
 class Launcher(ABC):
     """One way to start runs.
 
     Its objects have no state, for whoever follows a run is another process than the one that launched it: what it must
     know of a run later, such as the number of a job, goes to the run's record. What is not abstract holds where workers
-    run on the machine that asks; a launcher whose runs wait or work elsewhere asks there, too.
+    run on the machine that asks; a launcher whose runs wait or work elsewhere asks there, too: see
+    :class:`sfcore.runs.cluster.Cluster`.
+
+    Attributes:
+        address: of the machines that the launcher starts runs on, in words of its own; None for the usual ones.
+        cores: of a processor that each run is given, where the launcher gives any.
     """
+
+    address: str | None = None
+    cores: int = 1
 
     @abstractmethod
     def launch(self, run: RunFolder) -> int | str:
@@ -41,6 +51,10 @@ class Launcher(ABC):
         Raises:
             InputError: the run is done or being worked on, or cannot be started.
         """
+
+    def refusal(self) -> str | None:
+        """Why nothing can be launched by it here, and what to do about that; None where it can."""
+        return None
 
     def is_alive(self, run: RunFolder) -> bool:
         """Whether a process works on the run or waits for its turn."""
@@ -64,4 +78,5 @@ LAUNCHERS: Registry[type[Launcher]] = Registry("launcher", "sfcore.runs.launcher
 
 def launcher_of(run: RunFolder) -> Launcher:
     """What a run was launched by. Raises InputError: there is no such launcher here."""
-    return LAUNCHERS[run.launcher]()
+    record = queue.read_record(run.path)
+    return LAUNCHERS[queue.launcher_name(record)](record.get("address"), record.get("cores") or 1)

@@ -14,6 +14,21 @@ Status = Literal["queued", "running", "stopped", "done", "failed"]
 
 
 @with_config(OPEN)
+class Interruption(TypedDict):
+    """What broke the work on a run off.
+
+    Attributes:
+        time: when the run went on, in seconds since 1970.
+        node: where it had been worked on.
+        why: as a sentence.
+    """
+
+    time: float
+    node: str | None
+    why: str
+
+
+@with_config(OPEN)
 class RunRecord(TypedDict):
     """A run's record. Fields that this version does not know stay as they are.
 
@@ -24,7 +39,10 @@ class RunRecord(TypedDict):
         status: as last written; a run whose process is gone without a word is stopped.
         created, started, ended: seconds since 1970; the latter two of the last stretch of work.
         worked: seconds over all stretches.
-        turn, device, launcher, pid, busy: how it was launched.
+        turn, device, launcher, busy: how it was launched.
+        address, cores, job: on a cluster: which one, what each worker is given, and the id there.
+        node, pid: the machine and the process that work on it, or did last.
+        interruptions: what broke the work off, after which it went on.
         images, image_hash, weights_hash: what it was made of.
         full_precision: what of the quantized model stays so, and why, by the names of modules.
         transform_notes: what transforms did to it when it was calibrated, as sentences.
@@ -48,7 +66,12 @@ class RunRecord(TypedDict):
     turn: NotRequired[int]
     device: NotRequired[str | None]
     launcher: NotRequired[str]
+    address: NotRequired[str | None]
+    cores: NotRequired[int]
+    job: NotRequired[int | str | None]
+    node: NotRequired[str | None]
     pid: NotRequired[int | str | None]
+    interruptions: NotRequired[list[Interruption]]
     busy: NotRequired[bool]
     images: NotRequired[int]
     image_hash: NotRequired[str]

@@ -36,17 +36,22 @@ def create_or_resume(path: Path, spec: RunSpec) -> RunFolder:
     return folder
 
 
-def launch(folder: RunFolder, launcher: str | None = None) -> int | str:
+def launch(folder: RunFolder, launcher: str | None = None, address: str | None = None, cores: int = 1) -> int | str:
     """Start a run as a process of its own, which outlives this one; returns the id of its process or job.
 
     Args:
-        launcher: by name; None for the one that the run was launched by before, or else a process on this machine.
+        launcher: by name; None for the one that the run was launched by before, where and as it was, or else a process
+            on this machine.
+        address, cores: of a launcher that is named: see :class:`sfcore.runs.launcher.Launcher`.
 
     Raises:
         InputError: there is no such launcher, the run is done or being worked on, its folder cannot be written, or its
             device is not there.
     """
-    return (LAUNCHERS[launcher]() if launcher else launcher_of(folder)).launch(folder)
+    chosen = LAUNCHERS[launcher](address, cores) if launcher else launcher_of(folder)
+    if folder.is_alive():  # perhaps by another launcher, which nobody but itself knows
+        raise InputError(f"the run {folder.path} is being worked on already: wait, or stop it (sfcore runs stop)")
+    return chosen.launch(folder)
 
 
 def unused(path: Path) -> Path:

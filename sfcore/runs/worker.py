@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from sfcore import clock
 from sfcore.errors import InputError
 from sfcore.memory import keep_freed_memory, peak
 from sfcore.runs.folder import RunFolder, Status
+from sfcore.runs.interruptions import Interruptions
+from sfcore.runs.job import node_name, tie
+from sfcore.runs.patience import patiently
 from sfcore.runs.protocol import Report, Session, Stopped, Tuner
 from sfcore.runs.session import build
 
@@ -32,7 +35,11 @@ Watch = Callable[[Mapping[str, Any]], None]
 
 
 def work(
-    folder: RunFolder, inherited: int | None = None, assemble: Build = build, watch: Watch | None = None
+    folder: RunFolder,
+    inherited: int | None = None,
+    assemble: Build = build,
+    watch: Watch | None = None,
+    patience: float | None = None,
 ) -> Status:
     """Carry a run out, or on, until it is done or asked to stop.
 
@@ -40,6 +47,8 @@ def work(
         inherited: descriptor of the run's lock when the parent process took it.
         assemble: makes the session of the run's specification.
         watch: is shown every event as it is written down.
+        patience: of a worker on a cluster, which only its folder stops: the seconds that it waits for the lock of
+            another, which may have died with its machine, and for storage that is full or out of reach.
 
     Returns:
         "done" or "stopped".
@@ -48,32 +57,39 @@ def work(
         InputError: the run cannot be carried out; the folder says so too.
     """
     keep_freed_memory()
-    with folder.lock(inherited), _stopping_politely(folder):
+    elsewhere, patience = patience is not None, patience or 0.0
+    with folder.lock(inherited, patience), nullcontext() if elsewhere else _stopping_politely(folder):
         if folder.record()["status"] == "done":
             return "done"
-        if inherited is None:
+        if inherited is None and not elsewhere:
             folder.clear_stop()
+        broken = Interruptions(folder)
+        broken.look()
 
         def emit(event: Mapping[str, Any]) -> None:
             folder.append(event)
             if watch:
                 watch(event)
 
+        def attempt() -> Status:
+            folder.update(status="running", pid=os.getpid(), node=node_name(), started=started, ended=None, error=None)
+            return _carry_out(folder, assemble, emit, broken)
+
         started = clock.now()
-        folder.update(status="running", pid=os.getpid(), started=started, ended=None, error=None)
         try:
-            status = _carry_out(folder, assemble, emit)
+            status = patiently(attempt, patience, broken.waited)
         except BaseException as error:
             status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
             _leave(folder, status, _described(error), started)
             raise
-        _leave(folder, status, None, started)
+        _leave(folder, status, None, started, patience)
         return status
 
 
-def _carry_out(folder: RunFolder, assemble: Build, emit: Watch) -> Status:
+def _carry_out(folder: RunFolder, assemble: Build, emit: Watch, broken: Interruptions) -> Status:
     note = folder.load_tensors("checkpoint")[1] if folder.has_tensors("checkpoint") else {}
     folder.truncate(note)
+    broken.write(emit)
 
     told = 0.0
 
@@ -121,13 +137,17 @@ def _checkpoint(folder: RunFolder, tuner: Tuner) -> None:
     folder.save_tensors("checkpoint", tuner.state(), {"iteration": tuner.iteration, **folder.sizes()})
 
 
-def _leave(folder: RunFolder, status: Status, error: str | None, started: float) -> None:
+def _leave(folder: RunFolder, status: Status, error: str | None, started: float, patience: float = 0.0) -> None:
     """Write down how the run ended; when even that cannot be written, a dead run counts as stopped."""
-    with suppress(InputError):
+
+    def write() -> None:
         folder.append({"type": status, **({"error": error} if error else {})})
         ended = clock.now()
         worked = max(folder.record().get("worked", 0.0), 0.0) + ended - started  # with earlier stretches, unless killed
         folder.update(status=status, ended=ended, worked=worked, error=error, memory=peak())
+
+    with suppress(InputError):
+        patiently(write, patience)
 
 
 def _described(error: BaseException) -> str | None:
@@ -158,9 +178,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sfcore.runs.worker", description=work.__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--lock", type=int, help="file descriptor of the run's lock, held by the parent")
+    parser.add_argument("--patience", type=float, help="of the child of a cluster's job: see sfcore.runs.job")
     arguments = parser.parse_args(argv)
+    if arguments.patience is not None:
+        tie()
     try:
-        work(RunFolder.open(arguments.folder), arguments.lock)
+        folder = patiently(lambda: RunFolder.open(arguments.folder), arguments.patience or 0.0)
+        work(folder, arguments.lock, patience=arguments.patience)
     except InputError as error:
         print(f"sfcore: error: {error}", file=sys.stderr)
         return 1

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import Device, Transforms
+from sfcore.cli.commands.options import Address, Cores, Device, Launcher, Transforms
 from sfcore.cli.console import Answer
 
 SHARED = "Of all methods that have it."
@@ -87,7 +87,10 @@ class Bench(Command):
             help="Options of some cells, such as block.iterations=100 or W8A8.netwise.batch=4; later ones win.",
         ),
     ] = None
-    jobs: Annotated[int, typer.Option(metavar="N", help="Cells at a time.")] = 1
+    jobs: Annotated[int, typer.Option("--jobs", "--workers", metavar="N", help="Cells at a time.")] = 1
+    launcher: Launcher = "local"
+    address: Address = None
+    cores: Cores = 1
     device: Device = "auto"
 
     def answer(self) -> Answer:

@@ -53,6 +53,13 @@ Transforms = Annotated[
 Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=lambda: ["auto", "cpu", "cuda"])]
 Run = Annotated[str, typer.Argument(metavar="RUNDIR", help=RUN)]
+Launcher = Annotated[
+    str, typer.Option(metavar="NAME", help="What starts it: local, ray or slurm, the latter two on other machines too.")
+]
+Address = Annotated[
+    str | None, typer.Option(metavar="A", help="Of the launcher's machines; of a Ray cluster HOST:PORT ($RAY_ADDRESS).")
+]
+Cores = Annotated[int, typer.Option(metavar="N", min=1, help="Of a processor, that a cluster gives each run.")]
 Detach = Annotated[bool, typer.Option("--detach", help="In a process of its own, once earlier ones are done.")]
 
 

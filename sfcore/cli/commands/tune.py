@@ -7,7 +7,9 @@ import typer
 
 from sfcore.cli.commands.base import Command
 from sfcore.cli.commands.options import (
+    Address,
     Bits,
+    Cores,
     Detach,
     Detector,
     Device,
@@ -70,6 +72,14 @@ class Tune(Command):
     ] = None
     seed: Seed = 0
     detach: Detach = False
+    launcher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="What starts it with --detach: local, ray or slurm (default: as before, or local)."
+        ),
+    ] = None
+    address: Address = None
+    cores: Cores = 1
     device: Device = "auto"
 
     def answer(self) -> Answer:

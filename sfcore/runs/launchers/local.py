@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from sfcore.devices import resolve_device
+from sfcore.errors import InputError
 from sfcore.files import explained
 from sfcore.runs import queue
 from sfcore.runs.folder import RunFolder
@@ -25,6 +26,8 @@ class Local(Launcher):
 
     def launch(self, run: RunFolder) -> int:
         """The lock is taken here and handed to the child, so the run is alive from the moment this returns."""
+        if self.address:
+            raise InputError(f"the launcher {LOCAL} has no address such as {self.address!r}: leave it out")
         device = resolve_device(run.spec.device).type
         path = run.path.resolve()
         with run.lock() as descriptor, explained(path / LOG):

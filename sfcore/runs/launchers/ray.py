@@ -1,0 +1,68 @@
+"""Jobs on a Ray cluster; the machine that launches is one of its nodes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import Any
+
+from sfcore.errors import InputError, installing
+from sfcore.runs.cluster import Cluster
+from sfcore.runs.job import Job
+from sfcore.runs.launcher import LAUNCHERS
+
+SECONDS = 120  # in which the cluster must have answered
+
+
+@LAUNCHERS.register("ray")
+class Ray(Cluster):
+    """A detached actor a job, which Ray starts again on another node when its own goes away.
+
+    Its address is HOST:PORT of the cluster's head; None for RAY_ADDRESS, or the cluster that runs on this machine. A
+    head that starts anew without a Redis of its own knows no jobs: what they worked on has stopped, and can be resumed.
+    """
+
+    name = "ray"
+
+    def refusal(self) -> str | None:
+        """Ray is not installed."""
+        return None if find_spec("ray") else f"the launcher ray needs the package ray: {installing('ray')}"
+
+    def submit(self, jobs: Sequence[Job], folder: str) -> list[str]:
+        """As an actor's name each."""
+        return list(self._ask({"submit": [asdict(job) for job in jobs]}))
+
+    def living(self) -> frozenset[str]:
+        """The names of actors that wait for a node, work, or are about to go on elsewhere."""
+        return frozenset(self._ask({"living": True}))
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """Their processes are killed."""
+        self._ask({"cancel": list(jobs)})
+
+    def _ask(self, request: Mapping[str, Any]) -> list[str]:
+        """Ask in a process of its own: that of a driver ends when the cluster does."""
+        if why := self.refusal():
+            raise InputError(why)
+        command = [sys.executable, "-m", "sfcore.runs.ray_driver", *([self.address] if self.address else [])]
+        try:
+            done = subprocess.run(
+                command, input=json.dumps(request), capture_output=True, text=True, timeout=SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise InputError(f"{self._cluster} does not answer: see that its head runs (ray status)") from error
+        if done.returncode:
+            said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+            raise InputError(
+                f"{self._cluster} cannot be reached ({said[0][:200]}): start it (ray start), or give --address"
+            )
+        found: list[str] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    @property
+    def _cluster(self) -> str:
+        return f"the Ray cluster {self.address}" if self.address else "the Ray cluster of this machine"

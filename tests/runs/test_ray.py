@@ -1,0 +1,68 @@
+"""Runs on a real Ray cluster of two nodes on this machine, one of which is killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sfcore.errors import InputError
+from sfcore.resources import sample_data
+from sfcore.runs import RunFolder, RunSpec, create_or_resume, is_alive, launch
+from sfcore.runs.launchers.ray import Ray
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+IMAGES = str(sample_data() / "scenes") + "[:4]"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 0, "object_store_memory": 100 << 20, "include_dashboard": False}
+        made = Cluster(initialize_head=True, head_node_args=head)
+        yield made
+        made.shutdown()
+
+
+def until(true: Callable[[], Any], seconds: float = 150.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_a_run_whose_node_dies_goes_on_on_another_and_says_so(cluster: Any, tmp_path: Path) -> None:
+    first = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+    spec = RunSpec("lstr-tiny", (IMAGES,), "W4A4", "netwise", options={"iterations": 400}, device="cpu")
+    run = create_or_resume(tmp_path / "run", spec)
+    launch(run, "ray", cluster.address)
+    until(lambda: any(event["type"] == "step" for event in run.events()[0]))
+    node = run.record()["node"]
+    assert run.status == "running"
+    with pytest.raises(InputError, match="worked on already"):
+        launch(run, "ray", cluster.address)
+    cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+    cluster.remove_node(first, allow_graceful=False)
+    until(lambda: run.record()["status"] == "done")
+    record = run.record()
+    assert record["node"] != node and [each["node"] for each in record["interruptions"]] == [node]
+    steps = [event["iteration"] for event in run.events()[0] if event["type"] == "step"]
+    assert steps == list(range(1, 401))
+    until(lambda: not Ray(cluster.address).living(), 30)
+    assert not is_alive(run)
+
+
+def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
+    spec = RunSpec("lstr-tiny", (IMAGES,), "W4A4", "calibrate", device="cpu")
+    run = RunFolder.create(tmp_path / "run", spec)
+    with pytest.raises(InputError, match=r"the Ray cluster 127\.0\.0\.1:1 cannot be reached"):
+        launch(run, "ray", "127.0.0.1:1")
+    assert run.status == "queued" and "job" not in run.record()
