@@ -64,7 +64,6 @@ class Detector(nn.Module):
         task_name: in the registry of tasks.
         heads: the table of heads.
         preprocessing: how frames become inputs.
-        branch_layers: of a copy that was just converted, its layers in the branches of the heads, in their order.
         full_precision: of a quantized copy, what of it stays in full precision, and why, by the names of its modules.
         transformed_by: of a quantized copy, the names of the transforms that restructured it, in their order.
         transform_notes: of a copy that was just calibrated, what these did to it, as sentences.
@@ -79,7 +78,6 @@ class Detector(nn.Module):
     task_name: str = "lanes"  # the first task; detectors were written before there were others
     heads: tuple[Head, ...]
     preprocessing: InputSpec
-    branch_layers: tuple[str, ...] = ()
     full_precision: Mapping[str, str] = MappingProxyType({})
     transformed_by: tuple[str, ...] = ()
     transform_notes: tuple[str, ...] = ()

@@ -86,7 +86,7 @@ def _converted(detector: Detector, scheme: Scheme, transforms: Sequence[Transfor
     scheme.check_names(parts)
     for transform in transforms:
         transform.extend(model)
-    model.full_precision, model.branch_layers = left, tuple(name for name in chosen if name in heads)
+    model.full_precision = left
     with full_precision(model):
         require_same(detector, model, images)
     return model.eval()

@@ -28,7 +28,6 @@ from sfcore.quant.threshold_search import Site, search, thresholds
 from sfcore.quant.token_extremes import Extremes, token_extremes
 from sfcore.quant.transforms import TRANSFORMS, shift_scale, with_usual
 from sfcore.quant.transforms.gamma_migration import migrations, ratio
-from sfcore.quant.transforms.head_ranges import FACTORS
 from sfcore.quant.transforms.shift_scale import ShiftScale
 from sfcore.quant.transforms.token_clip import clip, error, ratios, span
 from tests.detectors.small import Small
@@ -329,28 +328,3 @@ def test_planted_outliers_are_mended() -> None:
         model = quantized(detector, "W8A8", batches, *transforms, weights="omse")
         found.append(detector.task.agreement(reference, model.decode(in_batches(model, judged))).distortion)
     assert found[0] > 12 and found[1] < found[0] / 2
-
-
-def test_ranges_of_heads_are_narrowed_where_predictions_are_the_less_distorted(lstr_tiny: Detector) -> None:
-    batches = scenes(lstr_tiny, "scenes:8,seed=3")
-    reference = lstr_tiny.decode(in_batches(lstr_tiny, batches))
-    with torch.no_grad():
-        plain, narrowed = (
-            quantize(lstr_tiny, Scheme.parse("W6A6"), batches, bias_correction=False, transforms=with_usual(names))
-            for names in ([], ["head-ranges"])
-        )
-        before, after = (
-            float(lstr_tiny.task.distortion(reference, model.decode(in_batches(model, batches))).score.mean())
-            for model in (plain, narrowed)
-        )
-    factors = {
-        name: float(quantizer.scale / ranges[name].scale)
-        for ranges in [dict(quantizers(plain))]
-        for name, quantizer in quantizers(narrowed)
-        if not name.endswith("weight_quantizer")
-    }
-    changed = {name: factor for name, factor in factors.items() if factor != 1}
-    assert changed and after < 0.99 * before
-    assert all(any(name.startswith(layer) for layer in plain.branch_layers) for name in changed)
-    assert all(factor == pytest.approx(1) or round(factor, 2) in FACTORS for factor in factors.values())
-    assert [note.split()[1] for note in narrowed.transform_notes] == list(reversed(list(changed)))
