@@ -188,7 +188,7 @@ def begin(view: Studio, spec: RunSpec) -> None:
 
 
 view = studio()
-style.page("Tune", "Quantize the detector, then tune it on unlabelled images. The run goes on when you close this tab.")
+style.page("Tune", "Quantize the detector, then tune it, without labels. The run goes on when you close this tab.")
 left, right = st.columns([1.15, 1.85], gap="medium")
 with left, st.container(border=True):
     try:
