@@ -109,7 +109,7 @@ def test_the_command_repeats_the_run(run: RunFolder, tmp_path: Path, monkeypatch
     spec["transforms"] = ["fold-batch-norm", "shift-scale", "token-clip"]
     run.update(spec=spec)
     made: list[RunFolder] = []
-    monkeypatch.setattr(tune, "carry_out", lambda folder, detach: made.append(folder) or Answer({}, ""))
+    monkeypatch.setattr(tune, "carry_out", lambda folder, *_: made.append(folder) or Answer({}, ""))
     monkeypatch.chdir(tmp_path)
     assert sfcore.cli.main(shlex.split(command(run))[1:]) == 0
     assert made[0].spec == run.spec
