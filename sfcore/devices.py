@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensor
 
 from sfcore.errors import InputError
 
+_constants: dict[Any, Tensor] = {}
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -27,14 +28,20 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda" if cuda and name != "cpu" else "cpu")
 
 
-@lru_cache(maxsize=256)
 def constant(values: tuple[Any, ...], device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
     """Numbers that stay, copied to a device once, for a GPU is waited for each time. Never write into it.
 
     Args:
         values: numbers, or tuples of equally many numbers.
     """
-    return torch.tensor(values, device=device, dtype=dtype)
+    key = values, device, dtype
+    found = _constants.get(key)
+    if found is None:
+        found = torch.tensor(values, device=device, dtype=dtype)
+        # The CPU is not waited for; and what tracing makes is of its trace alone.
+        if device.type != "cpu" and not isinstance(found, FakeTensor):
+            _constants[key] = found
+    return found
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:

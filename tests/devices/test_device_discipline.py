@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
 
 from sfcore.detectors.base import Detector
 from sfcore.detectors.registry import create, entries
+from sfcore.devices import constant
 from sfcore.errors import InputError
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.inference import run
@@ -129,3 +131,10 @@ def test_noise_levels_are_those_of_the_definition() -> None:
     assert float(noise_level(torch.zeros(2), torch.zeros(2))) == 0
     assert float(noise_level(torch.ones(2), torch.zeros(2))) == float("inf")
     assert float(noise_level(torch.tensor([float("nan")]), torch.ones(1))) != 0
+
+
+def test_what_tracing_makes_is_no_constant() -> None:
+    values = (1.5, 2.5)
+    with FakeTensorMode():
+        constant(values, torch.device("cpu"))
+    assert constant(values, torch.device("cpu")).tolist() == [1.5, 2.5]
