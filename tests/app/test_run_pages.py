@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app import results
+from app.team import actions
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, list_runs
@@ -52,15 +52,15 @@ def test_runs_lists_it_and_says_how_to_get_a_map(visit: Visit, run: RunFolder) -
 
 
 def test_delete_removes_a_run_and_nothing_else(run: RunFolder) -> None:
-    results.delete(run.name)
+    actions.delete(run.name)
     assert not run.path.exists()
     with pytest.raises(InputError):
-        results.delete("../somewhere")
+        actions.delete("../somewhere")
 
 
 def test_a_run_that_goes_on_is_not_deleted(run: RunFolder) -> None:
     with run.lock(), pytest.raises(InputError, match="going on"):
-        results.delete(run.name)
+        actions.delete(run.name)
     assert run.path.exists()
 
 
@@ -81,7 +81,7 @@ def test_a_run_that_is_gone_is_forgotten(visit: Visit, run: RunFolder) -> None:
     app = visit("tune", run=run.name)
     assert app.selectbox(key="run choice").value == run.name
     shutil.copytree(run.path, run.path.with_name("second"))
-    results.delete(run.name)
+    actions.delete(run.name)
     app.run()
     assert errors(app) == [] and app.selectbox(key="run choice").value == "second"
 

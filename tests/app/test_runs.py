@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
-from app import results, sweeps
+from app import sweeps
+from app.team import actions
 from benchmarks.browser import CHROMIUM, chromium, serving
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, RunSpec, list_runs
@@ -64,19 +65,19 @@ def test_runs_are_found_by_words_and_tags(visit: Visit, run: RunFolder) -> None:
 def test_a_deleted_run_comes_back_and_its_name_is_free_meanwhile(run: RunFolder) -> None:
     (run.path / "lock").touch()  # a worker leaves it, and deleting takes it
     files = {path.name: path.read_bytes() for path in run.path.iterdir()}
-    gone = results.delete(run.name)
+    gone = actions.delete(run.name)
     assert list_runs(run.path.parent) == [] and [each.name for each in trash(run.path.parent)] == ["first"]
     newer = RunFolder.create(run.path, RunSpec("lstr-tiny", (), "W8A8", "netwise"))
     with pytest.raises(InputError, match="another run first"):
         restore(gone)
-    results.delete(newer.name)
+    actions.delete(newer.name)
     assert restore(gone).path == run.path
     assert {path.name: path.read_bytes() for path in run.path.iterdir()} == files
     assert tags_of(run) == Tags() and len(trash(run.path.parent)) == 1
 
 
 def test_the_trash_is_emptied_after_its_time(run: RunFolder) -> None:
-    gone = results.delete(run.name)
+    gone = actions.delete(run.name)
     empty(run.path.parent, kept_seconds=60)
     assert gone.place.is_dir()
     empty(run.path.parent, kept_seconds=0)
@@ -87,7 +88,7 @@ def test_the_trash_is_emptied_after_its_time(run: RunFolder) -> None:
 
 def test_the_page_offers_the_way_back(visit: Visit, run: RunFolder) -> None:
     another(run, "second")
-    gone = results.delete(run.name)
+    gone = actions.delete(run.name)
     stranger = visit("runs")
     assert "1 in the trash" in stranger.markdown[0].value
     app = visit("runs")
@@ -98,8 +99,8 @@ def test_the_page_offers_the_way_back(visit: Visit, run: RunFolder) -> None:
     assert set(table(app)["Run"]) == {"first", "second", EXAMPLE} and "Undo" not in [
         button.label for button in app.button
     ]
-    others = results.delete("second")
-    app.session_state["deleted runs"] = [results.delete(run.name)]
+    others = actions.delete("second")
+    app.session_state["deleted runs"] = [actions.delete(run.name)]
     app = click(app.run(), "Delete for good")
     assert trash(run.path.parent) == [others] and "1 in the trash" in app.markdown[0].value
 
@@ -144,7 +145,7 @@ def test_only_values_that_change_something_can_be_swept() -> None:
 def test_a_sweep_is_queued_with_a_tag_of_its_own(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     queued: list[RunFolder] = []
     launchers: list[str] = []
-    monkeypatch.setattr(sweeps, "launch", lambda run, launcher: (queued.append(run), launchers.append(launcher)))
+    monkeypatch.setattr("sfcore.runs.launch", lambda run, launcher: (queued.append(run), launchers.append(launcher)))
     own = run.path / "images"  # as uploads lie
     own.mkdir()
     shutil.copy(run.spec.image_set().files[0], own / "0.jpg")
@@ -152,7 +153,7 @@ def test_a_sweep_is_queued_with_a_tag_of_its_own(run: RunFolder, monkeypatch: py
     tag = sweeps.begin(run, sweeps.variants(spec, [1, 2], [5.0]))
     assert [one.spec.options["k"] for one in queued] == [1, 2] and launchers == ["local"] * 2
     assert {tags_of(one).tags for one in queued} == {(tag,)}
-    results.delete(run.name)
+    actions.delete(run.name)
     assert all(one.spec.image_set().files[0].is_file() for one in queued)
     with queued[0].lock():
         assert {key: len(runs) for key, runs in sweeps.sweeps(queued).items()} == {tag: 2}

@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import options, results
+from app.team import actions
 from sfcore.errors import InputError
 from sfcore.present.model_comparison import calibration_overlap
 from sfcore.present.report import report
@@ -79,7 +80,7 @@ def test_nothing_can_change_it(visit: Visit) -> None:
     }
     assert off == dict.fromkeys(CHANGING, True) | {"Compare": False, "Duplicate": False}
     with pytest.raises(InputError):
-        results.delete("tour")
+        actions.delete("tour")
     app = visit("tune", run="tour")
     assert not {"Stop", "Resume"} & {button.label for button in app.button}
     assert {path.name: path.read_bytes() for path in (sample_data() / "tour").iterdir()} == before
@@ -92,7 +93,7 @@ def test_a_run_of_this_machine_with_its_name_is_meant_by_it(visit: Visit, run: R
     assert sorted(app.dataframe[0].value["Run"]) == ["first", "tour"]
     app = visit("compare", run="tour")
     assert app.selectbox(key="run choice").value == "tour" and app.selectbox(key="detector").value != DETECTOR
-    results.delete("tour")
+    actions.delete("tour")
     assert ships(next(each for each in results.runs() if each.name == "tour"))
 
 
