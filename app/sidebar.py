@@ -24,7 +24,7 @@ from app.session import (
     written,
 )
 from app.team import activity
-from app.team.access import reach, reach_source
+from app.team.access import expanded, reach, reach_source
 from app.uploads import FRAME_MB, FRAMES_MB, MOST_FRAMES, refuse
 from sfcore.datasets.dataset import Dataset, Frame, spread
 from sfcore.detectors.registry import Entry, entries, entry
@@ -233,9 +233,10 @@ def _folder(choice: DetectorChoice) -> _Images:
     ).strip()
     if not given:
         raise InputError("no folder yet: give the path of images, of a dataset or of a video, or choose Samples")
-    path = reach_source(given)
-    refuse(path)
+    path = expanded(given)
     try:
+        reach_source(path)
+        refuse(path)
         path = distilled.there(choice, path)
         stamp = sources.changed(path)
         split = _split(sources.splits(path, stamp))

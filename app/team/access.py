@@ -23,13 +23,16 @@ def reach(text: str) -> str:
     return str(path)
 
 
-def reach_source(text: str) -> str:
-    """The same of a source of frames, such as ``frames[:140]`` or ``scenes:600``; those that are made lie nowhere."""
-    path = expanded(text)
-    place = source_parts(path)[0]
+def reach_source(text: str) -> None:
+    """The same of a source of frames, such as ``frames[:140]`` or ``scenes:600``; those that are made lie nowhere.
+
+    Raises:
+        InputError: the visitor may not read there.
+        OSError: the system refuses such a path.
+    """
+    place = source_parts(text)[0]
     if source_of(place).plain:
         reach(str(place))
-    return path
 
 
 def expanded(text: str) -> str:
