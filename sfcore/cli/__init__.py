@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sfcore.cli.commands import app
+from sfcore.cli.commands import app as commands  # the module sfcore.cli.app would take its name
 from sfcore.cli.console import forgive
 
 
@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         forgive(stream)
     try:
-        app(argv, prog_name="sfcore")
+        commands(argv, prog_name="sfcore")
     except SystemExit as end:
         return int(end.code or 0)
     return 0
