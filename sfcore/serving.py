@@ -6,6 +6,7 @@ has none of it works for one person, who may read what the operating system lets
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -48,3 +49,11 @@ def serving() -> Serving | None:
 def _parsed(text: str) -> Serving:
     content = json.loads(text)
     return Serving(**content | {"roots": tuple(content["roots"])})
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import streamlit as st
 
 from app import style
 from app.team import activity, limits
 from app.team.people import is_signed_in, person, signs_in
 from sfcore.errors import InputError
-from sfcore.serving import serving
+from sfcore.serving import is_loopback, serving
 
 ICON = ":material/lock:"
 _SEEN = "entered"  # whether the log has this session
@@ -53,7 +51,4 @@ def _say_who() -> None:
 def _only_this_machine() -> bool:
     """Whether the server listens on this machine alone; by Streamlit's own start it may not."""
     address = st.get_option("server.address")
-    try:
-        return address is None or ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
+    return address is None or is_loopback(address)

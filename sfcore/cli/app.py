@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import sys
@@ -13,7 +12,7 @@ from sfcore.datasets.videos import PLAIN_CONTAINERS
 from sfcore.errors import InputError
 from sfcore.resources import cache, home
 from sfcore.roots import real, runs
-from sfcore.serving import Serving
+from sfcore.serving import Serving, is_loopback
 
 _BASE = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 
@@ -48,14 +47,6 @@ def run(arguments: App) -> Answer:
     path = os.pathsep.join(p for p in (str(home()), os.environ.get("PYTHONPATH")) if p)
     command = [sys.executable, "-P", "-m", "app.serve", *flags]  # -P: not an "app" in the present folder
     os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": path, **environment})
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
 
 
 def _base(path: str) -> str:
