@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from sfcore.detectors.base import Detector
 from sfcore.detectors.checkpoints import Misfit, dictionaries, fitting, load_weights
 from sfcore.detectors.serialization import read_metadata
 from sfcore.errors import InputError
+from sfcore.files import Stamp, stamp
 from sfcore.inputs.base import InputSpec
 from sfcore.registries import Registry
 from sfcore.resources import sample_data
@@ -60,7 +61,14 @@ class Entry:
         of boxes also ap50; empty where none ship."""
         if self.shipped is None or self.shipped == self.network or not self.shipped.is_file():
             return {}
-        return dict(json.loads(read_metadata(self.shipped).get("score", "{}")))
+        return dict(_score(self.shipped, stamp(self.shipped)))
+
+
+@lru_cache(maxsize=64)
+def _score(weights: Path, written: Stamp) -> dict[str, float]:
+    """Asked of every detector whenever a page is drawn; ``written`` tells a new file from an old one of its name."""
+    found: dict[str, float] = json.loads(read_metadata(weights).get("score", "{}"))
+    return found
 
 
 DETECTORS: Registry[Entry] = Registry("detector", "sfcore.detectors")

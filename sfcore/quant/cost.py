@@ -133,7 +133,8 @@ class Profile:
             for module, counts in counted.items()
             if module in layers
         )
-        own = [p for p in model.parameters() if not _is_step(model, p)]
+        steps = _steps(model)
+        own = [p for p in model.parameters() if p not in steps]
         every = sum(p.numel() for p in own if p.ndim > 1)
         rest = counted[model][1] - sum(layer.macs for layer in found)
         vectors = sum(p.numel() for p in own if p.ndim <= 1)
@@ -221,9 +222,9 @@ def _weights(module: nn.Module) -> int:
     return module.weight.numel() if isinstance(module, QuantLayer) else 0
 
 
-def _is_step(model: nn.Module, parameter: nn.Parameter) -> bool:
-    """Whether a parameter is of a quantizer."""
-    return any(parameter is own for m in model.modules() if isinstance(m, Quantizer) for own in m.parameters())
+def _steps(model: nn.Module) -> set[nn.Parameter]:
+    """The parameters of its quantizers; tensors are found in a set by what they are, not by their values."""
+    return {own for m in model.modules() if isinstance(m, Quantizer) for own in m.parameters()}
 
 
 def _count(model: Detector, layers: Sequence[nn.Module], inputs: Tensor) -> dict[nn.Module, tuple[int, int]]:

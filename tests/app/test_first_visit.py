@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import calibration
 from app.calibration import Calibration
+from app.results import heads_of
 from app.session import KEY, Studio, first_detector, is_remembered, load_detector
 from sfcore.datasets.dataset import spread
 from sfcore.datasets.images import find_images, read_images
@@ -59,6 +60,16 @@ def test_every_page_shows_a_picture_or_a_chart(visit: Visit, page: str) -> None:
     app = visit(page, c_images="2", c_reruns="2")
     assert errors(app) == []
     assert app.main.get("image") or app.main.get("plotly_chart")
+
+
+@pytest.mark.parametrize("detector", [first_detector(), EXAMPLE[0]])
+def test_curves_of_a_first_visit_ship_with_the_app(
+    visit: Visit, detector: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sfcore.sensitivity.curves.noise_score_curves", None)
+    app = visit("curves", detector=detector)
+    assert errors(app) == [] and list(app.dataframe[0].value.index) == heads_of(detector)
+    assert visit("curves", detector=detector, c_seed="1").exception  # others are measured
 
 
 def test_a_newcomer_to_compare_sees_the_run_that_ships_and_its_detector(visit: Visit) -> None:

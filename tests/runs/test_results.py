@@ -21,6 +21,7 @@ from sfcore.quant.cost import Profile
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec, create_or_resume
 from sfcore.runs.results import ModelName, compare, cost_of, load_model, recorded_cost
+from sfcore.runs.shipped import shipped
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +148,9 @@ def test_a_model_of_another_detector_is_refused(folder: RunFolder) -> None:
     folder.save_tensors("model", {"conv1.weight": torch.zeros(1)})
     with pytest.raises(InputError, match="does not fit lstr-r18s"):
         load_model(folder, "tuned")
+
+
+def test_the_run_that_ships_says_what_its_scheme_costs() -> None:
+    run = shipped()
+    counted = Profile.of(load_model(run, "full"), run.spec.transforms).cost(run.spec.full_scheme())
+    assert recorded_cost(run) == counted
