@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.allocation import stacked
 from benchmarks.peers.base import PEERS, Settings
 from benchmarks.peers.measure import measured, written
+from benchmarks.peers.picture import save_bars
 from benchmarks.peers.table import markdown
 from benchmarks.rows import Row, Rows
 from sfcore.detectors.registry import create
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=Settings.rate, help="of tuning")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--out", type=Path, help="keeps the rows, so that it can go on")
+    parser.add_argument("--picture", type=Path, help="draws all detectors that the rows are of, as PNG")
     args = parser.parse_args()
     rows = Rows(args.out)
     for name in args.names:
@@ -63,6 +65,8 @@ def main() -> None:
             for row in rows_of(name, seed, [peer for peer in args.peers if peer not in known], args):
                 rows.add(row)
         print(markdown(rows, called), end="\n\n", flush=True)
+    if args.picture:
+        save_bars(args.picture, rows, list(dict.fromkeys(row["detector"] for row in rows)))
 
 
 if __name__ == "__main__":

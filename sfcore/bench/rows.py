@@ -8,15 +8,19 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 from sfcore.bench.cell import verdicts
 from sfcore.bench.plan import SWEPT, Cell, heads_of
 from sfcore.bench.sources import Source
 from sfcore.clock import forward
+from sfcore.datasets.images import content_hash
+from sfcore.errors import InputError
+from sfcore.files import explained
 from sfcore.runs import RunFolder
 from sfcore.runs.events import CALIBRATING, MEASURING, PREPARATION
-from sfcore.runs.results import recorded_cost
+from sfcore.runs.results import FILES, recorded_cost
 
 # Events of a run at work; all of them that come after its preparation are tuning.
 TUNING = ("progress", "note", "step")
@@ -44,6 +48,8 @@ class Row:
         k: heads selected; None where none are.
         average_weight_bits, average_activation_bits, bops: as of :class:`sfcore.quant.cost.Cost`; None where the run
             was of a version that wrote nothing of it down.
+        model: the first twelve digits of the SHA-256 of the tuned model's file, so that a figure names what it is of;
+            empty where the run was of a version that wrote none down.
         sfcore, torch, python: versions.
     """
 
@@ -68,6 +74,7 @@ class Row:
     average_weight_bits: float | None = None
     average_activation_bits: float | None = None
     bops: int | None = None
+    model: str = ""
     sfcore: str = ""
     torch: str = ""
     python: str = ""
@@ -131,6 +138,8 @@ def _rows(cell: Cell, tests: Sequence[str], **figures: Any) -> list[Row]:
     versions: dict[str, Any] = dict(folder.record()["versions"])
     recipe, cost = spec.settings(), recorded_cost(folder)
     figures |= asdict(cost) if cost else {}
+    if (model := folder.path / f"{FILES['tuned']}.safetensors").is_file():
+        figures["model"] = content_hash([model])[:12]
     k = None if recipe.selection == "none" else recipe.heads_to_select(heads_of(spec.detector))
     named = {f.name for f in fields(Row)}
     figures = {name: round(value, 3) if isinstance(value, float) else value for name, value in figures.items()}
@@ -178,6 +187,29 @@ def _clock(events: Sequence[Event]) -> list[tuple[float, Event]]:
         if event["type"] in TUNING and event.get("phase") not in PREPARATION:
             clock.append((clock[-1][0] + event["time"] - before["time"], event))
     return clock
+
+
+def read_csv(file: Path) -> list[Row]:
+    """What :func:`as_csv` wrote, of this version or one that knew fewer fields.
+
+    Raises:
+        InputError: it cannot be read, or is no such file.
+    """
+    with explained(file, "read"):
+        lines = list(csv.DictReader(io.StringIO(file.read_text("utf-8"), newline="")))
+    kinds = get_type_hints(Row)
+    try:
+        return [Row(**{name: _read(kinds[name], text) for name, text in line.items()}) for line in lines]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file} has no rows of a bench ({error}): give the results.csv of its folder") from None
+
+
+def _read(kind: Any, text: str) -> Any:
+    """The value of a field from its text; an empty one is unknown where the field can be."""
+    optional = type(None) in get_args(kind)
+    if optional and not text:
+        return None
+    return (get_args(kind)[0] if optional else kind)(text)
 
 
 def as_csv(rows: Sequence[Row]) -> bytes:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sfcore.bench.rows import Row, as_csv, phase_seconds, seconds_until, tuning_seconds
+from sfcore.bench.rows import Row, as_csv, phase_seconds, read_csv, seconds_until, tuning_seconds
 from sfcore.bench.timeline import timeline
+from sfcore.errors import InputError
 
 
 def getting_ready(time: float, phase: str, done: int, total: int = 2) -> dict[str, Any]:
@@ -60,6 +63,28 @@ def test_rows_are_written_under_their_names() -> None:
     (read,) = csv.DictReader(io.StringIO(as_csv([row]).decode()))
     assert (read["detector"], read["f1"], read["shift_px"], read["k"]) == ("a", "0.5", "", "")
     assert row.seconds is None
+
+
+def test_rows_are_read_as_they_were_written_and_as_former_versions_wrote_them(tmp_path: Path) -> None:
+    rows = [
+        Row("a", "W4A4", "netwise", 0, "unseen", 10, 0.5, 1.0, None, model="0123456789ab"),
+        Row("b", "W8A8", "qdrop", 1, "seen", 2, None, 2.5, None, k=2),
+    ]
+    file = tmp_path / "results.csv"
+    file.write_bytes(as_csv(rows))
+    assert read_csv(file) == rows
+    former = [line.split(",") for line in as_csv(rows[:1]).decode().splitlines()]
+    place = former[0].index("model")
+    file.write_text("\n".join(",".join(line[:place] + line[place + 1 :]) for line in former))
+    assert read_csv(file) == [replace(rows[0], model="")]
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("name,f1\na,much\n")
+    with pytest.raises(InputError, match=r"other\.csv has no rows of a bench .* give the results\.csv"):
+        read_csv(tmp_path / "other.csv")
+    with pytest.raises(InputError, match="cannot read"):
+        read_csv(tmp_path / "none.csv")
 
 
 def test_a_timeline_averages_stretches_of_equal_length() -> None:

@@ -1,0 +1,74 @@
+"""What a bench tells, at a glance: all methods beside one, and two methods cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sfcore.bench.rows import Row
+from sfcore.bench.table import DISTORTION, gather
+from sfcore.present.pictures import save_figure
+
+REFERENCE = "OMSE"  # what calibration alone leaves, beside which the others are put
+WORSE, EVEN, BETTER = "#C4572E", "#F4F4F2", "#1F6F8B"
+
+
+def save_relative(path: Path, rows: Sequence[Row]) -> None:
+    """Distortion of every method on every detector as a share of calibration's; the numbers are the distortions.
+
+    Args:
+        rows: of one scheme and test, REFERENCE among them.
+    """
+    from matplotlib.colors import LinearSegmentedColormap, LogNorm
+    from matplotlib.figure import Figure
+
+    grid = {method: line for (_, method), line in gather(rows, DISTORTION).items()}
+    methods, detectors = list(grid), list(dict.fromkeys(row.detector for row in rows))
+    means = np.array([[value.mean if (value := grid[m][d]) else np.nan for d in detectors] for m in methods])
+    shares = means / means[methods.index(REFERENCE)]
+    figure = Figure(figsize=(1.05 * len(detectors) + 1.8, 0.34 * len(methods) + 0.9), dpi=144, layout="constrained")
+    axes = figure.add_subplot()
+    colours = LinearSegmentedColormap.from_list("shares", [BETTER, EVEN, WORSE])
+    drawn = axes.imshow(shares, colours, norm=LogNorm(0.5, 2, clip=True), aspect="auto")
+    axes.set_xticks(range(len(detectors)), [d.removesuffix("-tiny") for d in detectors], fontsize=8)
+    axes.set_yticks(range(len(methods)), methods, fontsize=8)
+    for row, column in np.ndindex(*means.shape):
+        first = means[row, column] == np.nanmin(means[:, column])
+        strong = abs(np.log2(shares[row, column])) > 0.6
+        axes.text(
+            column, row, f"{means[row, column]:.1f}", ha="center", va="center", fontsize=8,
+            weight="bold" if first else "normal", color="white" if strong else "black",
+        )  # fmt: skip
+    bar = figure.colorbar(drawn, ax=axes, ticks=[0.5, 1, 2], format="%g ×", pad=0.01)
+    bar.minorticks_off()
+    bar.ax.tick_params(labelsize=8)
+    bar.set_label(f"distortion beside {REFERENCE}", fontsize=8)
+    save_figure(path, figure)
+
+
+def save_against(path: Path, rows: Sequence[Row], method: str, other: str) -> None:
+    """Distortion of a method less that of another with the same seed, detector by detector: a dot for each seed.
+
+    Args:
+        rows: of one scheme and test.
+    """
+    from matplotlib.figure import Figure
+
+    detectors = list(dict.fromkeys(row.detector for row in rows))
+    of = {(row.detector, row.method, row.seed): row.distortion for row in rows}
+    figure = Figure(figsize=(7, 0.36 * len(detectors) + 1), dpi=144, layout="constrained")
+    axes = figure.add_subplot()
+    for place, detector in enumerate(detectors):
+        seeds = sorted({row.seed for row in rows if row.detector == detector})
+        pairs = [(of.get((detector, method, s)), of.get((detector, other, s))) for s in seeds]
+        found = [one - two for one, two in pairs if one is not None and two is not None]
+        axes.plot(found, [place] * len(found), "o", color=BETTER, alpha=0.6, ms=5)
+        if found:
+            axes.plot([np.mean(found)] * 2, [place - 0.3, place + 0.3], color="black", lw=2)
+    axes.axvline(0, color="grey", lw=0.8)
+    axes.set_yticks(range(len(detectors)), [d.removesuffix("-tiny") for d in detectors], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"distortion of {method} less that of {other}; left of 0 it bends lanes less", fontsize=8)
+    save_figure(path, figure)
