@@ -19,7 +19,7 @@ from sfcore.search.space import Space
 from sfcore.search.work import carry_out, work_on
 
 SCENES = str(sample_data() / "scenes")
-SPEC = RunSpec("lstr-tiny", (f"{SCENES}[:2]",), "W4A4", "netwise", options={"iterations": 10, "batch": 1}).absolute()
+SPEC = RunSpec("lstr-tiny", (f"{SCENES}[:2]",), "W4A4", "focus-only", options={"iterations": 10, "batch": 1}).absolute()
 LAMBDAS = ("lam=1,2,3,4,5,6",)
 
 
@@ -141,8 +141,8 @@ def test_two_processes_do_no_trial_twice(tmp_path: Path) -> None:
         ("lam=0:3:log", "begins above 0"),
         ("lam=-1,2", "greater than 0"),
         ("lam", "varies nothing"),
-        ("k=1,2", "k cannot be varied: netwise"),
-        ("bits=W99A4", "W99A4"),
+        ("k=1,2", "k cannot be varied: focus-only"),
+        ("bits=W99A4", "99 weight bits are not possible"),
     ],
 )
 def test_what_cannot_be_varied_is_refused(over: str, said: str) -> None:
