@@ -60,12 +60,12 @@ def carry_out_all(
         with pool.working():
             grid.run(pool, watch)
     while grid.waiting:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _prepare, (jobs,)) as processes:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), prepare, (jobs,)) as processes:
             grid.run(processes, watch)
     return grid.failed
 
 
-def _prepare(jobs: int) -> None:
+def prepare(jobs: int) -> None:
     """What a process of the pool does first."""
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
     os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which asks the runs to stop

@@ -52,6 +52,7 @@ class RunRecord(TypedDict):
         memory: bytes at most.
         result: agreement with full precision on the held-back images, by model.
         error: why it failed.
+        hopeless: why a search stopped it early.
         owner: who started it on a server for a team: id and name.
     """
 
@@ -84,6 +85,7 @@ class RunRecord(TypedDict):
     memory: NotRequired[int]
     result: NotRequired[dict[str, dict[str, int | float | None]]]
     error: NotRequired[str | None]
+    hopeless: NotRequired[str]
     owner: NotRequired[dict[str, str]]
 
 

@@ -21,6 +21,7 @@ from sfcore.cli.commands.export import Export
 from sfcore.cli.commands.layers import Layers
 from sfcore.cli.commands.report import Report
 from sfcore.cli.commands.scenes import Scenes
+from sfcore.cli.commands.search import SearchValues
 from sfcore.cli.commands.tune import Tune
 
 app = group(
@@ -40,6 +41,7 @@ app = group(
         "export": Export,
         "deploy-check": DeployCheck,
         "bench": Bench,
+        "search": SearchValues,
         "app": App,
     },
 )
