@@ -139,9 +139,7 @@ def progress(run: RunFolder, history: RunHistory, alive: bool) -> None:
         seen = {each.name for each in results.runs()}
         names = plain_in_markdown(", ".join(each.name if each.name in seen else "one on uploads" for each in before))
         runs = "a run" if len(before) == 1 else f"{len(before)} runs"
-        st.progress(
-            0.0, f"Number {len(before) + 1} in the queue, after {runs} on the same device: {names}"
-        )
+        st.progress(0.0, f"Number {len(before) + 1} in the queue, after {runs} on the same device: {names}")
     elif not history.total or run.status == "queued":
         st.progress(0.0, "Starting")
     else:
