@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import calibration, report_download, results
+from app import calibration, report_download, results, style
 from app.calibration import Calibration
 from app.deployment import Leaving
 from app.perturbation import Moved
@@ -250,7 +250,7 @@ def wanted(view: Studio, row: DeltaGenerator) -> Calibration:
     except InputError as error:
         cost(view.choice, Scheme.parse(USUAL))  # or else it is not the bits
         bits = USUAL
-        st.error(f"{error}. Until then, below is {bits}.", icon=":material/error:")
+        style.problem(f"{error}. Until then, below is {bits}.", icon=":material/error:")
     return calibration.of(view, bits, on)
 
 

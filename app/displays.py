@@ -14,6 +14,7 @@ import streamlit as st
 from app.widgets.downloads import downloads
 from sfcore import drawing
 from sfcore.drawing import Image
+from sfcore.names import plain_in_table
 from sfcore.tasks.base import Task
 
 CONFIG = {"displayModeBar": False}
@@ -38,7 +39,12 @@ def chart(
     selection: dict[str, Any] = {"on_select": clicked, "selection_mode": "points"} if clicked else {}
     with st.container(gap=None):
         st.plotly_chart(figure, config=CONFIG, key=key, alt=alt, **selection)
-        downloads(file_name(key), alt, None if table is None else table.to_csv(index=False), f"{key} files")
+        downloads(file_name(key), alt, None if table is None else csv(table), f"{key} files")
+
+
+def csv(table: pd.DataFrame) -> str:
+    """A table as a file, in which no name is a formula to whoever opens it in a spreadsheet."""
+    return table.map(plain_in_table).rename(columns=plain_in_table).to_csv(index=False)
 
 
 def clicked_point(key: str) -> Any:

@@ -54,4 +54,4 @@ if not projector.on():
 try:
     page.run()
 except InputError as error:
-    st.error(str(error), icon=":material/error:")
+    style.problem(error, icon=":material/error:")

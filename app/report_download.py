@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from app import style
 from app.results import task_of
 from app.session import KEY, Studio
 from app.style import Bar
@@ -43,7 +44,7 @@ def dialog(runs: Sequence[RunFolder], frames: Sequence[Frame] | None = None) -> 
             bar.close()
             st.session_state[MADE] = key, made
         except InputError as error:
-            st.error(str(error))
+            style.problem(error)
     if st.session_state.get(MADE, (None,))[0] == key:
         content = st.session_state[MADE][1].encode()
         st.download_button(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app import style
 from app.team.actions import attempt
 from sfcore.runs import RunFolder, RunSpec, default_root
 from sfcore.runs.estimate import Estimate, estimate, trial_path
@@ -36,7 +37,7 @@ def say(spec: RunSpec, trial: RunFolder) -> None:
     if found:
         st.markdown(described(found))
     elif (trial.path / "run.json").is_file() and trial.status == "failed":
-        st.error(trial.record().get("error") or "The trial failed.")
+        style.problem(trial.record().get("error") or "The trial failed.")
     if st.button(
         "Estimate anew" if found else "Estimate time and memory", key="estimate", icon=":material/timer:",
         width="stretch", type="tertiary" if found else "secondary",

@@ -11,6 +11,7 @@ from app.team.people import is_mine, owner
 from app.widgets.links import open_page
 from sfcore import drawing
 from sfcore.errors import InputError
+from sfcore.names import plain_in_markdown
 from sfcore.present import tuning_charts
 from sfcore.present.run_history import RunHistory
 from sfcore.quant.transforms import beyond_usual
@@ -42,7 +43,7 @@ def panel() -> None:
         try:
             alive = draw(found[name])
         except InputError as error:
-            st.error(str(error))
+            style.problem(error)
             return
         if every and not alive:
             st.rerun()
@@ -89,7 +90,7 @@ def header(run: RunFolder) -> bool:
             open_page("compare")
     record = run.record()
     if record.get("error"):
-        st.error(record["error"])
+        style.problem(record["error"])
     if status in ("failed", "stopped") and (printed := log(run)):
         with st.expander("What its process printed"):
             st.code(printed, language=None)
@@ -136,7 +137,7 @@ def progress(run: RunFolder, history: RunHistory, alive: bool) -> None:
     before = ahead(run) if run.status == "queued" else []
     if before:
         seen = {each.name for each in results.runs()}
-        names = ", ".join(each.name if each.name in seen else "one on uploads" for each in before)
+        names = plain_in_markdown(", ".join(each.name if each.name in seen else "one on uploads" for each in before))
         runs = "a run" if len(before) == 1 else f"{len(before)} runs"
         st.progress(0.0, f"Number {len(before) + 1} in the queue, after {runs} on the same device: {names}")
     elif not history.total or run.status == "queued":

@@ -105,4 +105,4 @@ def say_cost(choice: DetectorChoice, scheme: Scheme) -> None:
     try:
         style.note(f"{cost(choice, scheme)}.")
     except InputError as error:
-        st.error(str(error))
+        style.problem(error)

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 import torch
 
-from app import distilled, sources
+from app import distilled, sources, style
 from app.session import (
     KEY,
     PROBLEM,
@@ -33,7 +33,7 @@ from sfcore.errors import InputError
 from sfcore.files import stamp
 from sfcore.inputs.base import InputSpec
 from sfcore.inputs.images import Preprocessing
-from sfcore.names import printable
+from sfcore.names import plain_in_markdown, printable
 from sfcore.tasks.base import TASKS
 
 SOURCES, DISTILLED = ("Samples", "Upload", "Folder"), "Distilled"  # of frames; the last are images only
@@ -51,7 +51,7 @@ def draw() -> None:
             image = _shown(choice, found.frames)
             st.session_state[KEY] = Studio(choice, found.dataset, found.frames, image, found.source, found.uploaded)
         except InputError as error:
-            st.error(str(error), icon=":material/error:")
+            style.problem(error, icon=":material/error:")
             st.session_state[PROBLEM] = str(error)
 
 
@@ -212,7 +212,7 @@ def _uploads(spec: InputSpec) -> list[Path]:
     )
     kept, problems = uploads().frames(files, spec)
     for problem in problems:
-        st.error(problem, icon=":material/broken_image:")
+        style.problem(problem, icon=":material/broken_image:")
     if not files:
         raise InputError(f"no {things} yet: upload some, or choose Samples")
     if not kept:
@@ -244,9 +244,9 @@ def _folder(choice: DetectorChoice) -> _Images:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path and who may read it") from error
     activity.note_once("open", path)
-    st.caption(sources.title(dataset))
+    st.caption(plain_in_markdown(sources.title(dataset)))
     for problem in dataset.problems[:MOST_PROBLEMS]:
-        st.warning(printable(problem), icon=":material/broken_image:")
+        st.warning(plain_in_markdown(printable(problem)), icon=":material/broken_image:")
     chosen = _scenarios(dataset.scenarios)
     limit = st.number_input(
         "Use at most", 1, 5000, 100, key="limit", bind="query-params",

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from sfcore.colours import FULL, MOVED
+from sfcore.names import plain_in_markdown
 from sfcore.tasks.base import Task
 
 PATIENCE = 0.4  # seconds before a progress bar is worth showing
@@ -76,6 +77,11 @@ def in_full_precision(left: Mapping[str, str]) -> None:
     if left:
         said = "; ".join(f"**{name}** ({why})" for name, why in left.items())
         st.warning(f"Stays in full precision: {said}", icon=":material/info:")
+
+
+def problem(text: object, icon: str | None = None) -> None:
+    """What is wrong; names in it stay names."""
+    st.error(plain_in_markdown(text), icon=icon)
 
 
 def key_number(number: str, caption: str) -> None:

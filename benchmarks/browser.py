@@ -94,9 +94,7 @@ def serving(runs: Path | None = None) -> Iterator[str]:
     Args:
         runs: where the app keeps its runs, and its caches in a folder of theirs; the usual places when None.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH")) if p)
     places = {"SFCORE_RUNS": str(runs), "SFCORE_CACHE": str(runs / "cache")} if runs else {}
     command = [sys.executable, "-m", "app.serve", "--server.port", str(port)]
@@ -105,14 +103,23 @@ def serving(runs: Path | None = None) -> Iterator[str]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        _wait_until_answered(f"http://127.0.0.1:{port}/_stcore/health", server)
+        wait_until_answered(f"http://127.0.0.1:{port}/_stcore/health", server)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(60)
 
 
-def _wait_until_answered(url: str, server: subprocess.Popen[bytes]) -> None:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_answered(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Come back once a server answers. Raises RuntimeError: it ended, or took too long."""
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end and server.poll() is None:
         try:

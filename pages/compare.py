@@ -22,7 +22,7 @@ from sfcore.datasets.dataset import Frame
 from sfcore.detectors.base import Image
 from sfcore.errors import InputError
 from sfcore.evaluation.metric import nothing_to_find
-from sfcore.names import printable
+from sfcore.names import plain_in_markdown, printable
 from sfcore.present.figures import charts, clips
 from sfcore.present.figures.scores import by_scenario
 from sfcore.present.model_comparison import (
@@ -263,7 +263,7 @@ def picture(view: Studio, chosen: Display, frame: Frame) -> None:
 
 def frame_numbers(view: Studio, models: Sequence[Contender], found: Comparison, frame: Frame) -> None:
     """Distortion of this frame, by part, for each model; with a label also what the metric says."""
-    name = printable(frame.name).replace("/", "/\u200b")  # long names break at their folders
+    name = plain_in_markdown(printable(frame.name)).replace("/", "/\u200b")  # long names break at their folders
     by_part = ", ".join(part.name for part in view.task.parts)
     st.markdown(f"**{name}**", help=f"{view.words.score} of this frame, by part: {by_part}.")
     parts = [model.moved(view, frame.image).distortion.parts() for model in models[1:]]
@@ -297,7 +297,7 @@ def viewer(view: Studio, models: Sequence[Contender], found: Comparison) -> None
         with narrow:
             frame_numbers(view, models, found, frame)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        style.problem(error, icon=":material/error:")
 
 
 view = studio()

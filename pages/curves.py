@@ -235,4 +235,4 @@ try:
     curves = measure(view, settings)
     show_others(view, curves, settings, show_chosen(view, curves))
 except InputError as error:
-    st.error(str(error))
+    style.problem(error)

@@ -85,7 +85,7 @@ def promise(view: Studio, leaving: Leaving) -> None:
             picture(drawn, key="promise", alt=alt, caption="What the simulation promises: engines are to find the same")
             style.moved_legend(view.task, "quantized")
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        style.problem(error, icon=":material/error:")
 
 
 @st.fragment
@@ -104,7 +104,7 @@ def files(leaving: Leaving) -> None:
                 "Each format is a file or two. Beside them a manifest says what they are, and a program runs one."
             )
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        style.problem(error, icon=":material/error:")
 
 
 def download(leaving: Leaving, made: Bundle) -> None:
@@ -151,7 +151,7 @@ def engines(view: Studio, leaving: Leaving) -> None:
                 "frames: a minute or so."
             )
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        style.problem(error, icon=":material/error:")
 
 
 def frames_to_check(frames: Sequence[Frame]) -> list[Frame]:

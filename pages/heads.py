@@ -142,7 +142,7 @@ def perturbation_panel(view: Studio) -> None:
             split(view, moved)
             ranking(view, head, noise.level, scores_at(*view.key, noise, seed, str(run.path) if run else "", errors))
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        style.problem(error, icon=":material/error:")
 
 
 def view_control() -> str:

@@ -196,7 +196,7 @@ def allotment(study: Study, bits: LayerBits) -> Constraints:
                 put(bits_of(study.profile, made.scheme))
                 st.rerun()
             except InputError as error:
-                st.error(str(error), icon=":material/error:")
+                style.problem(error, icon=":material/error:")
     return constraints
 
 
@@ -252,7 +252,7 @@ def panel(view: Studio, study: Study) -> None:
             set_bits(study, bits, selected)
         front(view, study, scheme, constraints)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        style.problem(error, icon=":material/error:")
 
 
 view = studio()

@@ -207,7 +207,7 @@ def element_panel(view: Studio) -> None:
             with second:
                 confidence(view, head)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        style.problem(error, icon=":material/error:")
 
 
 view = studio()

@@ -15,6 +15,7 @@ from app.team.actions import delete, label, remove, restore, stop
 from app.team.people import is_mine, owner
 from app.widgets.links import open_page
 from sfcore.errors import InputError
+from sfcore.names import plain_in_markdown
 from sfcore.present.figures.runs import held_back, k_lambda
 from sfcore.quant.transforms import beyond_usual
 from sfcore.runs import RunFolder, default_root
@@ -113,7 +114,7 @@ def choose(column: DeltaGenerator, name: str, values: Sequence[str]) -> list[str
 def deletion_dialog(names: list[str]) -> None:
     """Ask before anything is removed."""
     st.write(f"Delete {sources.count(len(names), 'run')}, models included? For a day that can be undone.")
-    st.write("\n".join(f"- {name}" for name in names))
+    st.write("\n".join(f"- {plain_in_markdown(name)}" for name in names))
     cancel, sure = st.columns(2)
     if cancel.button("Keep", width="stretch"):
         st.rerun()
@@ -123,7 +124,7 @@ def deletion_dialog(names: list[str]) -> None:
                 deleted().append(delete(name))
             st.rerun()
         except InputError as error:
-            st.error(str(error))
+            style.problem(error)
 
 
 def deleted() -> list[Deleted]:
@@ -161,7 +162,7 @@ def restore_runs(gone: Sequence[Deleted]) -> None:
             restore(run)
         st.rerun()
     except InputError as error:
-        st.error(str(error))
+        style.problem(error)
 
 
 @st.dialog("Tags and note")
@@ -181,7 +182,7 @@ def tags_dialog(runs: Sequence[RunFolder], known: Sequence[str]) -> None:
                 label(run, Tags.of(kept, old.note if note is None else note))
             st.rerun()
         except InputError as error:
-            st.error(str(error))
+            style.problem(error)
 
 
 @st.dialog("Sweep over k and λ", width="medium")
@@ -189,7 +190,7 @@ def sweep_dialog(pattern: RunFolder) -> None:
     """Choose the values of k and λ and queue a run for each pair."""
     spec = pattern.spec
     what = f"{spec.detector} · {spec.full_scheme().name} · {spec.method}"
-    st.write(f"Repeats **{pattern.name}** ({what}) for each pair of values.")
+    st.write(f"Repeats **{plain_in_markdown(pattern.name)}** ({what}) for each pair of values.")
     try:
         possible = sweeps.axes(spec)
         heads, now = len(results.heads_of(spec.detector)), results.settings(pattern)
@@ -208,7 +209,7 @@ def sweep_dialog(pattern: RunFolder) -> None:
             sweeps.begin(pattern, specs)
             st.rerun()
     except InputError as error:
-        st.error(str(error))
+        style.problem(error)
 
 
 def expected(pattern: RunFolder, count: int) -> str:
@@ -229,7 +230,7 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
     said = f"{len(chosen)} selected." if chosen else "Select one or several runs at their left edge."
     style.note(f"{said} The example that ships stays as it is and where it is." if example else said)
     for problem in filter(None, map(results.weights_problem, runs)):
-        st.error(problem)
+        style.problem(problem)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(
             "Compare", icon=":material/compare:", disabled=not pair, on_click=lambda: open_runs(runs),

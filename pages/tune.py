@@ -201,6 +201,6 @@ with left, st.container(border=True):
             if st.button("Start the run", type="primary", icon=":material/play_arrow:", width="stretch"):
                 begin(view, spec)
     except InputError as error:
-        st.error(str(error))
+        style.problem(error)
 with right:
     panel()

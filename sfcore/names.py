@@ -9,6 +9,7 @@ import re
 LONGEST = 255  # bytes of a file's name, on every usual file system
 # Control characters, line ends, marks that turn the direction of writing, and bytes that are no text.
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_FORMULA = ("=", "+", "-", "@")
 
 
 def printable(text: object) -> str:
@@ -26,6 +27,19 @@ def shortened(name: str, most: int = LONGEST) -> str:
     while len(os.fsencode(name)) > most - len(end):
         name = name[:-1]
     return name + end
+
+
+def plain_in_markdown(text: object) -> str:
+    """A text with names in it, for where Markdown is shown: it holds no link, and no picture from elsewhere.
+
+    Whoever names a file or a run could have others' browsers ask an address of theirs for it. All else may stay.
+    """
+    return str(text).replace("](", "]\\(")
+
+
+def plain_in_table(cell: object) -> object:
+    """A cell as a spreadsheet takes for a text, where it would take it for a formula: with an apostrophe before it."""
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip().startswith(_FORMULA) else cell
 
 
 def left_behind(name: str) -> bool:

@@ -21,17 +21,17 @@ def admit() -> None:
             st.error("Others reach this server: start it with sfcore app --address A --root DIR.", icon=ICON)
             st.stop()
         return
-    if signs_in() and not is_signed_in():
-        st.subheader("Selective Focus Studio", anchor=False)
-        st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
-        st.stop()
     try:
+        if signs_in() and not is_signed_in():
+            st.subheader("Selective Focus Studio", anchor=False)
+            st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
+            st.stop()
         limits.take_seat()
         if not st.session_state.get(_SEEN):
             activity.note("enter")
             st.session_state[_SEEN] = True
     except InputError as error:
-        st.error(str(error), icon=":material/group:")
+        style.problem(error, icon=":material/group:")
         st.stop()
     _say_who()
 

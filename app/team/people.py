@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -36,8 +37,16 @@ class Person:
 
 
 def signs_in() -> bool:
-    """Whether visitors can sign in: the secrets have a section [auth]."""
-    return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
+    """Whether visitors can sign in: the secrets have a section [auth].
+
+    Raises:
+        InputError: there are secrets that cannot be read; without an error the server would be open to all.
+    """
+    if st.secrets.load_if_toml_exists():
+        return "auth" in st.secrets
+    if found := [file for file in st.get_option("secrets.files") if Path(file).exists()]:
+        raise InputError(f"{found[0]} cannot be read as TOML, so nobody can sign in: whoever runs the server mends it")
+    return False
 
 
 def is_signed_in() -> bool:

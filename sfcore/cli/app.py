@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
 
 from sfcore.cli.commands.app import App
 from sfcore.cli.console import Answer, note, show
@@ -14,6 +17,7 @@ from sfcore.resources import cache, home
 from sfcore.roots import real, runs
 from sfcore.serving import Serving, is_loopback
 
+SIGNS_IN = ("authlib", "httpx")  # what Streamlit needs to sign people in
 _BASE = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 
 
@@ -65,6 +69,7 @@ def _environment(arguments: App) -> dict[str, str]:
                 "folders that they may read with --root DIR (again for more), or leave --address out"
             )
         return {}
+    _check_sign_in()
     for name in ("queued", "upload_mb", "sessions", "visitors"):
         if getattr(arguments, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} is {getattr(arguments, name)}: it must be at least 1")
@@ -78,3 +83,17 @@ def _environment(arguments: App) -> dict[str, str]:
         tuple(map(str, roots)), arguments.queued, arguments.upload_mb, arguments.sessions, arguments.visitors
     )
     return {**team.environment, **PLAIN_CONTAINERS, "SFCORE_RUNS": str(runs())}
+
+
+def _check_sign_in() -> None:
+    """Refuse to serve a team that is to sign in and could not; Streamlit would let everybody in, or nobody."""
+    for folder in (Path.cwd(), Path(os.path.expanduser("~"))):
+        file = folder / ".streamlit" / "secrets.toml"
+        try:
+            wanted = file.is_file() and "auth" in tomllib.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{file} is no TOML, so nobody could sign in ({error}): mend it") from error
+        if wanted and not all(map(find_spec, SIGNS_IN)):
+            raise InputError(
+                f"{file} has people sign in, which needs Authlib: pip install 'selective-focus-studio[team]'"
+            )

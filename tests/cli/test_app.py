@@ -55,3 +55,22 @@ def test_what_cannot_be_served_is_refused(
         with pytest.raises(InputError):
             app.run(wrong)
     assert not started
+
+
+def test_a_team_that_is_to_sign_in_and_could_not_is_not_served(
+    started: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    (tmp_path / ".streamlit").mkdir()
+    secrets = tmp_path / ".streamlit" / "secrets.toml"
+    secrets.write_text("[auth\n")
+    with pytest.raises(InputError, match=r"secrets\.toml is no TOML"):
+        app.run(App(root=[tmp_path]))
+    secrets.write_text('[auth]\nclient_id = "a"\n')
+    monkeypatch.setattr(app, "find_spec", lambda name: None if name == "httpx" else name)
+    with pytest.raises(InputError, match=r"pip install 'selective-focus-studio\[team\]'"):
+        app.run(App(root=[tmp_path]))
+    assert not started
+    app.run(App())  # alone on this machine nobody signs in
+    assert started
