@@ -43,7 +43,8 @@ def ratio(name: str, bits: str, batch: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("detectors", nargs="*", default=[one.name for one in entries() if one.weights])
+    shipped = [one.name for one in entries() if one.weights and one.input.kind == "image"]
+    parser.add_argument("detectors", nargs="*", default=shipped)
     parser.add_argument("--bits", default="W4A4")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--json", action="store_true")

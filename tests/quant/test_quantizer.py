@@ -144,3 +144,31 @@ def test_grids_are_read_as_they_are_printed(text: str, per_tensor: bool, affine:
 def test_impossible_schemes_are_refused(text: str):
     with pytest.raises(InputError, match=r"choose 1 to 16|write bits"):
         Scheme.parse(text)
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("layout", ["contiguous", "channels last", "with gaps", "gradient in another order"])
+def test_maps_of_any_layout_are_rounded_as_the_plain_formula_says_and_their_gradients_too(layout: str, affine: bool):
+    generator = torch.Generator().manual_seed(0)
+    x, grad = (torch.randn(2, 8, 9, 11, generator=generator) * 3 for _ in range(2))
+    if layout in ("channels last", "gradient in another order"):
+        x = x.contiguous(memory_format=torch.channels_last)
+    if layout == "channels last":
+        grad = grad.contiguous(memory_format=torch.channels_last)
+    if layout == "with gaps":
+        x, grad = x[..., ::2], grad[..., ::2]
+    made = FakeQuantizer(4, affine=affine)
+    made.set_range(torch.tensor(0.3), True, torch.tensor(6.0) if affine else None)
+    low, high = made.limits
+    zero = 6.0 if affine else 0.0
+    steps = (x / made.scale).round() + zero
+    expected = (steps.clamp(low, high) - zero) * made.scale
+    x = x.detach().requires_grad_()
+    made.scale.requires_grad_()
+    found = made(x)
+    found.backward(grad)
+    assert torch.equal(found, expected) and found.stride() == expected.stride()
+    assert torch.equal(made(x.detach()), expected)
+    with torch.no_grad():
+        assert torch.equal(made(x), expected)
+    assert torch.equal(x.grad, grad * (steps == steps.clamp(low, high)))

@@ -22,23 +22,32 @@ class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, zero: Tensor | None, low: int, high: int) -> Tensor:
         whole = None if zero is None else zero.round()
-        steps = _integers(x, scale, whole)
-        clamped = steps.clamp(low, high)
-        inside = steps == clamped
-        values = _values(clamped, scale, whole)
-        # Both are kept by the neighbouring layers anyway, so saving them costs no memory.
-        kept = (x, values) if ctx.needs_input_grad[1] else (None, None)
-        ctx.save_for_backward(inside, scale, *kept)
+        values = _rounded(x, scale, whole, low, high)
+        # Both are kept by the neighbouring layers anyway, so saving them costs no memory; what is inside the range is
+        # found again, which is faster than to compare, write down, read and convert it.
+        ctx.save_for_backward(x, scale, whole, values if ctx.needs_input_grad[1] else None)
+        ctx.limits = low, high
         return values
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        inside, scale, x, values = ctx.saved_tensors
+        x, scale, whole, values = ctx.saved_tensors
         for_x, for_scale, for_zero, *_ = ctx.needs_input_grad
-        to_x = grad * inside
+        to_x = _inner(grad, _integers(x, scale, whole), *ctx.limits)
         to_scale = _scale_gradient(grad, to_x, x, values, scale) if for_scale else None
         to_zero = (to_x - grad).sum_to_size(scale.shape) * scale if for_zero else None
         return to_x if for_x else None, to_scale, to_zero, None, None
+
+
+def _rounded(x: Tensor, scale: Tensor, zero: Tensor | None, low: int, high: int) -> Tensor:
+    """(clamp(round(x / s) + z, low, high) - z) · s, for a whole z; a new tensor."""
+    return _values(_integers(x, scale, zero).clamp_(low, high), scale, zero)
+
+
+def _inner(grad: Tensor, integers: Tensor, low: int, high: int) -> Tensor:
+    """The gradient where integers are in the range and 0 elsewhere, in one pass: that of a clamp whose ends, where it
+    is 0 already, lie between integers."""
+    return torch.ops.aten.hardtanh_backward(grad, integers, low - 0.5, high + 0.5)
 
 
 def _integers(x: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:
@@ -99,7 +108,7 @@ class FakeQuantizer(Quantizer):
         if learned and torch.is_grad_enabled():
             return _FakeQuantize.apply(x, scale, zero, low, high)
         whole = None if zero is None else zero.round()
-        return _values(_integers(x, scale, whole).clamp_(low, high), scale, whole)
+        return _rounded(x, scale, whole, low, high)
 
 
 def limits(bits: int, signed: bool) -> tuple[int, int]:
