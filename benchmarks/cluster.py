@@ -1,9 +1,9 @@
 """A bench on a cluster against the same bench here: ``python -m benchmarks.cluster --out DIR``.
 
 24 cells, two at a time, three times over: in processes of this machine, on a Ray cluster of two nodes with a core each,
-and on such a cluster of which a node is killed when a quarter of the cells is done. The tables must be the same byte for
-byte, but for seconds; no cell may be done twice, and the one that the killed node had must say so. Prints JSON; exits
-with 1 where any of this does not hold.
+and on such a cluster of which a node is killed when a quarter of the cells is done. The tables must be the same byte
+for byte, but for seconds; no cell may be done twice, and the one that the killed node had must say so. Prints JSON;
+exits with 1 where any of this does not hold.
 
 The overhead of a run is what it costs that it is not here: the seconds from the end of a worker's last cell (for its
 first one, from the start of the command) to the first event of the next, mean over all cells, less the same here. It
@@ -33,13 +33,13 @@ from sfcore.resources import sample_data
 from sfcore.runs import RunFolder
 
 WORKERS, STEPS = 2, 4
-CELLS = 24
+METHODS = ("calibrate", "netwise", "lsq-plus")
+DETECTORS = ("lstr-tiny", "bezierlanenet-tiny")
 MEMORY = 100 << 20  # bytes of a node's store of objects, which nothing here uses
 SECONDS = "table3"  # begins the names of tables of times
 BENCH = (
-    "bench", "--detectors", "lstr-tiny", "bezierlanenet-tiny", "--methods", "calibrate", "netwise", "lsq-plus",
-    "--bits", "W4A4", "--seeds", "0", "1", "2", "3", "--iterations", str(STEPS), "--batch", "1", "--device", "cpu",
-    "--jobs", str(WORKERS),
+    "bench", "--detectors", *DETECTORS, "--bits", "W4A4", "--methods", *METHODS, "--iterations", str(STEPS),
+    "--batch", "1", "--device", "cpu", "--jobs", str(WORKERS),
 )  # fmt: skip
 IMAGES = str(sample_data() / "scenes")
 SOURCES = ("--images", f"{IMAGES}[:4]", "--test", f"unseen={IMAGES}[4:5]")
@@ -49,18 +49,22 @@ class Arm:
     """One way to carry the bench out, in a folder of its own.
 
     Args:
+        seeds: how many; each is a cell of every detector and method.
         where: options that say by which launcher.
     """
 
-    def __init__(self, out: Path, *where: str) -> None:
+    def __init__(self, out: Path, seeds: int, *where: str) -> None:
         self.out, self.where = out, where
+        self.seeds = [str(seed) for seed in range(seeds)]
+        self.cells = seeds * len(DETECTORS) * len(METHODS)
         self.begun = 0.0  # seconds since 1970
 
     @contextmanager
     def at_work(self) -> Iterator[subprocess.Popen[bytes]]:
         """The command, which has ended well when the block is left. Raises RuntimeError: it has not."""
         self.out.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "sfcore", *BENCH, *SOURCES, "--out", str(self.out), *self.where]
+        command = [sys.executable, "-m", "sfcore", *BENCH, *SOURCES, "--seeds", *self.seeds]
+        command += ["--out", str(self.out), *self.where]
         self.begun = time.time()
         with (self.out / "printed.txt").open("ab") as printed:
             process = subprocess.Popen(
@@ -110,7 +114,7 @@ def checked(arm: Arm, usual: Arm) -> dict[str, Any]:
     ends = [sum(event["type"] == "done" for event in each) for each in events]
     steps = [[event["iteration"] for event in each if event["type"] == "step"] for each in events]
     return {
-        "all cells are done, each once": ends == [1] * CELLS,
+        "all cells are done, each once": ends == [1] * arm.cells,
         "no step was taken twice": all(each == list(range(1, len(each) + 1)) for each in steps),
         "same tables": arm.tables() == usual.tables(),
     }
@@ -145,7 +149,7 @@ def kill_a_node(cluster: Any, arm: Arm, process: subprocess.Popen[bytes]) -> str
     """Kill a node while it works on a cell, once a quarter of all is done; returns what runs call it."""
     while process.poll() is None:
         running = [run.record() for run in arm.runs if run.record()["status"] == "running"]
-        if arm.done >= CELLS // 4 and running:
+        if arm.done >= arm.cells // 4 and running:
             name = str(running[0]["node"])
             node = next(one for one in cluster.worker_nodes if one.node_id.startswith(name.rpartition(":")[2]))
             cluster.remove_node(node, allow_graceful=False)
@@ -154,17 +158,17 @@ def kill_a_node(cluster: Any, arm: Arm, process: subprocess.Popen[bytes]) -> str
     raise RuntimeError(f"the bench in {arm.out} ended before a node could be killed: see printed.txt there")
 
 
-def measured(out: Path) -> dict[str, Any]:
+def measured(out: Path, seeds: int) -> dict[str, Any]:
     """All three arms."""
-    here = Arm(out / "local")
+    here = Arm(out / "local", seeds)
     with here.at_work():
         pass
     with ray_cluster(WORKERS) as cluster:
-        there = Arm(out / "ray", "--launcher", "ray", "--address", cluster.address)
+        there = Arm(out / "ray", seeds, "--launcher", "ray", "--address", cluster.address)
         with there.at_work():
             pass
     with ray_cluster(WORKERS) as cluster:
-        broken = Arm(out / "killed", "--launcher", "ray", "--address", cluster.address)
+        broken = Arm(out / "killed", seeds, "--launcher", "ray", "--address", cluster.address)
         with broken.at_work() as process:
             killed = kill_a_node(cluster, broken, process)
     told = [each for run in broken.runs for each in run.record().get("interruptions", [])]
@@ -190,13 +194,14 @@ def main() -> int:
     """Measure, print and judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the benches' folders, some MB; new")
+    parser.add_argument("--seeds", type=int, default=4, metavar="N", help="six cells each (default: 4)")
     arguments = parser.parse_args()
     out = arguments.out.resolve()
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty: times are measured from the start, so name a new folder")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
-    found = measured(out)
+    found = measured(out, arguments.seeds)
     print(json.dumps(found, indent=1))
     return 0 if all(all(arm["holds"].values()) for arm in found.values()) else 1
 

@@ -12,6 +12,7 @@ from sfcore.datasets.videos import PLAIN_CONTAINERS
 from sfcore.errors import InputError
 from sfcore.resources import cache, home
 from sfcore.roots import real, runs
+from sfcore.runs.launcher import LAUNCHERS
 from sfcore.serving import Serving, is_loopback
 
 _BASE = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
@@ -74,7 +75,14 @@ def _environment(arguments: App) -> dict[str, str]:
             raise InputError(f"there is no folder {root}: --root takes one that exists; check the path")
         if any(root.is_relative_to(place) for place in (runs(), real(cache()))):
             raise InputError(f"{root} holds runs or caches of this server, which nobody reads by path: name another")
-    team = Serving(
-        tuple(map(str, roots)), arguments.queued, arguments.upload_mb, arguments.sessions, arguments.visitors
-    )
+    bounds = arguments.queued, arguments.upload_mb, arguments.sessions, arguments.visitors
+    team = Serving(tuple(map(str, roots)), *bounds, tuple(map(_launcher, arguments.launcher or ())))
     return {**team.environment, **PLAIN_CONTAINERS, "SFCORE_RUNS": str(runs())}
+
+
+def _launcher(text: str) -> tuple[str, str | None]:
+    """The name and the address of ``NAME[=ADDRESS]``. Raises InputError: it cannot be used here."""
+    name, _, address = text.partition("=")
+    if why := LAUNCHERS[name](address or None).refusal():
+        raise InputError(why)
+    return name, address or None

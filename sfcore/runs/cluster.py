@@ -30,6 +30,7 @@ class Cluster(Launcher):
     """
 
     name: ClassVar[str]
+    gives_cores: ClassVar[bool] = True
 
     @abstractmethod
     def submit(self, jobs: Sequence[Job], folder: str) -> list[str]:
