@@ -17,14 +17,13 @@ ASKED = 10.0  # seconds for which it is believed whether a launcher can be used:
 
 def choose() -> Place:
     """Controls for where the run is started; nothing is drawn where there is no choice."""
-    places = {str(number): place for number, place in enumerate(offered())}
+    places = {place.title: place for place in offered()}
     if len(places) == 1:
-        return places["0"]
-    why = {key: refusal(place) for key, place in places.items()}
-    said = [f"- **{place.name}**: {why[key] or about(place)}" for key, place in places.items()]
+        return Place()
+    said = [f"- **{title}**: {about(place)}" for title, place in places.items()]
     chosen = places[
         st.selectbox(
-            "Where", list(places), key="t_where", format_func=lambda key: title(places[key], why[key]),
+            "Where", list(places), key="t_where", bind="query-params",
             help="What finds a machine for the run. Others than this one must share the runs, images and weights with "
             "it.\n\n" + "\n".join(said),
         )
@@ -51,15 +50,10 @@ def blocked(place: Place) -> bool:
     return bool(why)
 
 
-def title(place: Place, why: str | None) -> str:
-    """A launcher among others."""
-    named = f"{place.name} at {place.address}" if place.address else place.name
-    return f"{named} (not available)" if why else named
-
-
 def about(place: Place) -> str:
-    """What a launcher's class says of it."""
-    return (LAUNCHERS[place.name].__doc__ or place.name).splitlines()[0]
+    """What a launcher's class says of it, and why it cannot be used where it cannot."""
+    said, why = (LAUNCHERS[place.name].__doc__ or place.name).splitlines()[0], refusal(place)
+    return f"{said} Not now: {why}." if why else said
 
 
 def refusal(place: Place) -> str | None:
@@ -75,9 +69,9 @@ def _refusal(name: str, address: str | None, path: str | None) -> str | None:
 def fill_from(run: RunFolder) -> None:
     """Fill the controls with where a run was started, if that is offered."""
     place = Place.of(run)
-    for number, each in enumerate(offered()):
+    for each in offered():
         if each.name == place.name and (serving() is None or each.address == place.address):
-            st.session_state.update({"t_where": str(number), "t_address": place.address or "", "t_cores": place.cores})
+            st.session_state.update({"t_where": each.title, "t_address": place.address or "", "t_cores": place.cores})
 
 
 def where(run: RunFolder) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder
-from sfcore.runs.launcher import LAUNCHERS, LOCAL, Launcher
+from sfcore.runs.launcher import LAUNCHERS, LOCAL
 from sfcore.serving import serving
 
 
@@ -30,16 +30,16 @@ class Place:
         return cls(run.launcher, record.get("address"), record.get("cores") or 1)
 
     @property
-    def launcher(self) -> Launcher:
-        """Raises InputError: there is none of that name."""
-        return LAUNCHERS[self.name](self.address, self.cores)
+    def title(self) -> str:
+        """What tells it from others that are offered."""
+        return f"{self.name} at {self.address}" if self.address else self.name
 
 
 def offered() -> tuple[Place, ...]:
     """What visitors choose from: in a team what its server offers, at its addresses; else all, at any address."""
     team = serving()
     if team is None:
-        return tuple(map(Place, LAUNCHERS.names()))
+        return Place(), *(Place(name) for name in LAUNCHERS.names() if name != LOCAL)
     return Place(), *(Place(name, address) for name, address in team.launchers)
 
 
@@ -50,6 +50,5 @@ def check_offered(place: Place) -> None:
         InputError: the launcher is not offered, or not at that address.
     """
     if serving() and (place.name, place.address) not in [(each.name, each.address) for each in offered()]:
-        where = f"{place.name} at {place.address}" if place.address else place.name
-        names = ", ".join(dict.fromkeys(each.name for each in offered()))
-        raise InputError(f"this server starts no runs by {where}: choose {names}, or ask who runs it")
+        names = " or ".join(each.title for each in offered())
+        raise InputError(f"this server starts no runs by {place.title}: choose {names}, or ask who runs it")

@@ -12,7 +12,6 @@ from sfcore.datasets.videos import PLAIN_CONTAINERS
 from sfcore.errors import InputError
 from sfcore.resources import cache, home
 from sfcore.roots import real, runs
-from sfcore.runs.launcher import LAUNCHERS
 from sfcore.serving import Serving, is_loopback
 
 _BASE = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
@@ -82,6 +81,8 @@ def _environment(arguments: App) -> dict[str, str]:
 
 def _launcher(text: str) -> tuple[str, str | None]:
     """The name and the address of ``NAME[=ADDRESS]``. Raises InputError: it cannot be used here."""
+    from sfcore.runs.launcher import LAUNCHERS
+
     name, _, address = text.partition("=")
     if why := LAUNCHERS[name](address or None).refusal():
         raise InputError(why)

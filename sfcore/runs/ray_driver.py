@@ -51,7 +51,7 @@ def submit(jobs: list[dict[str, Any]]) -> list[str]:
     names = []
     for job in jobs:
         names.append(f"{job['name']}-{uuid.uuid4().hex[:8]}")
-        given = {"num_cpus": job["cores"], "num_gpus": job["gpus"], "name": names[-1]}
+        given = {"num_cpus": job["cores"], "num_gpus": job["gpus"], "name": names[-1], "scheduling_strategy": "SPREAD"}
         ray.remote(Keeper).options(lifetime="detached", max_restarts=-1, **given).remote(job)
     return names
 

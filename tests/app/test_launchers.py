@@ -62,9 +62,8 @@ def _team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def place_of(app: AppTest, name: str) -> AppTest:
     """Choose a launcher by what the page calls it."""
-    where = app.selectbox(key="t_where")
-    key = next(str(number) for number, place in enumerate(offered()) if place.name == name)
-    return where.set_value(key).run()
+    title = next(place.title for place in offered() if place.name == name)
+    return app.selectbox(key="t_where").set_value(title).run()
 
 
 def start(app: AppTest) -> AppTest:
@@ -88,7 +87,7 @@ def test_a_run_is_started_followed_and_stopped_elsewhere(visit: Visit, runs_fold
     assert errors(app) == []
     (run,) = list_runs(runs_folder)
     assert Place.of(run) == Place("elsewhere", "there:1", 3)
-    assert any("elsewhere · far, job 7" in each.value for each in app.caption)
+    assert any("elsewhere · far, job 7" in str(each.proto.body) for each in app.get("html"))
     next(each for each in app.button if each.label == "Stop").click().run()
     assert Elsewhere.stopped == [run.name]
     app.switch_page("../pages/runs.py").run()
@@ -100,7 +99,7 @@ def test_in_a_team_runs_go_where_the_server_says_and_nowhere_else(run: RunFolder
     assert [(place.name, place.address) for place in offered()] == [("local", None), ("elsewhere", "here:1")]
     check_offered(Place("elsewhere", "here:1", 4))
     for place in (Place("elsewhere", "there:1"), Place("elsewhere"), Place("ray"), Place("local", "here:1")):
-        with pytest.raises(InputError, match=r"this server starts no runs by .*: choose local, elsewhere"):
+        with pytest.raises(InputError, match=r"this server starts no runs by .*: choose local or elsewhere at here:1"):
             actions.start(run.path.with_name("other"), run.spec, place)
     assert not run.path.with_name("other").exists()
 

@@ -75,6 +75,18 @@ def test_a_run_that_waits_on_a_cluster_is_alive_and_a_second_launcher_is_told(
     assert len(queue.jobs) == 1 and queue.jobs[str(job)].cores == 3
 
 
+def test_of_two_launchers_that_come_at_once_one_is_refused(run: RunFolder, queue: type[Queue]) -> None:
+    class Slow(Queue):
+        def living(self) -> frozenset[str]:
+            found = super().living()
+            with pytest.raises(InputError, match="worked on already"):  # another comes while this one asks
+                Queue("some:1").launch(run)
+            return found
+
+    assert Slow("some:1").launch(run) == run.record()["job"]
+    assert len(queue.jobs) == 1
+
+
 def test_a_run_that_waits_leaves_the_clusters_queue_when_it_is_stopped(run: RunFolder, queue: type[Queue]) -> None:
     launch(run, "queue")
     stop(run)
