@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import style
+from app import launchers, style
 from app.scheme import filled
 from app.session import forget_unknown, weights_of
 from sfcore.detectors.registry import entry
@@ -103,6 +103,7 @@ def fill_from(run: RunFolder) -> None:
         "t_transforms": list(beyond_usual(spec.transforms)), "t_corrected": spec.bias_correction,
         "t_method": spec.method, "t_effort": next(fits), "t_seed": spec.seed, "t_device": spec.device,
     })  # fmt: skip
+    launchers.fill_from(run)
     if count := spec.limit or run.record().get("images"):
         st.session_state.update({"t_limit": count, "limit": count})
     fill(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import displays, results, style
+from app import displays, launchers, results, style
 from app.options import fill_from
 from app.team.actions import resume, stop
 from app.team.people import is_mine, owner
@@ -94,6 +94,7 @@ def header(run: RunFolder) -> bool:
     if status in ("failed", "stopped") and (printed := log(run)):
         with st.expander("What its process printed"):
             st.code(printed, language=None)
+    launchers.say_where(run)
     if cost := results.cost(run):
         style.note(f"{cost}.")
     style.in_full_precision(record.get("full_precision", {}))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app import results
 from app.team import actions
+from app.team.places import Place
 from sfcore.errors import InputError
 from sfcore.quant.methods.options import idle
 from sfcore.runs import RunFolder, RunSpec
@@ -83,7 +84,7 @@ def begin(pattern: RunFolder, specs: Sequence[RunSpec]) -> str:
         values = [f"{name}{spec.options[name]:g}" for name in ("k", "lam") if name in spec.options]
         name = "-".join([spec.detector, spec.full_scheme().slug, spec.method, *values, when])
         path = actions.name_of(name, private=results.on_uploads(pattern))
-        run = actions.start(path, _owned(spec, pattern, path), pattern.launcher, Tags((PREFIX + when,)))
+        run = actions.start(path, _owned(spec, pattern, path), Place.of(pattern), Tags((PREFIX + when,)))
         results.claim(run)
     return PREFIX + when
 

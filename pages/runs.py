@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import displays, options, report_download, results, sources, style, sweeps
+from app import displays, launchers, options, report_download, results, sources, style, sweeps
 from app.team.actions import delete, label, remove, restore, stop
 from app.team.people import is_mine, owner
 from app.widgets.links import open_page
@@ -28,13 +28,14 @@ from sfcore.serving import serving
 ORDER = [
     *("Run", "Status", "Tags", "Bits", "Bits a weight", "k", "λ", "F1 calibrated", "F1 tuned"),
     *("Distortion calibrated", "Distortion tuned", "Bits an activation", "GBOPs", "Note", "Took", "Created"),
-    *("Detector", "Method", "Transforms"),
+    *("Detector", "Method", "Transforms", "Where"),
     *(("Owner",) if serving() else ()),
 ]
 COLUMNS = {
     "Run": st.column_config.TextColumn(width=290),
     "Tags": st.column_config.ListColumn(width=130),
     "Note": st.column_config.TextColumn(width="medium"),
+    "Where": st.column_config.TextColumn(help="What it was launched by, and the machine that works on it or did last."),
     "Created": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
     "λ": st.column_config.NumberColumn(format="%g"),
     "F1 calibrated": st.column_config.NumberColumn(format="%.3f", help="On the run's held-back images, at IoU 0.5."),
@@ -80,6 +81,7 @@ def row(run: RunFolder) -> dict[str, object]:
         "Distortion tuned": found.get("tuned", {}).get("distortion"),
         "Note": written.note,
         "Took": style.duration(record["worked"]) if "worked" in record else "",
+        "Where": launchers.where(run),
         "Owner": owner(run).get("name", ""),
         "Created": pd.Timestamp(record.get("created", time.time()), unit="s"),
     }

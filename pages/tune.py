@@ -12,12 +12,13 @@ from typing import Any
 import streamlit as st
 import torch
 
-from app import options, results, style
+from app import launchers, options, results, style
 from app.run_estimate import forecast
 from app.run_panel import panel
 from app.scheme import choose, say_cost
 from app.session import Studio, outputs_of_all, studio
 from app.team import actions, limits
+from app.team.places import Place, check_offered
 from app.widgets.links import keep
 from sfcore.datasets.images import evenly
 from sfcore.errors import InputError
@@ -162,11 +163,12 @@ def warn_if_alike(view: Studio) -> None:
         )
 
 
-def begin(view: Studio, spec: RunSpec) -> None:
-    """Create the run and start its process; uploads move into its folder, for they end with the session."""
+def begin(view: Studio, spec: RunSpec, place: Place) -> None:
+    """Create the run and start it; uploads move into its folder, for they end with the session."""
     name = f"{spec.detector}-{spec.full_scheme().slug}-{spec.method}-{time.strftime('%m%d-%H%M%S')}"
     spec.validate()
-    limits.check_queue()  # before anything is copied
+    check_offered(place)  # before anything is copied
+    limits.check_queue()
     path = actions.name_of(name, private=view.uploaded or view.choice.uploaded)
     if view.uploaded:
         kept = path / "images"
@@ -178,7 +180,7 @@ def begin(view: Studio, spec: RunSpec) -> None:
         path.mkdir(parents=True, exist_ok=True)
         weights = Path(shutil.copy(view.choice.weights, path / f"weights{view.choice.weights.suffix}"))
         spec = RunSpec(**{**spec.to_dict(), "images": tuple(spec.images), "weights": str(weights)})
-    run = actions.start(path, spec)
+    run = actions.start(path, spec, place)
     results.claim(run)
     keep("run", run.name)
     if waiting := len(ahead(run)):
@@ -197,9 +199,12 @@ with left, st.container(border=True):
         if elsewhere := st.session_state.get(options.ELSEWHERE):
             st.warning(elsewhere, icon=":material/folder_open:")
         forecast(spec)
+        place = launchers.choose()
+        blocked = launchers.blocked(place)
         with st.container(key="sf-start"):  # it stays in sight, however long the choices are
-            if st.button("Start the run", type="primary", icon=":material/play_arrow:", width="stretch"):
-                begin(view, spec)
+            start: dict[str, Any] = {"type": "primary", "icon": ":material/play_arrow:", "width": "stretch"}
+            if st.button("Start the run", disabled=blocked, **start):
+                begin(view, spec, place)
     except InputError as error:
         style.problem(error)
 with right:

@@ -25,6 +25,8 @@ class Serving:
         upload_mb: megabytes of one person's uploads, with the copies that their runs keep.
         sessions: pages of one person that are open at once.
         visitors: pages of all that are open at once.
+        launchers: that visitors may start runs by beside the local one, each with its address, which is None for the
+            usual one.
     """
 
     roots: tuple[str, ...]
@@ -32,6 +34,7 @@ class Serving:
     upload_mb: int = 1000
     sessions: int = 10
     visitors: int = 50
+    launchers: tuple[tuple[str, str | None], ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -48,7 +51,8 @@ def serving() -> Serving | None:
 @lru_cache(maxsize=4)
 def _parsed(text: str) -> Serving:
     content = json.loads(text)
-    return Serving(**content | {"roots": tuple(content["roots"])})
+    launchers = tuple((name, address) for name, address in content.get("launchers", ()))
+    return Serving(**content | {"roots": tuple(content["roots"]), "launchers": launchers})
 
 
 def is_loopback(address: str) -> bool:

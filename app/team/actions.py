@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from pathlib import Path
 from threading import Lock
 
 from app.team import activity, limits
 from app.team.people import check_mine, person
+from app.team.places import Place, check_offered
 from sfcore import runs
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, RunSpec, default_root, trash
@@ -25,8 +27,17 @@ def name_of(name: str, private: bool) -> Path:
     return runs.unused(default_root() / f"{name}{end}")
 
 
-def start(path: Path, spec: RunSpec, launcher: str | None = None, tags: Tags | None = None) -> RunFolder:
-    """Begin a run, which is this visitor's. Raises InputError: they have too many, or it cannot be begun."""
+def start(path: Path, spec: RunSpec, place: Place | None = None, tags: Tags | None = None) -> RunFolder:
+    """Begin a run, which is this visitor's.
+
+    Args:
+        place: where; None for here.
+
+    Raises:
+        InputError: they have too many, or it cannot be begun, there or at all; then nothing is left of it.
+    """
+    place = place or Place()
+    check_offered(place)
     with _one_at_a_time:
         limits.check_queue()
         run = RunFolder.create(path, spec)
@@ -34,7 +45,11 @@ def start(path: Path, spec: RunSpec, launcher: str | None = None, tags: Tags | N
             run.update(owner=person().record)
         if tags:
             write_tags(run, tags)
-        runs.launch(run, launcher)
+        try:
+            runs.launch(run, place.name, place.address, place.cores)
+        except InputError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
     activity.note("start", run.name)
     return run
 
@@ -58,6 +73,7 @@ def stop(run: RunFolder) -> None:
 def resume(run: RunFolder) -> None:
     """Go on with a run of this visitor's. Raises InputError: it is another's, or there are too many."""
     check_mine(run, "resume")
+    check_offered(Place.of(run))
     with _one_at_a_time:
         limits.check_queue()
         runs.launch(run)

@@ -79,9 +79,8 @@ def _environment(arguments: App) -> dict[str, str]:
             raise InputError(f"there is no folder {root}: --root takes one that exists; check the path")
         if any(root.is_relative_to(place) for place in (runs(), real(cache()))):
             raise InputError(f"{root} holds runs or caches of this server, which nobody reads by path: name another")
-    team = Serving(
-        tuple(map(str, roots)), arguments.queued, arguments.upload_mb, arguments.sessions, arguments.visitors
-    )
+    bounds = arguments.queued, arguments.upload_mb, arguments.sessions, arguments.visitors
+    team = Serving(tuple(map(str, roots)), *bounds, tuple(map(_launcher, arguments.launcher or ())))
     return {**team.environment, **PLAIN_CONTAINERS, "SFCORE_RUNS": str(runs())}
 
 
@@ -97,3 +96,13 @@ def _check_sign_in() -> None:
             raise InputError(
                 f"{file} has people sign in, which needs Authlib: pip install 'selective-focus-studio[team]'"
             )
+
+
+def _launcher(text: str) -> tuple[str, str | None]:
+    """The name and the address of ``NAME[=ADDRESS]``. Raises InputError: it cannot be used here."""
+    from sfcore.runs.launcher import LAUNCHERS
+
+    name, _, address = text.partition("=")
+    if why := LAUNCHERS[name](address or None).refusal():
+        raise InputError(why)
+    return name, address or None

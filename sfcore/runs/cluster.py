@@ -30,6 +30,7 @@ class Cluster(Launcher):
     """
 
     name: ClassVar[str]
+    gives_cores: ClassVar[bool] = True
 
     @abstractmethod
     def submit(self, jobs: Sequence[Job], folder: str) -> list[str]:
@@ -56,9 +57,8 @@ class Cluster(Launcher):
     def launch(self, run: RunFolder) -> str:
         """Queue the run's worker; two launchers that come at once are told apart by the run's lock."""
         folder = run.path.resolve()
-        living = self.living()
         with run.lock():
-            if self._waits(run, living):
+            if self._waits(run, self.living()):
                 raise InputError(f"the run {run.path} waits on a cluster already: stop it first (sfcore runs stop)")
             run.enqueue(self.name, address=self.address, cores=self.cores)
             (job,) = self.submit([self._job(run, str(folder))], str(folder))

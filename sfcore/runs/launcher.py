@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sfcore.files import explained
 from sfcore.registries import Registry
@@ -34,7 +34,12 @@ class Launcher(ABC):
     Attributes:
         address: of the machines that the launcher starts runs on, in words of its own; None for the usual ones.
         cores: of a processor that each run is given, where the launcher gives any.
+        addresses: what its addresses are, for people; None where it has none.
+        gives_cores: whether it gives any.
     """
+
+    addresses: ClassVar[str | None] = None
+    gives_cores: ClassVar[bool] = False
 
     address: str | None = None
     cores: int = 1

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import platform
-import socket
 import sys
 import threading
 import uuid
@@ -18,7 +17,6 @@ from typing import Any
 from sfcore.runs.job import Job
 
 NAMESPACE = "sfcore"
-SECONDS = 10.0  # in which a head that runs lets itself be connected to
 
 
 class Keeper:
@@ -53,7 +51,7 @@ def submit(jobs: list[dict[str, Any]]) -> list[str]:
     names = []
     for job in jobs:
         names.append(f"{job['name']}-{uuid.uuid4().hex[:8]}")
-        given = {"num_cpus": job["cores"], "num_gpus": job["gpus"], "name": names[-1]}
+        given = {"num_cpus": job["cores"], "num_gpus": job["gpus"], "name": names[-1], "scheduling_strategy": "SPREAD"}
         ray.remote(Keeper).options(lifetime="detached", max_restarts=-1, **given).remote(job)
     return names
 
@@ -79,13 +77,6 @@ def answer(request: dict[str, Any]) -> list[str]:
     return list(ray.util.list_named_actors())
 
 
-def knock(address: str) -> None:
-    """See that somebody listens at HOST:PORT, for Ray tries for minutes. Raises OSError: nobody does."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host, int(port)), SECONDS).close()
-
-
 def main() -> None:
     """Answer one request."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -94,7 +85,6 @@ def main() -> None:
     request = json.load(sys.stdin)
     address = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("RAY_ADDRESS") or "auto"
     try:
-        knock(address)
         ray.init(address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         sys.exit(" ".join(str(error).split()))

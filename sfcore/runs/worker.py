@@ -140,13 +140,16 @@ def _checkpoint(folder: RunFolder, tuner: Tuner) -> None:
 def _leave(folder: RunFolder, status: Status, error: str | None, started: float, patience: float = 0.0) -> None:
     """Write down how the run ended; when even that cannot be written, a dead run counts as stopped."""
 
-    def write() -> None:
+    def tell() -> None:
         folder.append({"type": status, **({"error": error} if error else {})})
+
+    def write() -> None:
         ended = clock.now()
         worked = max(folder.record().get("worked", 0.0), 0.0) + ended - started  # with earlier stretches, unless killed
         folder.update(status=status, ended=ended, worked=worked, error=error, memory=peak())
 
     with suppress(InputError):
+        patiently(tell, patience)  # apart from the record, or it would be told again where that cannot be written
         patiently(write, patience)
 
 

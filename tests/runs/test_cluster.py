@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -75,6 +75,18 @@ def test_a_run_that_waits_on_a_cluster_is_alive_and_a_second_launcher_is_told(
     assert len(queue.jobs) == 1 and queue.jobs[str(job)].cores == 3
 
 
+def test_of_two_launchers_that_come_at_once_one_is_refused(run: RunFolder, queue: type[Queue]) -> None:
+    class Slow(Queue):
+        def living(self) -> frozenset[str]:
+            found = super().living()
+            with pytest.raises(InputError, match="worked on already"):  # another comes while this one asks
+                Queue("some:1").launch(run)
+            return found
+
+    assert Slow("some:1").launch(run) == run.record()["job"]
+    assert len(queue.jobs) == 1
+
+
 def test_a_run_that_waits_leaves_the_clusters_queue_when_it_is_stopped(run: RunFolder, queue: type[Queue]) -> None:
     launch(run, "queue")
     stop(run)
@@ -123,6 +135,39 @@ def test_a_full_disk_is_waited_for_and_nothing_is_done_twice(run: RunFolder, mon
     assert found["why"].startswith("storage failed (No space left on device)")
     steps = [event["iteration"] for event in run.events()[0] if event["type"] == "step"]
     assert steps == list(range(1, STEPS + 1))
+
+
+def test_storage_may_fail_at_any_moment(tmp_path: Path, spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, failing = 0, range(0)
+
+    def failing_at_times(write: Callable[..., None]) -> Callable[..., None]:
+        def written(*given: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls in failing:
+                raise InputError("cannot write") from OSError(116, "Stale file handle")
+            write(*given)
+
+        return written
+
+    def carried_out(name: str) -> tuple[RunFolder, list[dict[str, Any]]]:
+        nonlocal calls
+        run, calls = RunFolder.create(tmp_path / name, spec), 0
+        assert work(run, assemble=assemble, patience=60.0) == "done"
+        return run, run.events()[0]
+
+    monkeypatch.setattr("sfcore.runs.patience.FIRST", 0.001)
+    monkeypatch.setattr("sfcore.runs.worker.CHECKPOINT_SECONDS", 0.002)
+    for name in ("append", "save_tensors", "_write_record"):
+        monkeypatch.setattr(RunFolder, name, failing_at_times(getattr(RunFolder, name)))
+    usual, events = carried_out("usual")
+    model, longest = usual.load_tensors("model")[0], calls
+    for first in range(1, longest + 1, 3):
+        failing = range(first, first + 3)
+        run, found = carried_out(str(first))
+        assert [each["type"] for each in found if each["type"] != "note"] == [each["type"] for each in events]
+        assert [each.get("iteration") for each in found if each["type"] == "step"] == list(range(1, STEPS + 1))
+        assert run.record()["status"] == "done" and run.load_tensors("model")[0]["place"].equal(model["place"])
 
 
 def test_storage_that_does_not_come_back_fails_the_run(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

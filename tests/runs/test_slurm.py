@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -31,6 +32,33 @@ def test_a_run_is_carried_out_by_submitits_executor_of_this_machine(
         assert time.monotonic() < end, (run.path / "worker.log").read_text()
         time.sleep(0.2)
     assert run.record()["node"] and run.record()["launcher"] == "slurm"
+
+
+@pytest.mark.slow
+def test_a_job_that_is_preempted_is_queued_again_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    options = {"iterations": 40, "batch": 1}
+    run = create_or_resume(
+        tmp_path / "run", RunSpec("lstr-tiny", (IMAGES,), "W8A8", "netwise", options=options, device="cpu", **FAST)
+    )
+    controller = launch(run, "slurm", "local")
+    end = time.monotonic() + 300
+    while not any(event["type"] == "step" for event in run.events()[0]):
+        assert time.monotonic() < end, (run.path / "worker.log").read_text()
+        time.sleep(0.05)
+    worker = run.record()["pid"]
+    (job,) = Path(f"/proc/{controller}/task/{controller}/children").read_text().split()
+    os.kill(int(job), signal.SIGUSR2)  # what Slurm sends, by submitit's wish, before it preempts
+    alive = True  # asked before the status is read, for a run that ends lets go after that
+    while run.record()["status"] != "done":
+        assert alive and time.monotonic() < end, (run.path / "worker.log").read_text()  # nobody else begins it
+        time.sleep(0.2)
+        alive = run.is_alive()
+    (found,) = run.record()["interruptions"]
+    assert found["why"] == f"the worker of process {worker} ended without a word" and run.record()["pid"] != worker
+    events = run.events()[0]
+    assert [event["iteration"] for event in events if event["type"] == "step"] == list(range(1, 41))
+    assert sum(event["type"] == "done" for event in events) == 1
 
 
 def test_where_there_is_no_slurm_nothing_is_launched(

@@ -38,6 +38,13 @@ class App(Command):
     visitors: Annotated[int, typer.Option(metavar="N", help=f"{WITH_ROOT} Pages of all that are open at once.")] = (
         Serving.visitors
     )
+    launcher: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=A]",
+            help=f"{WITH_ROOT} Visitors may start runs by it, at address A alone, as well as here; again for more.",
+        ),
+    ] = None
 
     def answer(self) -> Answer:
         from sfcore.cli.app import run

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, ClassVar
 
 from sfcore.errors import InputError, installing
 from sfcore.runs.cluster import Cluster
@@ -16,6 +18,7 @@ from sfcore.runs.job import Job
 from sfcore.runs.launcher import LAUNCHERS
 
 SECONDS = 120  # in which the cluster must have answered
+KNOCKING = 5.0  # seconds in which a head that runs lets itself be connected to
 
 
 @LAUNCHERS.register("ray")
@@ -27,10 +30,19 @@ class Ray(Cluster):
     """
 
     name = "ray"
+    addresses: ClassVar[str | None] = (
+        "HOST:PORT of the cluster's head; empty for $RAY_ADDRESS, or else the cluster that runs on this machine."
+    )
 
     def refusal(self) -> str | None:
-        """Ray is not installed."""
-        return None if find_spec("ray") else f"the launcher ray needs the package ray: {installing('ray')}"
+        """Ray is not installed, or nobody listens where the cluster's head should be."""
+        if not find_spec("ray"):
+            return f"the launcher ray needs the package ray: {installing('ray')}"
+        try:
+            knock(self.address or os.environ.get("RAY_ADDRESS") or "")
+        except OSError as error:
+            return self._out_of_reach(str(error))
+        return None
 
     def submit(self, jobs: Sequence[Job], folder: str) -> list[str]:
         """As an actor's name each."""
@@ -57,12 +69,20 @@ class Ray(Cluster):
             raise InputError(f"{self._cluster} does not answer: see that its head runs (ray status)") from error
         if done.returncode:
             said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-            raise InputError(
-                f"{self._cluster} cannot be reached ({said[0][:200]}): start it (ray start), or give --address"
-            )
+            raise InputError(self._out_of_reach(said[0]))
         found: list[str] = json.loads(done.stdout.splitlines()[-1])
         return found
+
+    def _out_of_reach(self, said: str) -> str:
+        return f"{self._cluster} cannot be reached ({said[:200]}): start it (ray start), or give its address"
 
     @property
     def _cluster(self) -> str:
         return f"the Ray cluster {self.address}" if self.address else "the Ray cluster of this machine"
+
+
+def knock(address: str) -> None:
+    """See that somebody listens at HOST:PORT, for Ray tries for minutes. Raises OSError: nobody does."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and int(port) < 1 << 16:
+        socket.create_connection((host, int(port)), KNOCKING).close()

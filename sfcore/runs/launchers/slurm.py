@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 from sfcore.errors import InputError, installing
 from sfcore.files import advice
@@ -34,6 +35,7 @@ class Slurm(Cluster):
     """
 
     name = SLURM
+    addresses: ClassVar[str | None] = f"Empty for Slurm; {HERE} for processes of this machine, to try things out."
 
     def refusal(self) -> str | None:
         """submitit is not installed, or there is no Slurm."""
