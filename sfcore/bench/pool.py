@@ -1,114 +1,57 @@
-"""The workers of a bench on a cluster, as a pool that cells are given to; see :mod:`sfcore.bench.spool`."""
+"""The workers of a bench on a cluster, as a pool that cells are given to."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sfcore.bench.spool import DRIVER, Spool
-from sfcore.errors import InputError
-from sfcore.files import explained
-from sfcore.runs import RunFolder
+from sfcore.bench.plan import Cell
+from sfcore.bench.sources import Source
+from sfcore.runs import RunFolder, RunSpec
 from sfcore.runs.cluster import Cluster
-from sfcore.runs.job import TRIES, Job
+from sfcore.runs.pool import WorkerPool, spool_in, workers
+from sfcore.runs.spool import Errand
 
-GLANCE = 0.2  # seconds between two looks at the spool
-ROLL_CALL = 10.0  # seconds between two looks whether the cluster still has the workers
+Carried = tuple[Cell, Path | None, tuple[Source, ...]]  # what :func:`sfcore.bench.cell.carry_out` is given
 
 
-class ClusterPool(Executor):
+class ClusterPool(WorkerPool, Executor):
     """A pool whose workers are jobs of a cluster; a cell of one that dies is carried on by another.
 
     Args:
         launcher: of the cluster.
         count: of workers.
         gpus: that each is given.
-        spool: a new folder on storage that all machines share.
+        out: the folder of the bench, on storage that all machines share.
         say: is told what went wrong and what is done about it.
     """
 
-    def __init__(self, launcher: Cluster, count: int, gpus: int, spool: Spool, say: Callable[[str], None]) -> None:
-        self.launcher, self.spool, self.say = launcher, spool, say
-        folder = str(spool.path)
-        job = Job("bench", ("sfcore.bench.worker", folder), f"{folder}/worker.log", launcher.cores, gpus)
-        self._wanted: Sequence[Job] = [job] * count
-        self._jobs: list[str] = []
-        self._open: dict[int, Future[Any]] = {}
-        self._count, self._losses = 0, Counter[int]()
-        self._ending = threading.Event()
+    def __init__(self, launcher: Cluster, count: int, gpus: int, out: Path, say: Callable[[str], None]) -> None:
+        spool = spool_in(out)
+        jobs = workers("sfcore.bench.worker", "bench", spool, count, launcher.cores, gpus)
+        super().__init__(launcher, jobs, spool, say)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have a cell carried out; whatever the function, for a worker knows no other."""
-        future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()
-        self._count += 1
-        self._open[self._count] = future
         RunFolder(args[0].path).clear_stop()  # of a bench that was interrupted
-        self.spool.put(self._count, (args[0], args[1], args[2]))
-        return future
-
-    @contextmanager
-    def working(self) -> Iterator[ClusterPool]:
-        """Hire the workers, and send them home at the end. Raises InputError: the cluster will not have them."""
-        with explained(self.spool.path):
-            self.spool.make()
-        with self.spool.hold(DRIVER):
-            self._jobs = self.launcher.submit(self._wanted, str(self.spool.path))
-            thread = threading.Thread(target=self._watch, daemon=True)
-            thread.start()
-            try:
-                yield self
-            finally:
-                self._ending.set()
-                thread.join()
-                with suppress(OSError):
-                    self.spool.close()
-                with suppress(InputError):
-                    self.launcher.cancel(self._jobs)
-
-    def _watch(self) -> None:
-        """Look at the spool again and again; storage that is out of reach is looked at later."""
-        called = time.monotonic()
-        while not self._ending.wait(GLANCE):
-            try:
-                self._look()
-            except (OSError, InputError) as error:
-                self.say(f"the spool cannot be read now ({error}): looking again")
-                self._ending.wait(ROLL_CALL)
-            if time.monotonic() - called > ROLL_CALL:
-                self._call_roll()
-                called = time.monotonic()
-
-    def _look(self) -> None:
-        for number, how in self.spool.ended():
-            future = self._open.pop(number)
-            future.set_exception(InputError(how["error"])) if "error" in how else future.set_result(how["status"])
-        for number, worker in self.spool.put_back():
-            self._losses[number] += 1
-            self.say(f"a worker died ({worker}): another goes on with its cell")
-            if self._losses[number] >= TRIES and number in self._open:
-                why = f"its worker died {TRIES} times (for want of memory?): run the same command again"
-                self._open.pop(number).set_exception(InputError(why))
-
-    def _call_roll(self) -> None:
-        """Hire again where the cluster has lost jobs, as a head does that starts anew."""
-        try:
-            living = self.launcher.living()
-            lost = [job for job in self._jobs if job not in living]
-            if lost:
-                self.say(f"the cluster has lost {len(lost)} workers: hiring as many")
-                fresh = self.launcher.submit(self._wanted[: len(lost)], str(self.spool.path))
-                self._jobs = [*(job for job in self._jobs if job in living), *fresh]
-        except InputError as error:
-            self.say(f"{error}; trying again")
+        return self.put(written((args[0], args[1], args[2])))
 
 
-def spool_in(out: Path) -> Spool:
-    """A new spool in the folder of a bench."""
-    return Spool(out.resolve() / "workers" / time.strftime("%m%d-%H%M%S"))
+def written(carried: Carried) -> Errand:
+    """A cell and what goes with it, as an errand."""
+    cell, curves, sources = carried
+    about = {"path": str(cell.path), "spec": cell.spec.to_dict(), "label": cell.label, "budget": cell.budget}
+    return {"cell": about, "curves": curves and str(curves), "sources": [asdict(source) for source in sources]}
+
+
+def read(content: Errand) -> Carried:
+    """What :func:`written` was given."""
+    cell, curves = content["cell"], content["curves"]
+    sources = [
+        Source(each["name"], tuple(each["paths"]), each["limit"], tuple(each["formats"])) for each in content["sources"]
+    ]
+    found = Cell(Path(cell["path"]), RunSpec.from_dict(cell["spec"]), cell["label"], cell["budget"])
+    return found, Path(curves) if curves else None, tuple(sources)

@@ -11,7 +11,7 @@ from pathlib import Path
 from sfcore.bench.allocations import allocated
 from sfcore.bench.grid import carry_out_all
 from sfcore.bench.plan import JOINT, Cell, Plan, Setting, Variant
-from sfcore.bench.pool import ClusterPool, spool_in
+from sfcore.bench.pool import ClusterPool
 from sfcore.bench.report import write_report
 from sfcore.bench.rows import Row
 from sfcore.bench.sources import Source, rendered_calibration, rendered_test, sources_of
@@ -64,7 +64,7 @@ def _pool(arguments: Bench, out: Path) -> ClusterPool | None:
     if why := launcher.refusal():
         raise InputError(why)
     if isinstance(launcher, Cluster):
-        return ClusterPool(launcher, max(arguments.jobs, 1), launcher.gpus(arguments.device), spool_in(out), note)
+        return ClusterPool(launcher, max(arguments.jobs, 1), launcher.gpus(arguments.device), out, note)
     if arguments.launcher != LOCAL or arguments.address:
         raise InputError(f"the launcher {arguments.launcher} has no workers elsewhere: leave it and --address out")
     return None

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from sfcore.cli.commands.curves import MeasureCurves
 from sfcore.cli.console import Answer, Progress, table
+from sfcore.cli.crew import absolute, crew_of
 from sfcore.datasets.images import content_hash, find_images
 from sfcore.detectors import registry
 from sfcore.devices import resolve_device
@@ -17,13 +18,15 @@ from sfcore.evaluation.inference import head_outputs
 from sfcore.files import explained
 from sfcore.names import printable
 from sfcore.present.pictures import save_curves_picture
+from sfcore.runs.curve_shards import curves_in_shards
+from sfcore.runs.shards import Crew
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 from sfcore.sensitivity.noise import NoiseKind
 
 
 def run(arguments: MeasureCurves) -> Answer:
     """Measure the noise-score curve of every head; of several detectors, one after the other."""
-    begun = time.perf_counter()
+    begun, crew = time.perf_counter(), crew_of(arguments)
     kind = cast(NoiseKind, arguments.kind)  # which the settings check
     settings = CurveSettings(arguments.limit, arguments.levels, arguments.reruns, arguments.seed, kind=kind)
     names, out = arguments.detector, Path(arguments.out)
@@ -36,7 +39,7 @@ def run(arguments: MeasureCurves) -> Answer:
         folder = out / name if len(names) > 1 else out
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        found[name] = _measure(name, arguments, files[name], settings)
+        found[name] = _measure(name, arguments, files[name], settings, crew, folder)
         with explained(folder):
             found[name].save(folder)
         save_curves_picture(out / "curves.png", found)  # again after each: a long run shows what it has
@@ -48,13 +51,20 @@ def run(arguments: MeasureCurves) -> Answer:
     return Answer({**answer, "seconds": seconds}, text)
 
 
-def _measure(name: str, arguments: MeasureCurves, files: list[Path], settings: CurveSettings) -> Curves:
+def _measure(
+    name: str, arguments: MeasureCurves, files: list[Path], settings: CurveSettings, crew: Crew, out: Path
+) -> Curves:
     detector = registry.create(name, arguments.weights, resolve_device(arguments.device), arguments.weights_key)
     with Progress() as progress:
         files = with_distilled(detector, files, progress)
         about = {"detector": name, "image_hash": content_hash(files)}
         outputs = head_outputs(detector, files, progress.phase_of(f"{name}: images"))
-        return noise_score_curves(detector, outputs, settings, progress.phase_of(f"{name}: curves"), about=about)
+        watch = progress.phase_of(f"{name}: curves")
+        if crew.alone:
+            return noise_score_curves(detector, outputs, settings, watch, about=about)
+        weights = {"weights": absolute(arguments.weights), "weights_key": arguments.weights_key}
+        request = {"model": {"detector": name, **weights}, "device": arguments.device}
+        return curves_in_shards(crew, out, request, detector, outputs, settings, watch, about)
 
 
 def _heads(curves: Curves) -> dict[str, Any]:

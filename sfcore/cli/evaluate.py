@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sfcore.cli.commands.evaluate import OfDetector, OfRun, OverDataset
 from sfcore.cli.console import Answer, Progress, table, with_problems
+from sfcore.cli.crew import absolute, crew_of
 from sfcore.cli.runs import find_run
-from sfcore.datasets.dataset import Dataset, open_dataset, spread
+from sfcore.datasets.dataset import Dataset
 from sfcore.datasets.source import source_of
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
@@ -20,6 +20,7 @@ from sfcore.evaluation.evaluate import Evaluation, evaluate, labelled, predict, 
 from sfcore.evaluation.metric import Score, nothing_to_find
 from sfcore.files import explained, parse_json, plain, read_text, write_json
 from sfcore.names import printable
+from sfcore.runs.detection_shards import chosen, predict_in_shards
 from sfcore.runs.results import ModelName, load_model, models_of
 
 WORST = 20  # frames that are named
@@ -29,20 +30,33 @@ FULL = "full"
 def score_detector(arguments: OfDetector) -> Answer:
     """Score a detector on a dataset."""
     device = resolve_device(arguments.device)
+    about = {
+        "detector": arguments.detector,
+        "weights": absolute(arguments.weights),
+        "weights_key": arguments.weights_key,
+    }
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
-    return _over_dataset(arguments, {FULL: detector})
+    return _over_dataset(arguments, {FULL: detector}, {FULL: about})
 
 
 def score_run(arguments: OfRun) -> Answer:
     """Score each of a run's models on a dataset."""
     folder, device = find_run(arguments.run), resolve_device(arguments.device)
     names: list[ModelName] = ["full", *models_of(folder)]
-    return _over_dataset(arguments, {name: load_model(folder, name, device) for name in names})
+    about: dict[str, dict[str, Any]] = {name: {"run": str(folder.path.resolve()), "model": name} for name in names}
+    return _over_dataset(arguments, {name: load_model(folder, name, device) for name in names}, about)
 
 
-def _over_dataset(arguments: OverDataset, models: Mapping[str, Detector]) -> Answer:
-    """Predict and score with each model; the quantized ones also against the full-precision predictions."""
-    dataset = labelled(_chosen(arguments), next(iter(models.values())).task)
+def _over_dataset(
+    arguments: OverDataset, models: Mapping[str, Detector], about: Mapping[str, Mapping[str, Any]]
+) -> Answer:
+    """Predict and score with each model; the quantized ones also against the full-precision predictions.
+
+    Args:
+        about: how a worker makes each model: see :func:`model_of`.
+    """
+    crew = crew_of(arguments)
+    dataset = labelled(chosen({**_where(arguments), "root": arguments.dataset}), next(iter(models.values())).task)
     out = Path(arguments.out)
     _claim(out, dataset, models)
     filed = {name: dataset.predictions(out / name) for name in models}
@@ -51,7 +65,12 @@ def _over_dataset(arguments: OverDataset, models: Mapping[str, Detector]) -> Ans
     scored = True
     with Progress() as progress:
         for name, model in models.items():
-            problems |= predict(model, dataset, filed[name], progress.phase_of(f"predicting, {name}"))
+            watch = progress.phase_of(f"predicting, {name}")
+            if crew.alone:
+                problems |= predict(model, dataset, filed[name], watch)
+            else:
+                request = {"dataset": _where(arguments), "model": dict(about[name]), "device": arguments.device}
+                problems |= predict_in_shards(crew, out, request, dataset, filed[name], watch)
         for name in models:
             found = evaluate(dataset, filed[name], None, arguments.metric, progress.phase_of(f"scoring, {name}"))
             problems = found.problems | problems  # an image's own problem says more than that it has no prediction
@@ -67,16 +86,10 @@ def _over_dataset(arguments: OverDataset, models: Mapping[str, Detector]) -> Ans
     return with_problems(content, text, arguments.allow_missing, scored)
 
 
-def _chosen(arguments: OverDataset) -> Dataset:
-    """The dataset, or as many of its frames as were asked for."""
-    dataset = open_dataset(Path(arguments.dataset), arguments.split, arguments.layout)
-    if arguments.limit is None:
-        return dataset
-    if arguments.limit < 1:
-        raise InputError(f"the limit is {arguments.limit}: it must be at least 1 image")
-    few = copy.copy(dataset)
-    few.frames = spread(dataset.frames, arguments.limit)
-    return few
+def _where(arguments: OverDataset) -> dict[str, Any]:
+    root = Path(arguments.dataset)
+    root = root.resolve() if source_of(root).plain else root  # for workers begin in folders of their own
+    return {"root": str(root), **{key: getattr(arguments, key) for key in ("split", "layout", "limit")}}
 
 
 def _claim(out: Path, dataset: Dataset, models: Mapping[str, Detector]) -> None:

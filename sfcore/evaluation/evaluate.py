@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from sfcore.datasets.dataset import Dataset, Frame, Label, Predictions
 from sfcore.detectors.base import Detector
 from sfcore.errors import InputError
@@ -23,6 +25,20 @@ from sfcore.tasks.base import TASKS, Task
 BATCH = 8  # images in memory at a time, and as many being read
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What a detector found in one frame.
+
+    Attributes:
+        objects: in the frame's own coordinates and the dataset's classes.
+        milliseconds: that it needed.
+    """
+
+    frame: Frame
+    objects: Sequence[np.ndarray]
+    milliseconds: float
 
 
 @dataclass(frozen=True)
@@ -78,23 +94,38 @@ def predict(
     Raises:
         InputError: the detector's classes are none of the dataset's.
     """
-    done, unsure = predictions.done(), bool(dataset.metric) and METRICS[dataset.metric].ranked
+    done = predictions.done()
     problems: dict[str, str] = {}
     todo = [frame for frame in dataset.frames if frame.name not in done]
-    for count, group in _image_groups(todo, detector.preprocessing, problems):
-        begun = time.perf_counter()
-        found = detector.detect([image for _, image in group], BATCH, unsure)
-        each = 1000 * (time.perf_counter() - begun) / max(len(group), 1)
-        for (frame, _), about in zip(group, found, strict=True):
-            named = detector.task.in_classes(about, dataset.names)
-            try:
-                predictions.write(frame, named.objects(0), dataset.label(frame), each)
-            except InputError as error:
-                problems[frame.name] = str(error)
+    for count, found in detections(detector, dataset, todo, problems):
+        file(dataset, predictions, found, problems)
         if progress:
             progress(count, len(todo))
     predictions.finish()
     return problems
+
+
+def detections(
+    detector: Detector, dataset: Dataset, frames: Sequence[Frame], problems: dict[str, str]
+) -> Iterator[tuple[int, list[Detected]]]:
+    """What a detector finds in frames, a batch at a time, with how many are behind it; what cannot be read is left out
+    and goes to ``problems``. Raises InputError: the detector's classes are none of the dataset's."""
+    unsure = bool(dataset.metric) and METRICS[dataset.metric].ranked
+    for count, group in _image_groups(frames, detector.preprocessing, problems):
+        begun = time.perf_counter()
+        found = detector.detect([image for _, image in group], BATCH, unsure)
+        each = 1000 * (time.perf_counter() - begun) / max(len(group), 1)
+        named = [detector.task.in_classes(about, dataset.names).objects(0) for about in found]
+        yield count, [Detected(frame, objects, each) for (frame, _), objects in zip(group, named, strict=True)]
+
+
+def file(dataset: Dataset, predictions: Predictions, found: Sequence[Detected], problems: dict[str, str]) -> None:
+    """Write what was found; what cannot be written goes to ``problems``."""
+    for one in found:
+        try:
+            predictions.write(one.frame, one.objects, dataset.label(one.frame), one.milliseconds)
+        except InputError as error:
+            problems[one.frame.name] = str(error)
 
 
 def labelled(dataset: Dataset, task: Task[Any]) -> Dataset:

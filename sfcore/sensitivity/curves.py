@@ -208,25 +208,73 @@ def noise_score_curves(
         >>> found.curves["offset"](0.5) > found.curves["offset"](0.05)
         True
     """
-    chosen = _choose_images(outputs, settings)
+    chosen = choose_images(outputs, settings)
     full = {name: value[chosen.to(value.device)] for name, value in outputs.items()}
-    rms = {head.name: root_mean_square(full[head.name]) for head in detector.heads}
-    per_head = len(chosen) * settings.levels * settings.reruns
-    curves: dict[str, Curve] = {}
+    rms = strengths(detector, full)
+    everything = slice(0, len(chosen))
+    scores = head_scores(detector, full, rms, settings, everything, progress, errors)
+    return curves_of(detector, settings, chosen, rms, scores, about)
+
+
+def strengths(detector: Detector, full: Outputs) -> dict[str, float]:
+    """The RMS of each head over all images, which noise levels refer to."""
+    return {head.name: root_mean_square(full[head.name]) for head in detector.heads}
+
+
+def head_scores(
+    detector: Detector,
+    full: Outputs,
+    rms: Mapping[str, float],
+    settings: CurveSettings,
+    part: slice,
+    progress: Progress | None = None,
+    errors: Outputs | None = None,
+) -> dict[str, Tensor]:
+    """Scores of some of the images under noise on each head; those of all images are these, put together.
+
+    Args:
+        full: outputs of all images.
+        rms: of :func:`strengths`.
+        part: the images that are scored.
+
+    Returns:
+        For each head, (parts, levels, images of ``part``, reruns).
+    """
+    per_head = (part.stop - part.start) * settings.levels * settings.reruns
+    found: dict[str, Tensor] = {}
     for head in rms:
-        before = per_head * len(curves)
+        before = per_head * len(found)
 
         def report(done: int, before: int = before) -> None:
             if progress:
                 progress(before + done, per_head * len(rms))
 
-        scores = _head_scores(detector, full, head, rms[head], settings, (errors or {}).get(head), report)
-        curves[head] = _summarise(head, settings.noise, scores, [part.name for part in detector.task.parts])
-    meta = {"settings": asdict(settings), "images": chosen.tolist(), "rms": rms, "score": detector.task.words.score}
+        found[head] = _head_scores(detector, full, head, rms[head], settings, part, (errors or {}).get(head), report)
+    return found
+
+
+def curves_of(
+    detector: Detector,
+    settings: CurveSettings,
+    chosen: Tensor,
+    rms: Mapping[str, float],
+    scores: Mapping[str, Tensor],
+    about: Mapping[str, Any] | None = None,
+) -> Curves:
+    """The curves that scores of all chosen images make: see :func:`head_scores`."""
+    parts = [part.name for part in detector.task.parts]
+    curves = {head: _summarise(head, settings.noise, scores[head], parts) for head in rms}
+    meta = {
+        "settings": asdict(settings),
+        "images": chosen.tolist(),
+        "rms": dict(rms),
+        "score": detector.task.words.score,
+    }
     return Curves(curves, meta | dict(about or {}))
 
 
-def _choose_images(outputs: Outputs, settings: CurveSettings) -> Tensor:
+def choose_images(outputs: Outputs, settings: CurveSettings) -> Tensor:
+    """Which images curves are measured on, rising. Raises InputError: there are none."""
     given = len(next(iter(outputs.values())))
     if not given:
         raise InputError("no images: noise-score curves need at least one, about 100 are usual")
@@ -241,28 +289,32 @@ def _head_scores(
     head: str,
     rms: float,
     settings: CurveSettings,
+    part: slice,
     error: Tensor | None,
     report: Callable[[int], None],
 ) -> Tensor:
-    """(parts, levels, images, reruns) of the score under noise on ``head``.
+    """(parts, levels, images, reruns) of the score under noise on ``head``, of the images of ``part``.
 
-    Noise is drawn image by image from one generator, so the result does not depend on how sets are grouped.
+    Noise is drawn image by image from one generator, so the result does not depend on how sets are grouped; that of
+    images before the part is drawn, too, and thrown away.
     """
     clean, reference = full[head], detector.decode(full).compact()
-    count, reruns = len(clean), settings.reruns
+    count, reruns = part.stop - part.start, settings.reruns
     generator = torch.Generator(clean.device).manual_seed(settings.seed)
     scales = torch.from_numpy(settings.noise * rms).to(clean)
     scores = torch.empty(len(detector.task.parts), len(scales), count, reruns, device=clean.device)
     group, levels = _chunk(full, settings)
     done = 0
+    for _ in range(part.start):
+        unit_noise(settings.kind, reruns, clean.shape[1:], generator, error)
     for start in range(0, count, group):
-        images = slice(start, min(start + group, count))
+        images = slice(part.start + start, part.start + min(start + group, count))
         drawn = [unit_noise(settings.kind, reruns, clean.shape[1:], generator, error) for _ in clean[images]]
         unit = torch.stack(drawn).to(clean)
         for first in range(0, len(scales), levels):
             some = scales[first : first + levels]
             parts = _score(detector, full, reference, head, images, unit, some)
-            scores[:, first : first + levels, images] = parts
+            scores[:, first : first + levels, start : start + group] = parts
             done += parts[0].numel()
             report(done)
     return scores

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import Detectors, Device, Images, Seed, SomeImages, Weights, WeightsKey
+from sfcore.cli.commands.options import (
+    Address,
+    Cores,
+    Detectors,
+    Device,
+    Images,
+    Launcher,
+    Seed,
+    SomeImages,
+    Weights,
+    WeightsKey,
+    Workers,
+)
 from sfcore.cli.console import Answer
 
 
@@ -24,6 +36,10 @@ class MeasureCurves(Command):
     reruns: Annotated[int, typer.Option(metavar="N", help="Draws of noise per level.")] = 20
     kind: Annotated[str, typer.Option(help="Of noise: gaussian or uniform.")] = "gaussian"
     seed: Seed = 0
+    launcher: Launcher = "local"
+    address: Address = None
+    workers: Workers = 1
+    cores: Cores = 1
     device: Device = "auto"
 
     def answer(self) -> Answer:

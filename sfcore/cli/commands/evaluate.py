@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command, group
-from sfcore.cli.commands.options import Detector, Device, Run, Size, Weights, WeightsKey, size_option
+from sfcore.cli.commands.options import (
+    Address,
+    Cores,
+    Detector,
+    Device,
+    Launcher,
+    Run,
+    Size,
+    Weights,
+    WeightsKey,
+    Workers,
+    size_option,
+)
 from sfcore.cli.console import Answer
 
 Predictions = Annotated[str, typer.Option(metavar="DIR", help="The files of predicted lanes.")]
@@ -99,6 +111,10 @@ class OverDataset(Evaluation):
     ] = None
     metric: Annotated[str | None, typer.Option(help="Another metric than the dataset's own.")] = None
     limit: Annotated[int | None, typer.Option(metavar="N", help="At most N frames, alike of each scenario.")] = None
+    launcher: Launcher = "local"
+    address: Address = None
+    workers: Workers = 1
+    cores: Cores = 1
     device: Device = "auto"
 
 

@@ -1,10 +1,10 @@
-"""Cells for workers elsewhere: files in a folder that all share, moved on by renaming, so that each is taken once.
+"""Errands for workers elsewhere: files in a folder that all share, moved on by renaming, so that each is taken once.
 
 ========================  ==================================================================
 driver, workers/NAME      locks: whoever holds one is alive; a worker's says where it is
-waiting/N.json            a cell that nobody has begun
+waiting/N.json            an errand that nobody has begun
 taken/N.json@NAME         one that the worker of that name carries out
-ended/N.json              how it ended: its status, or an error
+ended/N.json              how it ended: what came of it (``done``), or an ``error``
 closed                    is there once there is nothing more to do
 ========================  ==================================================================
 """
@@ -15,20 +15,16 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sfcore.bench.plan import Cell
-from sfcore.bench.sources import Source
 from sfcore.files import write_json
 from sfcore.locks import take
-from sfcore.runs import RunSpec
 
 WAITING, TAKEN, ENDED, WORKERS = "waiting", "taken", "ended", "workers"
 DRIVER, CLOSED = "driver", "closed"
 AT = "@"
-Errand = tuple[Cell, Path | None, tuple[Source, ...]]  # what :func:`sfcore.bench.cell.carry_out` is given
+Errand = dict[str, Any]  # as JSON holds it; what it means is between the driver and the workers that it hires
 
 
 class Spool:
@@ -46,7 +42,7 @@ class Spool:
 
     def put(self, number: int, errand: Errand) -> None:
         """Let a worker take an errand."""
-        write_json(self.path / WAITING / f"{number:06}.json", _written(errand))
+        write_json(self.path / WAITING / f"{number:06}.json", errand)
 
     def put_back(self) -> list[tuple[int, str]]:
         """Let errands of workers that died be taken again; returns the numbers, and what the workers said of
@@ -82,7 +78,7 @@ class Spool:
             mine = self.path / TAKEN / f"{file.name}{AT}{worker}"
             with suppress(FileNotFoundError):  # another has it
                 os.rename(file, mine)
-                return mine, _read(json.loads(mine.read_bytes()))
+                return mine, json.loads(mine.read_bytes())
         return None
 
     def finish(self, mine: Path, how: dict[str, Any]) -> None:
@@ -117,18 +113,3 @@ class Spool:
 
 def _number(name: str) -> int:
     return int(name.partition(".")[0])
-
-
-def _written(errand: Errand) -> dict[str, Any]:
-    cell, curves, sources = errand
-    about = {"path": str(cell.path), "spec": cell.spec.to_dict(), "label": cell.label, "budget": cell.budget}
-    return {"cell": about, "curves": curves and str(curves), "sources": [asdict(source) for source in sources]}
-
-
-def _read(content: dict[str, Any]) -> Errand:
-    cell, curves = content["cell"], content["curves"]
-    sources = [
-        Source(each["name"], tuple(each["paths"]), each["limit"], tuple(each["formats"])) for each in content["sources"]
-    ]
-    found = Cell(Path(cell["path"]), RunSpec.from_dict(cell["spec"]), cell["label"], cell["budget"])
-    return found, Path(curves) if curves else None, tuple(sources)

@@ -1,0 +1,133 @@
+"""Workers on other machines, or in other processes of this one, that errands are given to: see
+:mod:`sfcore.runs.spool`."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from sfcore.errors import InputError
+from sfcore.files import explained
+from sfcore.runs.job import TRIES, Job
+from sfcore.runs.spool import DRIVER, Errand, Spool
+
+GLANCE = 0.2  # seconds between two looks at the spool
+ROLL_CALL = 10.0  # seconds between two looks whether the cluster still has the workers
+
+
+class Hirer(Protocol):
+    """Where workers come from; see :class:`sfcore.runs.cluster.Cluster`."""
+
+    def submit(self, jobs: Sequence[Job], folder: str) -> list[str]:
+        """Begin jobs; their ids."""
+
+    def living(self) -> frozenset[str]:
+        """The ids of those that have not ended."""
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """End jobs."""
+
+
+class WorkerPool:
+    """A pool whose workers are jobs; an errand of one that dies is done by another.
+
+    Args:
+        hirer: of the workers.
+        jobs: the workers, each of which calls :func:`sfcore.runs.errands.serve` on the spool.
+        spool: a new folder on storage that all machines share.
+        say: is told what went wrong and what is done about it.
+    """
+
+    def __init__(self, hirer: Hirer, jobs: Sequence[Job], spool: Spool, say: Callable[[str], None]) -> None:
+        self.launcher, self.spool, self.say = hirer, spool, say
+        self._wanted = jobs
+        self._jobs: list[str] = []
+        self._open: dict[int, Future[Any]] = {}
+        self._count, self._losses = 0, Counter[int]()
+        self._ending = threading.Event()
+
+    def put(self, errand: Errand) -> Future[Any]:
+        """Have an errand done."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        self._count += 1
+        self._open[self._count] = future
+        self.spool.put(self._count, errand)
+        return future
+
+    @contextmanager
+    def working(self) -> Iterator[Self]:
+        """Hire the workers, and send them home at the end. Raises InputError: the cluster will not have them."""
+        with explained(self.spool.path):
+            self.spool.make()
+        with self.spool.hold(DRIVER):
+            self._jobs = self.launcher.submit(self._wanted, str(self.spool.path))
+            thread = threading.Thread(target=self._watch, daemon=True)
+            thread.start()
+            try:
+                yield self
+            finally:
+                self._ending.set()
+                thread.join()
+                with suppress(OSError):
+                    self.spool.close()
+                with suppress(InputError):
+                    self.launcher.cancel(self._jobs)
+
+    def _watch(self) -> None:
+        """Look at the spool again and again; storage that is out of reach is looked at later."""
+        called = time.monotonic()
+        while not self._ending.wait(GLANCE):
+            try:
+                self._look()
+            except (OSError, InputError) as error:
+                self.say(f"the spool cannot be read now ({error}): looking again")
+                self._ending.wait(ROLL_CALL)
+            if time.monotonic() - called > ROLL_CALL:
+                self._call_roll()
+                called = time.monotonic()
+
+    def _look(self) -> None:
+        for number, how in self.spool.ended():
+            future = self._open.pop(number)
+            future.set_exception(InputError(how["error"])) if "error" in how else future.set_result(how["done"])
+        for number, worker in self.spool.put_back():
+            self._losses[number] += 1
+            self.say(f"a worker died ({worker}): another goes on with its work")
+            if self._losses[number] >= TRIES and number in self._open:
+                why = f"its worker died {TRIES} times (for want of memory?): run the same command again"
+                self._open.pop(number).set_exception(InputError(why))
+
+    def _call_roll(self) -> None:
+        """Hire again where the cluster has lost jobs, as a head does that starts anew."""
+        try:
+            living = self.launcher.living()
+            lost = [job for job in self._jobs if job not in living]
+            if lost:
+                self.say(f"the cluster has lost {len(lost)} workers: hiring as many")
+                fresh = self.launcher.submit(self._wanted[: len(lost)], str(self.spool.path))
+                self._jobs = [*(job for job in self._jobs if job in living), *fresh]
+        except InputError as error:
+            self.say(f"{error}; trying again")
+
+
+def spool_in(out: Path) -> Spool:
+    """A new spool in the folder of a command's results."""
+    return Spool(out.resolve() / "workers" / f"{time.strftime('%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}")
+
+
+def workers(module: str, name: str, spool: Spool, count: int, cores: int, gpus: int) -> list[Job]:
+    """Jobs that run a module, each as a worker of a spool.
+
+    Args:
+        name: for people.
+    """
+    folder = str(spool.path)
+    return [Job(name, (module, folder), f"{folder}/worker.log", cores, gpus)] * count
