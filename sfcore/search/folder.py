@@ -93,7 +93,7 @@ def begin(path: Path, search: Search) -> Search:
         ]
         if differing:
             raise InputError(f"{path} holds another search ({'; '.join(differing)}): choose another folder")
-        search = replace(search, trials=max(search.trials, there.trials))  # type: ignore[type-var]
+        search = replace(search, trials=max(search.trials, there.trials))
     with explained(path):
         (path / "locks").mkdir(parents=True, exist_ok=True)
     write_json(path / FILE, search.to_dict())
