@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from sfcore.bench.rows import Row
-from sfcore.bench.table import DISTORTION, gather
-from sfcore.present.pictures import save_figure
+from sfcore.bench.table import DISTORTION, F1, gather
+from sfcore.present.pictures import figure_of, save_figure
 
 REFERENCE = "OMSE"  # what calibration alone leaves, beside which the others are put
 WORSE, EVEN, BETTER = "#C4572E", "#F4F4F2", "#1F6F8B"
@@ -71,4 +71,27 @@ def save_against(path: Path, rows: Sequence[Row], method: str, other: str) -> No
     axes.set_yticks(range(len(detectors)), [d.removesuffix("-tiny") for d in detectors], fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel(f"distortion of {method} less that of {other}; left of 0 it bends lanes less", fontsize=8)
+    save_figure(path, figure)
+
+
+def save_agreement(path: Path, rows: Sequence[Row]) -> None:
+    """F1 of every method on one detector, a panel for each scheme: a bar for the mean and a dot for each seed.
+
+    Args:
+        rows: of one detector and test.
+    """
+    grid = gather(rows, F1)
+    schemes = list(dict.fromkeys(bits for bits, _ in grid))
+    methods = list(dict.fromkeys(method for _, method in grid))
+    figure, panels = figure_of(schemes, alike=True)
+    for axes, bits in zip(panels, schemes, strict=True):
+        for place, method in enumerate(methods):
+            seeds = [row.f1 for row in rows if (row.bits, row.method) == (bits, method) and row.f1 is not None]
+            if seeds:
+                axes.barh(place, np.mean(seeds), color=BETTER, alpha=0.45)
+                axes.plot(seeds, [place] * len(seeds), "o", color=BETTER, ms=4)
+        axes.set_yticks(range(len(methods)), methods, fontsize=8)
+    panels[0].invert_yaxis()  # of all panels, which share their axes
+    panels[0].set_xlim(0, 1)
+    figure.supxlabel(f"F1 of agreement with full precision, {rows[0].test}", fontsize="small")
     save_figure(path, figure)

@@ -9,10 +9,11 @@ How a bench was made is told by the report beside its rows.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.result_pictures import REFERENCE, save_against, save_relative
+from benchmarks.result_pictures import REFERENCE, save_against, save_agreement, save_relative
 from sfcore.bench.report import all_tables
 from sfcore.bench.rows import Row, as_csv, read_csv
 from sfcore.files import write_atomic
@@ -39,15 +40,27 @@ def how_made(file: Path) -> str:
 
 
 def draw(out: Path, rows: Sequence[Row], against: Sequence[tuple[str, str]]) -> None:
-    """Every picture that a scheme and test have the rows for."""
-    for bits, test in dict.fromkeys((row.bits, row.test) for row in rows):
-        here = [row for row in rows if (row.bits, row.test) == (bits, test)]
-        methods, name = {row.method for row in here}, f"{bits}-{test.replace(' ', '-')}.png"
-        if REFERENCE in methods:
-            save_relative(out / f"relative-{name}", here)
-        for method, other in against:
-            if {method, other} <= methods:
-                save_against(out / f"{method}-{other}-{name}", here, method, other)
+    """Every picture that a test has the rows for."""
+    for test in dict.fromkeys(row.test for row in rows):
+        here = [row for row in rows if row.test == test]
+        if len({row.detector for row in here}) == 1:
+            save_agreement(out / f"agreement-{_name(test)}.png", here)
+        else:
+            for bits in dict.fromkeys(row.bits for row in here):
+                _draw_scheme(out, [row for row in here if row.bits == bits], against)
+
+
+def _draw_scheme(out: Path, rows: Sequence[Row], against: Sequence[tuple[str, str]]) -> None:
+    methods, name = {row.method for row in rows}, f"{_name(rows[0].bits)}-{_name(rows[0].test)}.png"
+    if REFERENCE in methods:
+        save_relative(out / f"relative-{name}", rows)
+    for method, other in against:
+        if {method, other} <= methods:
+            save_against(out / f"{method}-{other}-{name}", rows, method, other)
+
+
+def _name(text: str) -> str:
+    return re.sub(r"\W+", "-", text)
 
 
 def main() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.results import how_made, joined, main
+from benchmarks.results import draw, how_made, joined, main
 from sfcore.bench.rows import Row, as_csv, read_csv
 
 
@@ -41,4 +42,10 @@ def test_a_joined_report_says_how_each_bench_was_made(tmp_path: Path, monkeypatc
     assert read_csv(tmp_path / "out" / "results.csv") == joined([ANEW, FORMER])
     assert how_made(tmp_path / "out" / "results.csv") == "- anew\n\n- former\n"
     drawn = {path.name for path in (tmp_path / "out").glob("*.png")}
-    assert drawn == {"relative-W4A4-scenes.png", "best-OMSE-W4A4-scenes.png"}
+    assert drawn == {"agreement-scenes.png"}  # of one detector
+
+
+def test_of_several_detectors_every_scheme_has_its_pictures(tmp_path: Path) -> None:
+    rows = joined([ANEW, FORMER])
+    draw(tmp_path, [*rows, *(replace(row, detector="lstr-tiny") for row in rows)], [("best", "OMSE")])
+    assert {path.name for path in tmp_path.iterdir()} == {"relative-W4A4-scenes.png", "best-OMSE-W4A4-scenes.png"}
