@@ -135,7 +135,7 @@ def ray_cluster(nodes: int) -> Iterator[Any]:
     """A head that works on nothing, and nodes with a core each; all of them on this machine."""
     from ray.cluster_utils import Cluster
 
-    given = {"object_store_memory": MEMORY}
+    given: dict[str, Any] = {"object_store_memory": MEMORY}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **given})
     try:
         for _ in range(nodes):

@@ -173,8 +173,8 @@ def begin(view: Studio, spec: RunSpec, place: Place) -> None:
     if view.uploaded:
         kept = path / "images"
         kept.mkdir(parents=True)
-        for place, image in enumerate(view.images):
-            shutil.copy(image, kept / f"{place:04d}-{image.name}")
+        for number, image in enumerate(view.images):
+            shutil.copy(image, kept / f"{number:04d}-{image.name}")
         spec = RunSpec(**{**spec.to_dict(), "images": (str(kept),)})
     if view.choice.weights is not None and view.choice.uploaded:
         path.mkdir(parents=True, exist_ok=True)
