@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,12 +44,10 @@ class Elsewhere(Launcher):
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere() -> Iterator[None]:
-    LAUNCHERS.names()
-    LAUNCHERS.register("elsewhere")(Elsewhere)
-    yield
-    LAUNCHERS._things.pop("elsewhere")
-    Elsewhere.stopped.clear()
+def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    LAUNCHERS.names()  # those that there are come first
+    monkeypatch.setitem(LAUNCHERS._things, "elsewhere", Elsewhere)  # of no module: a visit replaces the main one
+    monkeypatch.setattr(Elsewhere, "stopped", [])
 
 
 @pytest.fixture

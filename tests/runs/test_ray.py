@@ -84,9 +84,10 @@ def test_a_bench_goes_on_when_the_head_starts_anew(tmp_path: Path, monkeypatch: 
         failed = threads.submit(carry_out_all, cells, sources, jobs=1, pool=pool)
         slow = RunFolder(cells[-1].path)
         until(lambda: slow.path.exists() and any(event["type"] == "step" for event in slow.events()[0]))
+        address = first.address
         first.shutdown()
         until(lambda: not slow.is_alive())
-        again = headed(gcs_server_port=int(first.address.rpartition(":")[2]))
+        again = headed(gcs_server_port=int(address.rpartition(":")[2]))
         again.add_node(num_cpus=1, object_store_memory=100 << 20)
         assert failed.result(300) == {}
     again.shutdown()
