@@ -1,7 +1,8 @@
 """Work on many images in shards: parts of so many images each, whoever and however many do them.
 
 What a shard's result is depends on its images alone, and the results are merged in the order of the images; so the
-figures are the same to the last bit whatever the number of workers. A result is one file, written whole: a shard whose
+figures are the same to the last bit whatever the number of workers. (One process without shards may batch images
+otherwise, which moves the last bits of sums.) A result is one file, written whole: a shard whose
 file is there is not done again.
 """
 
