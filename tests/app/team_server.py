@@ -46,8 +46,9 @@ def nginx_configuration(folder: Path, door: int, port: int) -> str:
     location = documented_location().replace("127.0.0.1:8501", f"127.0.0.1:{port}")
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    user = "user root;\n" if os.geteuid() == 0 else ""  # else its workers are nobody, whom the folder keeps out
     return (
-        f"daemon off;\npid {folder}/nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}\n"
+        f"{user}daemon off;\npid {folder}/nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}\n"
         f"server {{\nlisten 127.0.0.1:{door};\n{location}}}\n}}\n"
     )
 
