@@ -74,6 +74,4 @@ def test_curves_of_two_workers_are_those_of_one_process(tmp_path: Path, monkeypa
     assert alone.keys() == shared.keys()
     # Batches of other sizes round the last bits otherwise.
     for head, curve in alone.items():
-        np.testing.assert_allclose(
-            shared[head].score, curve.score, rtol=1e-6
-        )
+        np.testing.assert_allclose(shared[head].score, curve.score, rtol=1e-6)
