@@ -145,7 +145,9 @@ def test_only_values_that_change_something_can_be_swept() -> None:
 def test_a_sweep_is_queued_with_a_tag_of_its_own(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     queued: list[RunFolder] = []
     launchers: list[str] = []
-    monkeypatch.setattr("sfcore.runs.launch", lambda run, launcher: (queued.append(run), launchers.append(launcher)))
+    monkeypatch.setattr(
+        "sfcore.runs.launch", lambda run, launcher, *_: (queued.append(run), launchers.append(launcher))
+    )
     own = run.path / "images"  # as uploads lie
     own.mkdir()
     shutil.copy(run.spec.image_set().files[0], own / "0.jpg")
