@@ -12,7 +12,7 @@ import pytest
 
 from sfcore.bench.grid import carry_out_all
 from sfcore.bench.plan import Plan, Variant
-from sfcore.bench.pool import ClusterPool, spool_in
+from sfcore.bench.pool import ClusterPool
 from sfcore.bench.sources import Source
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
@@ -78,7 +78,7 @@ def test_a_bench_goes_on_when_the_head_starts_anew(tmp_path: Path, monkeypatch: 
     cells, said = plan.cells(tmp_path / "runs"), list[str]()
     first = headed()
     first.add_node(num_cpus=1, object_store_memory=100 << 20)
-    pool = ClusterPool(Ray(first.address), 1, 0, spool_in(tmp_path), said.append)
+    pool = ClusterPool(Ray(first.address), 1, 0, tmp_path, said.append)
     with ThreadPoolExecutor(1) as threads:
         sources = (Source("unseen", (IMAGES,)),)
         failed = threads.submit(carry_out_all, cells, sources, jobs=1, pool=pool)
