@@ -23,7 +23,7 @@ from sfcore.runs import RunFolder
 from sfcore.sensitivity.curves import Curves, CurveSettings, noise_score_curves
 from sfcore.sensitivity.noise import NoiseKind
 from sfcore.sensitivity.selection import fast_scores, select
-from sfcore.sensitivity.shipped import shipped_curves
+from sfcore.sensitivity.shipped import SETTINGS, shipped_curves
 
 Standing = Mapping[str, Mapping[str, float]]  # noise level of each head, by model
 Selected = Mapping[str, Sequence[str]]  # heads, by model
@@ -40,7 +40,7 @@ def controls(view: Studio) -> CurveSettings:
             [1, 1, 1, 1, 1.2, 1], gap="small", vertical_alignment="bottom"
         )
         images = first.number_input(
-            "Images", 1, most, min(most, 12), key="c_images", bind="query-params",
+            "Images", 1, most, min(most, SETTINGS.images), key="c_images", bind="query-params",
             help=f"How many of the {most} chosen images are used. 100 give stable curves.",
         )  # fmt: skip
         levels = second.number_input(
@@ -48,7 +48,7 @@ def controls(view: Studio) -> CurveSettings:
             help="Noise levels from 0.1 % to 100 % of the head's RMS, evenly spaced on a log scale.",
         )  # fmt: skip
         reruns = third.number_input(
-            "Reruns", 1, 100, 10, key="c_reruns", bind="query-params",
+            "Reruns", 1, 100, SETTINGS.reruns, key="c_reruns", bind="query-params",
             help="Draws of noise per image and level; the paper takes 20.",
         )  # fmt: skip
         seed = fourth.number_input(

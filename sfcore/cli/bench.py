@@ -26,8 +26,7 @@ from sfcore.names import printable
 from sfcore.quant.allocation import WIDTHS
 from sfcore.quant.methods import METHODS
 from sfcore.quant.methods.options import MAIN
-from sfcore.runs.cluster import Cluster
-from sfcore.runs.launcher import LAUNCHERS, LOCAL
+from sfcore.runs.cluster import cluster_of
 from sfcore.tasks.base import TASKS
 
 EVERY = "all"
@@ -60,14 +59,10 @@ def run(arguments: Bench) -> Answer:
 
 def _pool(arguments: Bench, out: Path) -> ClusterPool | None:
     """Workers on a cluster; None for processes of this machine. Raises InputError: the launcher cannot do that."""
-    launcher = LAUNCHERS[arguments.launcher](arguments.address, arguments.cores)
-    if why := launcher.refusal():
-        raise InputError(why)
-    if isinstance(launcher, Cluster):
-        return ClusterPool(launcher, max(arguments.jobs, 1), launcher.gpus(arguments.device), out, note)
-    if arguments.launcher != LOCAL or arguments.address:
-        raise InputError(f"the launcher {arguments.launcher} has no workers elsewhere: leave it and --address out")
-    return None
+    cluster = cluster_of(arguments.launcher, arguments.address, arguments.cores)
+    if cluster is None:
+        return None
+    return ClusterPool(cluster, max(arguments.jobs, 1), cluster.gpus(arguments.device), out, note)
 
 
 def _carried_out(

@@ -16,7 +16,7 @@ from sfcore.errors import InputError
 from sfcore.runs import queue
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.job import PATIENCE, Job
-from sfcore.runs.launcher import LOG, Launcher
+from sfcore.runs.launcher import LAUNCHERS, LOCAL, LOG, Launcher
 
 FRESH = 5.0  # seconds for which an answer of the cluster is believed: pages ask for each run
 _answers: TTLCache[tuple[type, str | None], frozenset[str]] = TTLCache(16, FRESH)
@@ -107,3 +107,19 @@ class Cluster(Launcher):
             except InputError:
                 _answers[key] = frozenset()
         return _answers.get(key, frozenset())
+
+
+def cluster_of(launcher: str, address: str | None, cores: int) -> Cluster | None:
+    """The cluster that options name; None for this machine.
+
+    Raises:
+        InputError: it cannot be used, or can have no workers.
+    """
+    found = LAUNCHERS[launcher](address, cores)
+    if why := found.refusal():
+        raise InputError(why)
+    if isinstance(found, Cluster):
+        return found
+    if launcher != LOCAL or address:
+        raise InputError(f"the launcher {launcher} has no workers elsewhere: leave it and --address out")
+    return None

@@ -18,8 +18,8 @@ from typing import Any
 
 from sfcore.errors import InputError
 from sfcore.files import explained
-from sfcore.runs.cluster import Cluster
-from sfcore.runs.launcher import LAUNCHERS, LOCAL
+from sfcore.runs.cluster import Cluster, cluster_of
+from sfcore.runs.launcher import LOCAL
 from sfcore.runs.local_jobs import LocalJobs
 from sfcore.runs.pool import Hirer, WorkerPool, spool_in, workers
 from sfcore.runs.spool import Errand
@@ -56,13 +56,8 @@ class Crew:
         return self._hirer() is None
 
     def _hirer(self) -> Hirer | None:
-        found = LAUNCHERS[self.launcher](self.address, self.cores)
-        if why := found.refusal():
-            raise InputError(why)
-        if isinstance(found, Cluster):
-            return found
-        if self.launcher != LOCAL or self.address:
-            raise InputError(f"the launcher {self.launcher} has no workers elsewhere: leave it and --address out")
+        if cluster := cluster_of(self.launcher, self.address, self.cores):
+            return cluster
         return LocalJobs() if self.count > 1 else None
 
     def hired(self, module: str, name: str, out: Path) -> WorkerPool:
