@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +48,14 @@ def save_relative(path: Path, rows: Sequence[Row]) -> None:
     save_figure(path, figure)
 
 
-def save_against(path: Path, rows: Sequence[Row], method: str, other: str) -> None:
+def save_against(
+    path: Path, rows: Sequence[Row], method: str, other: str, moves: Mapping[tuple[str, str], float]
+) -> None:
     """Distortion of a method less that of another with the same seed, detector by detector: a dot for each seed.
 
     Args:
         rows: of one scheme and test.
+        moves: what the order of sums alone does to the distortion of a detector in a scheme: a grey bar.
     """
     from matplotlib.figure import Figure
 
@@ -64,6 +67,8 @@ def save_against(path: Path, rows: Sequence[Row], method: str, other: str) -> No
         seeds = sorted({row.seed for row in rows if row.detector == detector})
         pairs = [(of.get((detector, method, s)), of.get((detector, other, s))) for s in seeds]
         found = [one - two for one, two in pairs if one is not None and two is not None]
+        moved = moves.get((detector, rows[0].bits), 0.0)
+        axes.barh(place, 2 * moved, left=-moved, height=0.6, color="lightgrey")
         axes.plot(found, [place] * len(found), "o", color=BETTER, alpha=0.6, ms=5)
         if found:
             axes.plot([np.mean(found)] * 2, [place - 0.3, place + 0.3], color="black", lw=2)
