@@ -15,6 +15,7 @@ from sfcore.drawing import Image
 from sfcore.errors import InputError
 from sfcore.inputs.base import Frame, InputSpec
 from sfcore.inputs.images import Preprocessing
+from sfcore.passes import forward_passes
 from sfcore.tasks.base import TASKS, Prediction, Task
 from sfcore.tasks.base import Points as RoadPoints
 from sfcore.tasks.lanes.rows import even_rows
@@ -110,10 +111,12 @@ class Detector(nn.Module):
         return state
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
-        """:meth:`forward` with hooks, as of any module, in a thread that flushes denormals."""
-        if not torch.compiler.is_compiling():  # a thread's setting is no part of a graph
-            flush_denormals()
-        return super().__call__(*inputs, **named)
+        """:meth:`forward` with hooks, as of any module: one pass, in a thread that flushes denormals."""
+        if torch.compiler.is_compiling():  # a thread's setting is no part of a graph, nor is what a pass knows
+            return super().__call__(*inputs, **named)
+        flush_denormals()
+        with forward_passes():
+            return super().__call__(*inputs, **named)
 
     def preprocess(self, frames: Sequence[Frame]) -> Tensor:
         """Frames (images: RGB uint8, any size) to the network's input, on the detector's device."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
+from sfcore.passes import forward_passes
 from sfcore.tasks.base import Prediction
 
 Progress = Callable[[int, int], None]
@@ -40,10 +41,11 @@ def head_outputs(detector: Detector, files: Sequence[Path], progress: Progress |
         InputError: an image cannot be read.
     """
     batches: list[Outputs] = []
-    for done, inputs in input_batches(detector, files):
-        batches.append(detector(inputs))
-        if progress:
-            progress(done, len(files))
+    with forward_passes():
+        for done, inputs in input_batches(detector, files):
+            batches.append(detector(inputs))
+            if progress:
+                progress(done, len(files))
     return {head: torch.cat([batch[head] for batch in batches]) for head in batches[0]}
 
 
@@ -61,10 +63,11 @@ def decoded(
 ) -> list[Any]:
     """The prediction about all files in each of several ways of decoding; see :func:`predictions_of`."""
     found: list[list[Prediction]] = [[] for _ in ways]
-    for done, inputs in input_batches(detector, files):
-        outputs = detector(inputs)
-        for batches, decode in zip(found, ways, strict=True):
-            batches.append(decode(outputs).to("cpu"))
-        if progress:
-            progress(done, len(files))
+    with forward_passes():
+        for done, inputs in input_batches(detector, files):
+            outputs = detector(inputs)
+            for batches, decode in zip(found, ways, strict=True):
+                batches.append(decode(outputs).to("cpu"))
+            if progress:
+                progress(done, len(files))
     return [detector.task.join(batches) for batches in found]

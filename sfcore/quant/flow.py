@@ -112,6 +112,11 @@ class _Operations(TorchDispatchMode):
         super().__init__()
         self._see, self._rests = see, False
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: nothing is compiled here, and to skip the compiler torch loads it first, which takes a second."""
+        return False
+
     @contextmanager
     def resting(self) -> Iterator[None]:
         """Within the block nothing is shown."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.devices import sent
+from sfcore.passes import forward_passes
 
 INFERENCE_BATCH = 16
 
@@ -44,7 +45,8 @@ def run(model: Detector, images: Tensor, batch: int = INFERENCE_BATCH) -> Output
 @torch.no_grad()
 def in_batches(model: Detector, batches: Iterable[Tensor]) -> Outputs:
     """Head outputs of preprocessed images, joined."""
-    parts = [model(batch) for batch in batches]
+    with forward_passes():
+        parts = [model(batch) for batch in batches]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -12,7 +12,7 @@ from sfcore.detectors.base import Detector
 from sfcore.quant.copies import copied
 from sfcore.quant.corrections import CORRECTIONS
 from sfcore.quant.hooks import hooks
-from sfcore.quant.inference import first_images, in_batches
+from sfcore.quant.inference import first_images, in_batches, in_memory_order
 from sfcore.quant.layers import QuantLayer
 from sfcore.quant.quantizers import full_precision
 from sfcore.sensitivity.noise import relative_noise
@@ -39,7 +39,7 @@ def bias(detector: Detector, model: Detector, batches: Sequence[Tensor]) -> Dete
 def _least_harmed(detector: Detector, models: Sequence[Detector], images: Tensor) -> Detector:
     """The first of the models whose predictions have the least mean distortion, and, to choose where all objects are
     lost, whose heads have the least mean noise level."""
-    batches = images.split(JUDGED // 4)
+    batches = [in_memory_order(part) for part in images.split(JUDGED // 4)]
     full = in_batches(detector, batches)
     reference = detector.decode(full)
 
@@ -85,7 +85,7 @@ def correct_biases(model: Detector, images: Tensor, rescale: Rescale | None = No
         done.append(means[layer][len(done)] - _channel_mean(layer, output))
         if len(done) == len(means[layer]):  # a layer that runs several times has one bias for all its calls
             layer.bias.add_(torch.stack(done).mean(0))
-        return output + done[-1].reshape(-1, *[1] * (layer.weight.ndim - 2))
+        return output.add_(done[-1].reshape(-1, *[1] * (layer.weight.ndim - 2)))
 
     with full_precision(model), hooks(layers, after=record):
         model(images)

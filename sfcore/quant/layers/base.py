@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import sfcore.quant.layers as package
+from sfcore.passes import kept
 from sfcore.quant.quantizers import QUANTIZERS, Quantizer
 from sfcore.quant.scheme import Bits
 
@@ -125,7 +126,7 @@ class QuantLayer(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """Named as in torch, for networks that call their layers by keyword."""
         x = self.input_quantizer(self.presented(input))
-        return self.compute(x, self.weight_quantizer(self.weight), self.rounded_bias())
+        return self.compute(x, self.rounded_weight(), self.rounded_bias())
 
     def presented(self, x: Tensor) -> Tensor:
         """What is quantized of an input: (x - shift) / scale."""
@@ -179,6 +180,15 @@ class QuantLayer(nn.Module):
             return None
         steps = [each.integers.scale for each in rounding]
         return (steps[0] * steps[1]).flatten().expand(len(self.weight))
+
+    def rounded_weight(self) -> Tensor:
+        """The weight as its quantizer gives it back: within :func:`sfcore.passes.forward_passes`, where no gradient is
+        asked, rounded twice at most, until it, its steps, its bits or what is active change."""
+        weight, quantizer = self.weight, self.weight_quantizer
+        if torch.is_grad_enabled() or weight.is_inference():  # tensors of the latter kind count no changes
+            return quantizer(weight)
+        state = id(weight), weight._version, quantizer.scale._version, quantizer.bits, quantizer.active
+        return kept((self, state), lambda: quantizer(weight))
 
     def rounded_bias(self) -> Tensor:
         """(C,) bias as an engine holds it; its gradient is that of the bias itself.

@@ -26,8 +26,8 @@ class QuantConvTranspose(QuantLayer):
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """As in torch; ``output_size`` may have all dimensions of the output, or those of its map."""
         more = self.output_padding if output_size is None else self._padding_for(input, output_size)
-        weight = self.weight_quantizer(self.weight)
-        return self.compute(self.input_quantizer(self.presented(input)), weight, self.rounded_bias(), more)
+        x = self.input_quantizer(self.presented(input))
+        return self.compute(x, self.rounded_weight(), self.rounded_bias(), more)
 
     @property
     def shiftable(self) -> bool:
