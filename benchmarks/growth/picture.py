@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,33 +29,28 @@ def save_growth(path: Path, rows: Sequence[Row]) -> None:
     save_figure(path, figure)
 
 
-def _lines(axes: Axes, x: str, y: str, lines: Iterable[tuple[str, Sequence[Row]]]) -> None:
-    for place, (name, rows) in enumerate(lines):
-        sorted_rows = sorted(rows, key=lambda row: row[x])
-        xs, ys = ([row[key] for row in sorted_rows] for key in (x, y))
-        axes.plot(xs, ys, "o-", color=OBJECTS[place % len(OBJECTS)], ms=4, label=name)
-    axes.set_xlabel(x)
-
-
-def _evaluations(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    """Rows by what was done in which layout; scoring again is a line of its own."""
+def _evaluations(axes: Axes, rows: Sequence[Row], y: str, named: bool) -> None:
+    """A colour for each thing that was done in a layout; where all had been filed before, its line is broken."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        about = f"{row.get('detector', 'files alone')}, {row['layout']}"
-        groups.setdefault(about, []).append(row)
-        if "again" in row:
-            groups.setdefault(f"{about}, filed before", []).append({**row, **row["again"]})
-    return list(groups.items())
+        groups.setdefault(f"{row.get('detector', 'files alone')}, {row['layout']}", []).append(row)
+    for place, (name, own) in enumerate(groups.items()):
+        again = [row | row["again"] for row in own if "again" in row]
+        for line, drawn, label in (("o-", own, name), ("o--", again, f"{name}, filed before")):
+            if drawn:
+                told = {"label": label} if named else {}
+                axes.plot(*_sorted(drawn, "images", y), line, color=OBJECTS[place % len(OBJECTS)], ms=4, **told)
+    axes.set(xscale="log", xlabel="images")
 
 
 def _time(axes: Axes, rows: Sequence[Row]) -> None:
-    _lines(axes, "images", "processor", _evaluations(rows))
-    axes.set(xscale="log", yscale="log", title="evaluation: processor seconds")
+    _evaluations(axes, rows, "processor", named=True)
+    axes.set(yscale="log", title="evaluation: processor seconds")
 
 
 def _memory(axes: Axes, rows: Sequence[Row]) -> None:
-    _lines(axes, "images", "peak_mb", _evaluations(rows))
-    axes.set(xscale="log", title="evaluation: peak memory, MB")
+    _evaluations(axes, rows, "peak_mb", named=False)
+    axes.set(title="evaluation: peak memory, MB")
 
 
 def _heads(axes: Axes, rows: Sequence[Row]) -> None:
@@ -63,8 +58,8 @@ def _heads(axes: Axes, rows: Sequence[Row]) -> None:
     for place, row in enumerate(row for row in rows if row["images"] == most):
         each = sorted((head["elements"], head["processor"]) for head in row["heads"].values())
         axes.plot(*zip(*each, strict=True), "o", color=OBJECTS[place % len(OBJECTS)], ms=5, label=row["detector"])
-    title = f"curve of a head, {most} images: processor seconds"
-    axes.set(xscale="log", yscale="log", title=title, xlabel="elements of the head")
+    axes.set(xscale="log", yscale="log", title="curve of a head: processor seconds")
+    axes.set_xlabel(f"elements of the head ({most} images)")
 
 
 def _answers(axes: Axes, rows: Sequence[Row]) -> None:
@@ -88,7 +83,9 @@ def _workers(axes: Axes, rows: Sequence[Row]) -> None:
         if one:
             xs, ys = _sorted(own, "workers", "seconds")
             axes.plot(xs, [one / y for y in ys], "o-", color=OBJECTS[place], ms=4, label=what)
-    axes.set(title="times as fast as one worker", xlabel="workers")
+    axes.set(
+        title="times as fast as one worker, 2 cores", xlabel="workers", xticks=sorted({row["workers"] for row in rows})
+    )
 
 
 def _sorted(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[float]]:

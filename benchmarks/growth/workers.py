@@ -12,7 +12,7 @@ from benchmarks.growth.command import took
 from benchmarks.growth.roads import roads
 from benchmarks.rows import Row
 
-EVALUATED, CURVES = 1000, 48  # images
+EVALUATED, CURVES = 4000, 200  # images
 DETECTORS = {"evaluate": "lstr-tiny", "curves": "ganet-tiny"}
 
 
