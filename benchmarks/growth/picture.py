@@ -38,8 +38,13 @@ def _evaluations(axes: Axes, rows: Sequence[Row], y: str, named: bool) -> None:
         again = [row | row["again"] for row in own if "again" in row]
         for line, drawn, label in (("o-", own, name), ("o--", again, f"{name}, filed before")):
             if drawn:
-                told = {"label": label} if named else {}
-                axes.plot(*_sorted(drawn, "images", y), line, color=OBJECTS[place % len(OBJECTS)], ms=4, **told)
+                axes.plot(
+                    *_sorted(drawn, "images", y),
+                    line,
+                    color=OBJECTS[place % len(OBJECTS)],
+                    ms=4,
+                    label=label if named else None,
+                )
     axes.set(xscale="log", xlabel="images")
 
 

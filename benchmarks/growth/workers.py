@@ -12,7 +12,7 @@ from benchmarks.growth.command import took
 from benchmarks.growth.roads import roads
 from benchmarks.rows import Row
 
-EVALUATED, CURVES = 4000, 200  # images
+EVALUATED, CURVES = 4000, 100  # images
 DETECTORS = {"evaluate": "lstr-tiny", "curves": "ganet-tiny"}
 
 
