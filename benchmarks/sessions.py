@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 SLIDER = "level slider"  # how the identity of its widget ends
 LEVELS = range(10, 25)  # the values that visitors move it to
+PATIENCE = 180  # seconds that a busy server may take to draw the page
 APART = 0.3  # seconds between one visitor's coming and the next
 
 
@@ -58,8 +60,8 @@ def record(browser: Browser, url: str, slider: str, step: str) -> Recorded:
         socket.on("framesent", lambda frame: sent.append(frame if isinstance(frame, bytes) else frame.encode()))
 
     page.on("websocket", opened)
-    page.goto(url)
-    page.locator(slider).wait_for()
+    page.goto(url, timeout=1000 * PATIENCE)
+    page.locator(slider).wait_for(timeout=1000 * PATIENCE)
     page.wait_for_timeout(2000)  # what the page says of itself when it is drawn is no step
     page.evaluate(step, 1)
     page.wait_for_timeout(500)
@@ -70,16 +72,22 @@ def record(browser: Browser, url: str, slider: str, step: str) -> Recorded:
     return Recorded(sockets[0].url, sent[0], last)
 
 
-async def _visit(recorded: Recorded, every: float, wait: float, over: threading.Event) -> None:
-    """Open the page and move its slider again and again, a new value once the last one is answered."""
+async def _visit(recorded: Recorded, every: float, wait: float, over: threading.Event, answers: list[float]) -> None:
+    """Open the page and move its slider again and again, a new value once the last one is answered.
+
+    Args:
+        answers: gets the seconds from the sending of each step until the script has run.
+    """
     await asyncio.sleep(wait)
     async with websockets.connect(recorded.address, max_size=None) as socket:
         await socket.send(recorded.opening)
         fragment = await _answered(socket)
         while not over.is_set():
             await asyncio.sleep(every * random.uniform(0.7, 1.3))
+            begun = time.monotonic()
             await socket.send(recorded.moved(random.choice(LEVELS), fragment))
             await _answered(socket)
+            answers.append(time.monotonic() - begun)
 
 
 async def _answered(socket: websockets.ClientConnection) -> str:
@@ -93,17 +101,18 @@ async def _answered(socket: websockets.ClientConnection) -> str:
 
 
 @contextmanager
-def visitors(recorded: Recorded, count: int, every: float) -> Iterator[None]:
-    """So many visitors, each moving the slider every so many seconds, for the length of a block."""
-    over = threading.Event()
+def visitors(recorded: Recorded, count: int, every: float) -> Iterator[list[float]]:
+    """So many visitors, each moving the slider every so many seconds, for the length of a block; yields the seconds
+    that each answer took, which become more."""
+    over, answers = threading.Event(), list[float]()
 
     async def all_of_them() -> None:
-        await asyncio.gather(*(_visit(recorded, every, APART * place, over) for place in range(count)))
+        await asyncio.gather(*(_visit(recorded, every, APART * place, over, answers) for place in range(count)))
 
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(asyncio.run, all_of_them())
         try:
-            yield
+            yield answers
         finally:
             over.set()
         done.result()

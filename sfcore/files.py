@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -93,6 +94,14 @@ def write_atomic(path: Path, content: bytes) -> None:
             with suppress(OSError):
                 beside.unlink()
             raise
+
+
+def clear_away(folder: Path) -> None:
+    """Remove a folder with all that is in it, then the one around it where that is empty; what cannot be removed
+    stays."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
 
 
 def plain(value: Any) -> Any:

@@ -40,8 +40,13 @@ class Entry:
 
     @cached_property
     def sample(self) -> Detector:
-        """One without weights, to tell its heads, its task and its input by; never to be changed."""
-        return self.build()
+        """One whose tensors have shapes and no numbers, to tell its heads, its task and its input by; never to be
+        changed. All detectors with their numbers would take a gigabyte."""
+        try:
+            with torch.device("meta"):
+                return self.build()
+        except Exception:  # one that looks at its numbers while it is built
+            return self.build()
 
     @property
     def input(self) -> InputSpec:

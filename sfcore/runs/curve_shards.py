@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
@@ -21,7 +20,7 @@ from torch import Tensor
 from sfcore.detectors.base import Detector, Outputs
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
-from sfcore.files import explained, write_atomic
+from sfcore.files import clear_away, explained, write_atomic
 from sfcore.runs.detection_shards import model_of
 from sfcore.runs.errands import serve
 from sfcore.runs.shards import Crew, Progress, each_done, folder_of, shards_of
@@ -59,7 +58,7 @@ def curves_in_shards(
     pool = crew.hired(__name__, "curves", out)
     found = [_read(shard.file, "cpu") for shard in each_done(pool, request, shards, progress)]
     scores = {head: torch.cat([part[head] for part in found], 2) for head in rms}
-    shutil.rmtree(folder, ignore_errors=True)
+    clear_away(folder)
     return curves_of(detector, settings, chosen, rms, scores, about)
 
 

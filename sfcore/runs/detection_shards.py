@@ -21,7 +21,7 @@ from sfcore.detectors.base import Detector
 from sfcore.devices import resolve_device
 from sfcore.errors import InputError
 from sfcore.evaluation.evaluate import BATCH, Detected, detections, file, labelled
-from sfcore.files import parse_json, read_text, write_json
+from sfcore.files import clear_away, parse_json, read_text, write_json
 from sfcore.runs.errands import serve
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.results import load_model
@@ -77,8 +77,7 @@ def predict_in_shards(
         found, wrong = _read(shard, dataset)
         problems |= wrong
         file(dataset, predictions, [one for one in found if one.frame.name not in done], problems)
-    for shard in shards:
-        shard.file.unlink()
+    clear_away(folder)
     predictions.finish()
     return problems
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from sfcore.errors import InputError
-from sfcore.files import explained
+from sfcore.files import clear_away, explained
 from sfcore.runs.job import TRIES, Job
 from sfcore.runs.spool import DRIVER, Errand, Spool
 
 GLANCE = 0.2  # seconds between two looks at the spool
 ROLL_CALL = 10.0  # seconds between two looks whether the cluster still has the workers
+LAST_WORDS = 300  # characters of workers that cannot begin
 
 
 class Hirer(Protocol):
@@ -38,6 +39,8 @@ class Hirer(Protocol):
 class WorkerPool:
     """A pool whose workers are jobs; an errand of one that dies is done by another.
 
+    The spool is removed at the end, but where something went wrong it stays, with what workers printed.
+
     Args:
         hirer: of the workers.
         jobs: the workers, each of which calls :func:`sfcore.runs.errands.serve` on the spool.
@@ -51,6 +54,9 @@ class WorkerPool:
         self._jobs: list[str] = []
         self._open: dict[int, Future[Any]] = {}
         self._count, self._losses = 0, Counter[int]()
+        self._begun, self._barren = 0, 0  # workers that have begun; times in a row that nobody who was hired did
+        self._refusal: str | None = None  # why nothing more can be done
+        self._failed = False
         self._ending = threading.Event()
 
     def put(self, errand: Errand) -> Future[Any]:
@@ -60,6 +66,8 @@ class WorkerPool:
         self._count += 1
         self._open[self._count] = future
         self.spool.put(self._count, errand)
+        if self._refusal:
+            self._fail(self._count, self._refusal)
         return future
 
     @contextmanager
@@ -80,6 +88,8 @@ class WorkerPool:
                     self.spool.close()
                 with suppress(InputError):
                     self.launcher.cancel(self._jobs)
+        if not self._failed:
+            clear_away(self.spool.path)
 
     def _watch(self) -> None:
         """Look at the spool again and again; storage that is out of reach is looked at later."""
@@ -96,26 +106,51 @@ class WorkerPool:
 
     def _look(self) -> None:
         for number, how in self.spool.ended():
-            future = self._open.pop(number)
-            future.set_exception(InputError(how["error"])) if "error" in how else future.set_result(how["done"])
+            if "error" in how:
+                self._fail(number, how["error"])
+            elif future := self._open.pop(number, None):
+                future.set_result(how["done"])
         for number, worker in self.spool.put_back():
             self._losses[number] += 1
             self.say(f"a worker died ({worker}): another goes on with its work")
-            if self._losses[number] >= TRIES and number in self._open:
-                why = f"its worker died {TRIES} times (for want of memory?): run the same command again"
-                self._open.pop(number).set_exception(InputError(why))
+            if self._losses[number] >= TRIES:
+                self._fail(number, f"its worker died {TRIES} times (for want of memory?): run the same command again")
 
     def _call_roll(self) -> None:
         """Hire again where the cluster has lost jobs, as a head does that starts anew."""
         try:
             living = self.launcher.living()
             lost = [job for job in self._jobs if job not in living]
-            if lost:
+            if lost and self._worth_hiring():
                 self.say(f"the cluster has lost {len(lost)} workers: hiring as many")
                 fresh = self.launcher.submit(self._wanted[: len(lost)], str(self.spool.path))
                 self._jobs = [*(job for job in self._jobs if job in living), *fresh]
-        except InputError as error:
+            elif lost and len(lost) == len(self._jobs):
+                self._give_up()
+        except (OSError, InputError) as error:
             self.say(f"{error}; trying again")
+
+    def _worth_hiring(self) -> bool:
+        """Whether those who are hired begin, or have not been tried often enough: with a package that is missing they
+        end at once, for ever."""
+        begun = self.spool.begun
+        self._barren = 0 if begun > self._begun else self._barren + 1
+        self._begun = begun
+        return self._barren < TRIES
+
+    def _give_up(self) -> None:
+        log = Path(self._wanted[0].log)
+        words = [line for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.exists() else []
+        said = words[-1][:LAST_WORDS] if words else "they print nothing"
+        self._refusal = f"workers end before they begin ({said}): see {log}, mend it, then run the same command again"
+        for number in list(self._open):
+            self._fail(number, self._refusal)
+
+    def _fail(self, number: int, why: str) -> None:
+        """End an errand with an error, unless it has ended."""
+        self._failed = True
+        if future := self._open.pop(number, None):
+            future.set_exception(InputError(why))
 
 
 def spool_in(out: Path) -> Spool:

@@ -61,6 +61,11 @@ class Spool:
             yield _number(file.name), json.loads(file.read_bytes())
             file.unlink()
 
+    @property
+    def begun(self) -> int:
+        """How many workers have ever begun."""
+        return len(list((self.path / WORKERS).iterdir()))
+
     def close(self) -> None:
         """Send the workers home."""
         (self.path / CLOSED).touch()

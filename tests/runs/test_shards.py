@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,8 @@ import pytest
 from sfcore.cli import main
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
-from sfcore.runs import curve_shards, detection_shards
+from sfcore.runs import curve_shards, detection_shards, pool
+from sfcore.runs.job import TRIES
 from sfcore.runs.shards import Crew, each_done, shards_of
 from sfcore.sensitivity.curves import Curves
 
@@ -45,10 +50,37 @@ def test_shards_that_are_done_need_no_worker(tmp_path: Path) -> None:
     assert not (tmp_path / "workers").exists()
 
 
+def test_workers_that_end_before_they_begin_are_hired_a_few_times_and_then_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pool, "ROLL_CALL", 0.5)
+    hired = Crew(count=2).hired("no.such.module", "test", tmp_path)
+    with pytest.raises(InputError, match=r"before they begin .*No module named 'no'.*worker\.log"):
+        list(each_done(hired, {}, shards_of(tmp_path, 10, 4, ".json")))
+    assert capsys.readouterr().out.count("hiring as many") == TRIES - 1
+    assert hired.put({}).exception() is not None
+    assert list((tmp_path / "workers").rglob("worker.log"))
+
+
 def scored(out: Path, dataset: Path, detector: str, *options: str) -> dict[str, object]:
-    command = ["evaluate", "detector", detector, "--dataset", str(dataset), "--out", str(out), "--device", "cpu"]
-    assert main([*command, *options]) == 0
+    return evaluated(out, dataset, "detector", detector, *options)
+
+
+def evaluated(out: Path, dataset: Path, *words: str) -> dict[str, object]:
+    assert main(["evaluate", *words, "--dataset", str(dataset), "--out", str(out), "--device", "cpu"]) == 0
     return json.loads((out / "scores.json").read_text())
+
+
+def kill_one(out: Path, killed: list[str]) -> None:
+    """Kill the first worker that has taken something, and note what it said of itself."""
+    until = time.monotonic() + 120
+    while not killed and time.monotonic() < until:
+        for taken in out.glob("workers/*/taken/*"):
+            said = (taken.parents[1] / "workers" / taken.name.partition("@")[2]).read_text()
+            os.kill(int(said.split()[1]), signal.SIGKILL)
+            killed.append(said)
+            return
+        time.sleep(0.01)
 
 
 @pytest.mark.slow
@@ -60,7 +92,24 @@ def test_scores_of_two_workers_are_those_of_one_process(
     assert main(["scenes", "--layout", layout, "--count", "12", "--seed", "7", "--out", str(tmp_path / "set")]) == 0
     alone = scored(tmp_path / "alone", tmp_path / "set", detector)
     assert scored(tmp_path / "shared", tmp_path / "set", detector, "--workers", "2") == alone
-    assert not list((tmp_path / "shared" / "shards").rglob("*.json"))
+    assert not {"shards", "workers"} & {path.name for path in (tmp_path / "shared").iterdir()}
+
+
+@pytest.mark.slow
+def test_a_run_is_scored_the_same_though_a_worker_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(detection_shards, "SIZE", 8)
+    assert main(["scenes", "--layout", "culane", "--count", "24", "--seed", "7", "--out", str(tmp_path / "set")]) == 0
+    run = ("run", str(sample_data() / "tour"))
+    alone = evaluated(tmp_path / "alone", tmp_path / "set", *run)
+    killed: list[str] = []
+    killer = threading.Thread(target=kill_one, args=(tmp_path / "shared", killed))
+    killer.start()
+    shared = evaluated(tmp_path / "shared", tmp_path / "set", *run, "--workers", "2")
+    killer.join()
+    assert shared == alone
+    assert f"a worker died ({killed[0]})" in capsys.readouterr().err
 
 
 @pytest.mark.slow

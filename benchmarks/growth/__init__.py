@@ -1,0 +1,1 @@
+"""Cost against what grows: images, heads, visitors, workers."""
