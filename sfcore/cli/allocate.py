@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sfcore.cli.commands.allocate import Allocate
 from sfcore.cli.console import Answer, Progress, table
+from sfcore.cli.crew import about_model, crew_of
 from sfcore.datasets.images import image_set
 from sfcore.detectors import registry
 from sfcore.detectors.base import Detector
@@ -21,14 +22,16 @@ from sfcore.files import explained
 from sfcore.names import printable
 from sfcore.quant import Scheme, quantize
 from sfcore.quant.allocate import STRATEGIES
-from sfcore.quant.allocation import WIDTHS, Allocation, Allocator, Constraints, allocator, check_rounds
+from sfcore.quant.allocation import BASE, WIDTHS, Allocation, Allocator, Constraints, allocator, check_rounds
 from sfcore.quant.budget import Budget, parse_budgets
 from sfcore.quant.criteria import CRITERIA
 from sfcore.quant.front import Axis, check_points, front, in_order
 from sfcore.quant.inference import run as run_on
+from sfcore.runs.allocation_workers import measuring
 from sfcore.runs.session import split
 from sfcore.tasks.base import Agreement
 
+SHARED = ".shared"  # ends the name of the folder that workers hand over in, beside the scheme's
 JUDGED = 4  # one in so many images is what is judged on, where no others are named
 
 
@@ -49,17 +52,20 @@ def run(arguments: Allocate) -> Answer:
     check_rounds(arguments.rounds)
     if arguments.front is not None:
         check_points(arguments.front)
-    device = resolve_device(arguments.device)
+    crew, device = crew_of(arguments), resolve_device(arguments.device)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     with Progress() as progress:
         frames = _frames(detector, arguments, progress)
-        allocating = allocator(detector, frames.chosen_on, constraints, arguments.criterion, report=progress)
-        told = progress.phase_of("allocations")
-        made = allocating.allocate(budgets, arguments.strategy, arguments.rounds, seed=arguments.seed, progress=told)
-        uniform = _uniform(allocating, budgets)
-        points = []
-        if arguments.front is not None:
-            points = front(allocating, frames.judged_on, axis, arguments.front, progress=progress.phase_of("front"))
+        with measuring(crew, out.with_suffix(SHARED), _request(arguments), frames.chosen_on) as measurer:
+            allocating = allocator(
+                detector, frames.chosen_on, constraints, arguments.criterion, report=progress, measurer=measurer
+            )
+            told, rounds = progress.phase_of("allocations"), arguments.rounds
+            made = allocating.allocate(budgets, arguments.strategy, rounds, seed=arguments.seed, progress=told)
+            uniform = _uniform(allocating, budgets)
+            points = []
+            if arguments.front is not None:
+                points = front(allocating, frames.judged_on, axis, arguments.front, progress=progress.phase_of("front"))
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     made.scheme.save(out)
@@ -69,6 +75,12 @@ def run(arguments: Allocate) -> Answer:
     content["uniform"] = {"bits": uniform.base, **_scores(judged[uniform])}
     content |= {"front": rows} if points else {}
     return Answer(content, _text(arguments, made, uniform, judged, rows))
+
+
+def _request(arguments: Allocate) -> dict[str, Any]:
+    """What workers must know: see :func:`sfcore.runs.allocation_workers.measuring`."""
+    model = about_model(arguments.detector, arguments.weights, arguments.weights_key)
+    return {"model": model, "base": str(BASE), "device": arguments.device}
 
 
 def _out(text: str) -> Path:

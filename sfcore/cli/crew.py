@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sfcore.cli.console import note
 from sfcore.runs.shards import Crew
@@ -29,6 +29,8 @@ def crew_of(arguments: Shared) -> Crew:
     return Crew(arguments.launcher, arguments.address, arguments.cores, arguments.workers, arguments.device, note)
 
 
-def absolute(path: str | None) -> str | None:
-    """A file's whole path, for workers begin in folders of their own; what is no file stays as it is."""
-    return str(Path(path).resolve()) if path and Path(path).exists() else path
+def about_model(detector: str, weights: str | None, weights_key: str | None) -> dict[str, Any]:
+    """How a worker makes a detector: see :func:`sfcore.runs.detection_shards.model_of`. Workers begin in folders of
+    their own, so a file gets its whole path; what is no file stays as it is."""
+    whole = str(Path(weights).resolve()) if weights and Path(weights).exists() else weights
+    return {"detector": detector, "weights": whole, "weights_key": weights_key}

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from sfcore.cli.commands.curves import MeasureCurves
 from sfcore.cli.console import Answer, Progress, table
-from sfcore.cli.crew import absolute, crew_of
+from sfcore.cli.crew import about_model, crew_of
 from sfcore.datasets.images import content_hash, find_images
 from sfcore.detectors import registry
 from sfcore.devices import resolve_device
@@ -62,8 +62,8 @@ def _measure(
         watch = progress.phase_of(f"{name}: curves")
         if crew.alone:
             return noise_score_curves(detector, outputs, settings, watch, about=about)
-        weights = {"weights": absolute(arguments.weights), "weights_key": arguments.weights_key}
-        request = {"model": {"detector": name, **weights}, "device": arguments.device}
+        model = about_model(name, arguments.weights, arguments.weights_key)
+        request = {"model": model, "device": arguments.device}
         return curves_in_shards(crew, out, request, detector, outputs, settings, watch, about)
 
 

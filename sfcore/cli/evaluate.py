@@ -8,7 +8,7 @@ from typing import Any
 
 from sfcore.cli.commands.evaluate import OfDetector, OfRun, OverDataset
 from sfcore.cli.console import Answer, Progress, table, with_problems
-from sfcore.cli.crew import absolute, crew_of
+from sfcore.cli.crew import about_model, crew_of
 from sfcore.cli.runs import find_run
 from sfcore.datasets.dataset import Dataset
 from sfcore.datasets.source import source_of
@@ -30,11 +30,7 @@ FULL = "full"
 def score_detector(arguments: OfDetector) -> Answer:
     """Score a detector on a dataset."""
     device = resolve_device(arguments.device)
-    about = {
-        "detector": arguments.detector,
-        "weights": absolute(arguments.weights),
-        "weights_key": arguments.weights_key,
-    }
+    about = about_model(arguments.detector, arguments.weights, arguments.weights_key)
     detector = registry.create(arguments.detector, arguments.weights, device, arguments.weights_key)
     return _over_dataset(arguments, {FULL: detector}, {FULL: about})
 

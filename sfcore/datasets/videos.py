@@ -25,6 +25,7 @@ SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 # For FFmpeg a file may also be a list that names others, which nobody has asked whether they may be read.
 PLAIN_CONTAINERS = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "format_whitelist;mov,matroska,avi|protocol_whitelist;file"}
 MOST_PIXELS = 64_000_000  # of a frame: larger ones are refused before they are converted
+MOST_FRAMES = 1_000_000  # that are counted of a whole video: nine hours, and as much memory as their names take
 MOST_OPEN = 4  # videos that a process keeps open
 
 _readers: LRUCache[tuple[int, Path, int], _Reader] = LRUCache(MOST_OPEN)
@@ -56,7 +57,7 @@ def count_frames(video: Path, most: int | None = None) -> int:
     """How many frames can be decoded; counting ends at ``most``.
 
     Raises:
-        InputError: none can.
+        InputError: none can, or without ``most`` there are too many.
     """
     return _count(video, video.stat().st_mtime_ns, most)
 
@@ -120,8 +121,13 @@ def promised_frames(video: Path) -> int:
 @lru_cache(maxsize=64)
 def _count(video: Path, written: int, most: int | None) -> int:
     reader = _Reader(video)
-    while (most is None or reader.at + 1 < most) and reader.advance():
+    end = MOST_FRAMES + 1 if most is None else most
+    while reader.at + 1 < end and reader.advance():
         pass
+    if most is None and reader.at + 1 == end:
+        raise InputError(
+            f"{video} has more than {MOST_FRAMES:,} frames: name a part of it, such as {video.name}[:1000]"
+        )
     if reader.at < 0 and most != 0:
         raise _ends_at(video, -1, 0)
     return reader.at + 1

@@ -24,6 +24,7 @@ MOST_SHARED, SMALL = 16, 2**26  # times a file's bytes that its tensors may have
 ROOT = "."  # the name of the weights that a file holds itself
 _PROFILING = ("total_ops", "total_params")  # counters that the thop profiler leaves in a saved model
 _WRAPPING = ("module", "_orig_mod")  # parts of names that DataParallel and torch.compile leave, anywhere
+MOST_HELD = 1_000_000  # things in dictionaries and lists, each as often as it stands there: those may share theirs
 _DEEPEST = 6  # levels of dictionaries in each other, and of parts of a name that come before the network's own
 
 
@@ -62,12 +63,13 @@ def dictionaries(path: Path) -> dict[str, State]:
 
 
 def _check_size(path: Path, content: Any) -> None:
-    """Refuse tensors that are far larger than the file that they came from, as repeated or sparse ones may be.
+    """Refuse tensors that are far larger than the file that they came from, as repeated or sparse ones may be, and
+    lists of lists in which far more stands than the file holds.
 
     Raises:
         InputError: they are.
     """
-    size, written = _size_in(content, _DEEPEST), path.stat().st_size
+    size, written = _size_in(path, content), path.stat().st_size
     if size > MOST_SHARED * written + SMALL:
         raise InputError(
             f"{path} holds tensors of {size / 1e9:.1f} GB in a file of {written / 1e6:.1f} MB: save the weights "
@@ -75,13 +77,19 @@ def _check_size(path: Path, content: Any) -> None:
         )
 
 
-def _size_in(content: Any, deepest: int) -> int:
+def _size_in(path: Path, content: Any) -> int:
     """Bytes of all tensors in dictionaries and lists, each as often as it stands there, and as it is computed with."""
-    if isinstance(content, Tensor):
-        return 0 if content.is_nested else content.numel() * max(content.element_size(), 4)
-    if not deepest or not isinstance(content, dict | list | tuple):
-        return 0
-    return sum(_size_in(value, deepest - 1) for value in (content.values() if isinstance(content, dict) else content))
+    size, held, waiting = 0, 0, [(content, _DEEPEST)]
+    while waiting:
+        each, deepest = waiting.pop()
+        if isinstance(each, Tensor):
+            size += 0 if each.is_nested else each.numel() * max(each.element_size(), 4)
+        elif deepest and isinstance(each, dict | list | tuple):
+            held += len(each)
+            if held > MOST_HELD:
+                raise InputError(f"{path} holds more than {MOST_HELD:,} things in lists: save the weights alone")
+            waiting += [(value, deepest - 1) for value in (each.values() if isinstance(each, dict) else each)]
+    return size
 
 
 def _tensors_in(content: Any, name: str, deepest: int) -> Iterator[tuple[str, State]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 import zipfile
@@ -22,6 +23,8 @@ from sfcore.tensors import read_about, read_tensors
 
 EXPORT = "Export it with safetensors.torch.save_file(model.state_dict(), ...)"
 MOST_GROWTH = 4  # times a file that what is in it may take: weights do not compress well
+MOST_LISTED = 4_000_000  # bytes of the list of an archive's members: about 50,000, which take seconds to read
+_TAIL = 1 << 17  # bytes at the end of an archive in which its last records stand
 MOST_NAMES = 500  # foreign ones in a file, which is read once more for each
 _lock = Lock()  # torch keeps the names that it accepts for the whole process
 _UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed global")
@@ -116,12 +119,26 @@ def _unpickled(path: Path) -> Any:
 
 
 def _check_inflated(path: Path) -> None:
-    """Refuse an archive that grows when it is read: torch.save does not compress. Raises ValueError: it would."""
+    """Refuse an archive that grows when it is read: torch.save does not compress. Raises ValueError: it would, or its
+    list of members, which readers take whole, is longer than that of any weights."""
     if zipfile.is_zipfile(path):
+        if (listed := _listed(path)) > MOST_LISTED:
+            raise ValueError(f"its list of members takes {listed / 1e6:.0f} MB")
         with zipfile.ZipFile(path) as archive:
             inflated = sum(each.file_size for each in archive.infolist())
         if inflated > MOST_GROWTH * path.stat().st_size:
             raise ValueError(f"unpacked it would take {inflated / 1e6:.0f} MB")
+
+
+def _listed(path: Path) -> int:
+    """Bytes of an archive's list of members, as the records at its end say: the long one stands before the short."""
+    with path.open("rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
+        tail = file.read()
+    end = tail.rfind(b"PK\5\6")
+    if tail[max(end - 20, 0) : end].startswith(b"PK\6\7") and end >= 76:
+        return int.from_bytes(tail[end - 36 : end - 28], "little")
+    return int.from_bytes(tail[end + 12 : end + 16], "little")
 
 
 def _allow(allowed: dict[str, type[StandIn]], problem: str) -> bool:

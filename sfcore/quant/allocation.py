@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -20,7 +20,7 @@ from sfcore.quant.budget import Budget
 from sfcore.quant.convert import example
 from sfcore.quant.cost import Cost, Layer
 from sfcore.quant.criteria import CRITERIA
-from sfcore.quant.inference import channels_last, run
+from sfcore.quant.measuring import Here, Measurer
 from sfcore.quant.ranges import Ranges
 from sfcore.quant.scheme import EDGE_BITS, Bits, Rule, Scheme
 from sfcore.quant.sensitivities import Sensitivities, sensitivities
@@ -34,6 +34,7 @@ DRAWS = 8  # allocations that a round measures
 ELITE = 2  # the best of them, which the next round starts from
 SPREAD = 0.25  # of the logarithms of the factors that a draw multiplies harms with
 
+BASE = Scheme(8, 8)  # whose grids are taken where no others are given
 ALONE = 16  # frames that quantizers are measured alone on
 BATCH = 8  # frames that a calibration step sees at once
 
@@ -93,13 +94,22 @@ class Allocator:
         found: how much harm each does alone.
         frames: (N, ...) stacked, that allocations are measured on.
         constraints: of the hardware.
+        measurer: who measures allocations; this process where it is None.
 
     Raises:
         InputError: a candidate was not measured.
     """
 
-    def __init__(self, ranges: Ranges, found: Sensitivities, frames: Tensor, constraints: Constraints) -> None:
+    def __init__(
+        self,
+        ranges: Ranges,
+        found: Sensitivities,
+        frames: Tensor,
+        constraints: Constraints,
+        measurer: Measurer | None = None,
+    ) -> None:
         self.ranges, self.frames, self.constraints = ranges, frames, constraints
+        self._measurer = measurer or Here(ranges)
         self.layers: tuple[Layer, ...] = ranges.profile.layers
         self.power = CRITERIA[found.criterion].power
         self.harm = {place: value**self.power for place, value in found.smoothed().never_rising().items()}
@@ -135,22 +145,44 @@ class Allocator:
                 fewer than 0.
         """
         check_rounds(rounds)
-        choose, draws = STRATEGIES[strategy], np.random.default_rng(seed % 2**64)  # of which negative ones are none
-        choices = self.choices(budgets, own)
-        choice, quantizer, alone = self._parts(choices)
+        draws = np.random.default_rng(seed % 2**64)  # of which negative ones are none
         found = list[tuple[float, Scheme, np.ndarray]]()
-        factors = np.zeros(len(self.ranges.names))
-        for number in range(1 + rounds * DRAWS):
-            if number % DRAWS == 1:  # a round begins
+        factors = np.zeros((1, len(self.ranges.names)))
+        for number in range(1 + rounds):
+            if number:
                 found = sorted(found, key=lambda each: each[0])[:ELITE]
-                factors = np.mean([some for *_, some in found], axis=0)
-            some = factors + (SPREAD * draws.standard_normal(len(factors)) if number else 0.0)
-            harm = np.bincount(choice, np.exp(some)[quantizer] * alone, len(choices.layer))
-            scheme = self._scheme(choices, choose(replace(choices, harm=harm)))
-            found.append((self.measure(scheme).distortion, scheme, some))
-            if progress:
-                progress(number + 1, 1 + rounds * DRAWS)
+                elite = np.mean([some for *_, some in found], axis=0)
+                factors = elite + SPREAD * draws.standard_normal((DRAWS, len(elite)))
+            schemes = self.chosen(budgets, strategy, own, factors)
+            for done, agreed in enumerate(self.measure_all(schemes)):
+                found.append((agreed.distortion, schemes[done], factors[done]))
+                if progress:
+                    progress(1 + done + (number and 1 + (number - 1) * DRAWS), 1 + rounds * DRAWS)
         return self.described(min(found, key=lambda each: each[0])[1])
+
+    def chosen(
+        self,
+        budgets: Sequence[Budget],
+        strategy: str = "milp",
+        own: Own | None = None,
+        factors: np.ndarray | None = None,
+    ) -> list[Scheme]:
+        """What a strategy chooses within budgets by what quantizers do alone.
+
+        Args:
+            factors: (N, Q) logarithms of what the harms of quantizers are multiplied by, for each of N choices; one
+                choice without any where it is None.
+
+        Raises:
+            InputError: as of :meth:`allocate`.
+        """
+        choose, choices = STRATEGIES[strategy], self.choices(budgets, own)
+        choice, quantizer, alone = self._parts(choices)
+        found = []
+        for some in np.zeros((1, len(self.ranges.names))) if factors is None else factors:
+            harm = np.bincount(choice, np.exp(some)[quantizer] * alone, len(choices.layer))
+            found.append(self._scheme(choices, choose(replace(choices, harm=harm))))
+        return found
 
     def described(self, scheme: Scheme) -> Allocation:
         """What any scheme comes to. Raises InputError: it gives bits to a layer that there is not."""
@@ -161,26 +193,17 @@ class Allocator:
 
     def measure(self, scheme: Scheme, frames: Tensor | None = None) -> Agreement:
         """Agreement of the calibrated model with full precision, on the allocator's frames or others."""
-        if frames is None and scheme in self.measured:
-            return self.measured[scheme]
-        model, task = self._model, self._model.task
-        self.ranges.put(model, dict.fromkeys(self.ranges.names))
-        pixels = self.frames if frames is None else frames
-        reference = self._reference if frames is None else model.decode(run(model, frames))
-        self.ranges.put(model, self.ranges.bits(scheme))
-        found = task.agreement(reference, model.decode(run(model, pixels)))
-        if frames is None:
-            self.measured[scheme] = found
-        return found
+        return next(self.measure_all([scheme], frames))
 
-    @cached_property
-    def _model(self) -> Detector:
-        return channels_last(self.ranges.copy())
-
-    @cached_property
-    def _reference(self) -> object:
-        self.ranges.put(self._model, dict.fromkeys(self.ranges.names))
-        return self._model.decode(run(self._model, self.frames))
+    def measure_all(self, schemes: Sequence[Scheme], frames: Tensor | None = None) -> Iterator[Agreement]:
+        """:meth:`measure` of each scheme, in their order, as they are found."""
+        known = self.measured if frames is None else {}
+        missing = [scheme for scheme in dict.fromkeys(schemes) if scheme not in known]
+        found = zip(missing, self._measurer.agreements(missing, self.frames if frames is None else frames), strict=True)
+        for scheme in schemes:
+            if scheme not in known:
+                known.update([next(found)])
+            yield known[scheme]
 
     @cached_property
     def _tied(self) -> tuple[tuple[int, ...], ...]:
@@ -259,6 +282,7 @@ def allocator(
     base: Scheme | None = None,
     report: Report | None = None,
     keep: bool = True,
+    measurer: Measurer | None = None,
 ) -> Allocator:
     """Calibrate a detector at all widths and measure each of its quantizers alone.
 
@@ -269,6 +293,7 @@ def allocator(
         base: a scheme whose grids are taken.
         report: called with (phase, done, total).
         keep: as of :func:`sfcore.quant.sensitivities.sensitivities`.
+        measurer: who measures; this process where it is None.
 
     Raises:
         InputError: there is no such criterion, or the detector cannot be quantized.
@@ -279,9 +304,10 @@ def allocator(
 
     some = frames[evenly(range(len(frames)), min(ALONE, len(frames)))]
     batches = [detector.preprocessing.normalize(part.to(detector.device)) for part in frames.split(BATCH)]
-    ranges = Ranges.of(detector, base or Scheme(8, 8), batches, progress=phase("calibrating"))
-    found = sensitivities(ranges, some, constraints.candidates, criterion, phase("measuring layers"), keep)
-    return Allocator(ranges, found, frames, constraints)
+    ranges = Ranges.of(detector, base or BASE, batches, progress=phase("calibrating"))
+    measurer, told = measurer or Here(ranges), phase("measuring layers")
+    found = sensitivities(ranges, some, constraints.candidates, criterion, told, keep, measurer.harms)
+    return Allocator(ranges, found, frames, constraints, measurer)
 
 
 def check_rounds(rounds: int) -> None:

@@ -62,7 +62,6 @@ def front(
     judged_on: Tensor,
     axis: Axis = "bops",
     points: int = POINTS,
-    rounds: int = 0,
     progress: Progress | None = None,
 ) -> list[Point]:
     """Allocations at budgets at equal ratios, and uniform schemes, each measured.
@@ -71,7 +70,6 @@ def front(
         judged_on: (N, ...) stacked frames that nothing was chosen on.
         axis: what is budgeted.
         points: budgets.
-        rounds: as of :meth:`Allocator.allocate`.
         progress: called with (points done, in all).
 
     Raises:
@@ -79,16 +77,15 @@ def front(
     """
     check_points(points)
     uniform = _uniform(allocator)
+    schemes = [scheme for budget in _budgets(allocator, axis, points) for scheme in allocator.chosen([budget])]
+    schemes += uniform
     found: list[Point] = []
-    for budget in _budgets(allocator, axis, points):
-        made = allocator.allocate([budget], rounds=rounds)
-        found.append(Point(made, allocator.measure(made.scheme, judged_on)))
+    for scheme, judged, _ in zip(
+        schemes, allocator.measure_all(schemes, judged_on), allocator.measure_all(schemes), strict=True
+    ):
+        found.append(Point(allocator.described(scheme), judged, uniform=len(found) >= points))
         if progress:
-            progress(len(found), points + len(uniform))
-    for scheme in uniform:
-        found.append(Point(allocator.described(scheme), allocator.measure(scheme, judged_on), uniform=True))
-        if progress:
-            progress(len(found), points + len(uniform))
+            progress(len(found), len(schemes))
     return found
 
 

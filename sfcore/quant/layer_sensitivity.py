@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,16 +44,21 @@ class LayerSensitivity:
 
 @torch.no_grad()
 def layer_sensitivities(
-    detector: Detector, quantized: Detector, frames: Tensor, progress: Callable[[int, int], None] | None = None
+    detector: Detector,
+    quantized: Detector,
+    frames: Tensor,
+    progress: Callable[[int, int], None] | None = None,
+    places: slice = slice(None),
 ) -> list[LayerSensitivity]:
     """Switch the quantizers of a calibrated model on one at a time; the worst comes first.
 
     Args:
         frames: (N, ...), as :meth:`InputSpec.stack` gives: (N, 3, H, W) uint8 of images.
         progress: called with (quantizers done, in all).
+        places: which of the quantizers, in the order of the model's modules.
     """
     task, reference = detector.task, detector.decode(run(detector, frames))
-    chosen = list(quantizers(quantized))
+    chosen = list(quantizers(quantized))[places]
     found = []
     with full_precision(quantized):
         for done, (name, quantizer) in enumerate(chosen, 1):
@@ -67,4 +72,9 @@ def layer_sensitivities(
             found.append(LayerSensitivity(layer, kind, quantizer.bits, sum(parts.values()), parts, agreed))
             if progress:
                 progress(done, len(chosen))
+    return worst_first(found)
+
+
+def worst_first(found: Iterable[LayerSensitivity]) -> list[LayerSensitivity]:
+    """By distortion; those that are alike stay in their order."""
     return sorted(found, key=lambda one: -one.distortion)

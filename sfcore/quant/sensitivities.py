@@ -38,6 +38,9 @@ LINE = range(3, 9)  # bits at which a line is put through harms
 
 Place = tuple[str, int]  # a quantizer, and its bits
 Progress = Callable[[int, int], None]
+ByOutputs = Callable[
+    [Ranges, Tensor, Mapping[str, type[OutputCriterion]], Sequence[Place]], Iterable[tuple[Place, dict[str, float]]]
+]
 
 
 class _Cores:
@@ -121,9 +124,10 @@ def sensitivities(
     criterion: str = "distortion",
     progress: Progress | None = None,
     keep: bool = True,
+    outputs: ByOutputs | None = None,
 ) -> Sensitivities:
     """Measure each quantizer alone at each width by one criterion; see :func:`by_criteria`."""
-    return by_criteria(ranges, frames, widths, [criterion], progress, keep)[criterion]
+    return by_criteria(ranges, frames, widths, [criterion], progress, keep, outputs)[criterion]
 
 
 def by_criteria(
@@ -133,6 +137,7 @@ def by_criteria(
     criteria: Sequence[str],
     progress: Progress | None = None,
     keep: bool = True,
+    outputs: ByOutputs | None = None,
 ) -> dict[str, Sensitivities]:
     """Measure each quantizer alone at each width, in as many threads as PyTorch has; what is known is not repeated.
 
@@ -143,13 +148,14 @@ def by_criteria(
         criteria: by name; those that are told from outputs share the passes of the network, so do those of gradients.
         progress: called with (places done, in all).
         keep: whether what is measured is kept in the user's cache, and taken from there.
+        outputs: measures what is told from outputs in place of :func:`by_outputs`.
 
     Raises:
         InputError: there is no such criterion, or the cache cannot be written.
     """
     places = [(name, bits) for bits in sorted(set(widths)) for name in ranges.names]
     kept = {name: _Kept(_file(ranges, frames, name) if keep else None) for name in criteria if CRITERIA[name]}
-    for base, measure in ((OutputCriterion, _by_outputs), (GradientCriterion, _by_gradients)):
+    for base, measure in ((OutputCriterion, outputs or by_outputs), (GradientCriterion, _by_gradients)):
         kinds: dict[str, Any] = {name: CRITERIA[name] for name in criteria if issubclass(CRITERIA[name], base)}
         todo = [place for place in places if any(place not in kept[name].known for name in kinds)]
         for done, (place, harms) in enumerate(measure(ranges, frames, kinds, todo) if todo else (), 1):
@@ -189,11 +195,11 @@ def _file(ranges: Ranges, frames: Tensor, criterion: str) -> Path:
     return folder / f"{found.hexdigest()[:32]}.jsonl"
 
 
-def _by_outputs(
+def by_outputs(
     ranges: Ranges, frames: Tensor, kinds: Mapping[str, type[OutputCriterion]], todo: Sequence[Place]
 ) -> Iterator[tuple[Place, dict[str, float]]]:
-    """Switch one quantizer on at a time. Each thread has a model of its own, and one core for it: layers this small
-    are done before a second core has begun."""
+    """Switch one quantizer on at a time; the harm of each place, by criterion, in their order. Each thread has a model
+    of its own, and one core for it: layers this small are done before a second core has begun."""
     models = [_off(ranges) for _ in range(min(_cores.count, len(todo)))]
     reference = run(models[0], frames)
     criteria = {name: kind(models[0], reference) for name, kind in kinds.items()}

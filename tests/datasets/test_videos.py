@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -103,6 +104,31 @@ def test_a_truncated_video_has_the_frames_that_decode(tmp_path: Path, capfd: pyt
         f"{path} promises 40 frames, but only the first {len(files)} can be decoded",
     ]
     assert capfd.readouterr().err == ""
+
+
+def test_a_video_of_countless_frames_is_refused_and_a_part_of_it_is_not(
+    drive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(videos, "MOST_FRAMES", 39)
+    with pytest.raises(InputError, match=r"has more than 39 frames: name a part of it, such as drive\.mp4\[:1000\]"):
+        find_images([drive])
+    assert len(find_images([f"{drive}[:3]"])) == 3
+    monkeypatch.setattr(videos, "MOST_FRAMES", 40)
+    assert len(find_images([drive])) == 40
+
+
+@pytest.mark.parametrize("name", ["drive.mp4", "drive.avi"])
+def test_a_video_whose_frames_claim_any_size_or_number_is_refused(tmp_path: Path, name: str) -> None:
+    path = film(tmp_path / name)
+    content = bytearray(path.read_bytes())
+    for found in re.finditer(rb"\xff\xc0\x00\x11\x08", bytes(content)):  # of MJPG: each frame says its own
+        content[found.end() : found.end() + 4] = b"\xfd\xe8\xfd\xe8"
+    if name.endswith(".mp4"):
+        place = content.find(b"stsz")
+        content[place + 8 : place + 16] = b"\0\0\0\1\x7f\xff\xff\xff"  # 2³¹ frames of a byte each
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="holds no frame that can be decoded"):
+        find_images([path])
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", "half"])

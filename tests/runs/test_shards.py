@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ import pytest
 from sfcore.cli import main
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
-from sfcore.runs import curve_shards, detection_shards, pool
+from sfcore.runs import curve_shards, detection_shards, layer_shards, pool
 from sfcore.runs.job import TRIES
 from sfcore.runs.shards import Crew, each_done, shards_of
 from sfcore.sensitivity.curves import Curves
+from tests.cli.conftest import Command
 
 SCENES = str(sample_data() / "scenes")
 
@@ -124,3 +126,57 @@ def test_curves_of_two_workers_are_those_of_one_process(tmp_path: Path, monkeypa
     # Batches of other sizes round the last bits otherwise.
     for head, curve in alone.items():
         np.testing.assert_allclose(shared[head].score, curve.score, rtol=1e-6)
+
+
+@pytest.fixture
+def sfcore_(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+def test_layers_that_workers_measure_need_a_folder(sfcore_: Command) -> None:
+    said = sfcore_.error("layers", "lstr-tiny", "--images", SCENES, "--bits", "W4A4", "--workers", 2)
+    assert "name one with --out" in said
+
+
+@pytest.mark.slow
+def test_layers_of_two_workers_are_those_of_one_process(
+    tmp_path: Path, sfcore_: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer_shards, "SIZE", 30)
+    command = ["layers", "lstr-tiny", "--images", SCENES, "--limit", 3, "--bits", "W4A4,heads=16", "--device", "cpu"]
+    alone = sfcore_.json(*command)
+    assert sfcore_.json(*command, "--workers", 2, "--out", tmp_path / "out") == alone
+    assert not list((tmp_path / "out" / "shards").iterdir())
+
+
+def kill_a_worker(spools: Path) -> None:
+    """Kill the first worker that has an errand."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        for taken in spools.glob("*/taken/*@*"):
+            worker = taken.parents[1] / "workers" / taken.name.partition("@")[2]
+            os.kill(int(worker.read_text().split()[1]), signal.SIGKILL)
+            return
+        time.sleep(0.01)
+    raise AssertionError("no worker took an errand")
+
+
+@pytest.mark.slow
+def test_bits_that_two_workers_measure_are_those_of_one_process_though_one_is_killed(
+    tmp_path: Path, sfcore_: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["allocate", "lstr-tiny", "--images", SCENES, "--limit", 4, "--budget", "5bit", "--candidates", 4, 8]
+    command += ["--rounds", 1, "--front", 3, "--device", "cpu", "--out", tmp_path / "bits.json"]
+    answers, schemes, kept = [], [], []
+    for name, more in (("alone", []), ("shared", ["--workers", 2])):
+        monkeypatch.setenv("SFCORE_CACHE", str(tmp_path / name))
+        with ThreadPoolExecutor() as pool:
+            killer = pool.submit(kill_a_worker, tmp_path / "bits.shared" / "workers") if more else None
+            answers.append(sfcore_.json(*command, *more))
+            assert killer is None or killer.result() is None
+        schemes.append((tmp_path / "bits.json").read_text())
+        kept += [sorted(file.read_text().splitlines()) for file in (tmp_path / name).rglob("*.jsonl")]
+    assert answers[0] == answers[1] and answers[0]["front"]
+    assert schemes[0] == schemes[1]
+    assert len(kept) == 2 and kept[0] == kept[1]  # what each place does, to the last bit, and once
+    assert not (tmp_path / "bits.shared").exists()

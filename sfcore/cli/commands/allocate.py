@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import Detector, Device, Images, Seed, SomeImages, Weights, WeightsKey
+from sfcore.cli.commands.options import (
+    Address,
+    Cores,
+    Detector,
+    Device,
+    Images,
+    Launcher,
+    Seed,
+    SomeImages,
+    Weights,
+    WeightsKey,
+    Workers,
+)
 from sfcore.cli.console import Answer
 
 
@@ -54,6 +66,10 @@ class Allocate(Command):
     weights_key: WeightsKey = None
     limit: SomeImages = 64
     seed: Seed = 0
+    launcher: Launcher = "local"
+    address: Address = None
+    workers: Workers = 1
+    cores: Cores = 1
     device: Device = "auto"
 
     def answer(self) -> Answer:

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import Bits, Detector, Device, Images, SomeImages, Weights, WeightsKey
+from sfcore.cli.commands.options import (
+    Address,
+    Bits,
+    Cores,
+    Detector,
+    Device,
+    Images,
+    Launcher,
+    SomeImages,
+    Weights,
+    WeightsKey,
+    Workers,
+)
 from sfcore.cli.console import Answer
 
 
@@ -20,7 +32,13 @@ class Layers(Command):
     weights: Weights = None
     weights_key: WeightsKey = None
     limit: SomeImages = 32
-    out: Annotated[str | None, typer.Option(metavar="DIR", help="Gets layers.csv and layers.png.")] = None
+    out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Gets layers.csv and layers.png, and what workers hand over.")
+    ] = None
+    launcher: Launcher = "local"
+    address: Address = None
+    workers: Workers = 1
+    cores: Cores = 1
     device: Device = "auto"
 
     def answer(self) -> Answer:

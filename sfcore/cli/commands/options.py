@@ -60,7 +60,7 @@ Address = Annotated[
     str | None, typer.Option(metavar="A", help="Of the launcher's machines; of a Ray cluster HOST:PORT ($RAY_ADDRESS).")
 ]
 Cores = Annotated[int, typer.Option(metavar="N", min=1, help="Of a processor, that a cluster gives each run.")]
-Workers = Annotated[int, typer.Option(metavar="N", min=1, help="Processes that share the images, here or elsewhere.")]
+Workers = Annotated[int, typer.Option(metavar="N", min=1, help="Processes that share the work, here or elsewhere.")]
 Detach = Annotated[bool, typer.Option("--detach", help="In a process of its own, once earlier ones are done.")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sfcore.roots import readable
 OPSETS = range(9, 25)  # of ONNX's own operators, whose meaning is known here
 # What the checker of ONNX finds wrong: operators are told later, with what can be done, and shapes are worked out anew.
 _HARMLESS = ("No Op registered", "No opset import", "Field 'shape' of 'type' is required but missing")
+MOST_NODES = 100_000  # operators of a network, functions written out
 ONE_FILE = "onnx.save(onnx.load(path), 'one.onnx')"
 
 
@@ -60,6 +62,7 @@ def read_file(path: Path) -> Content:
     _refuse_external(path, model)
     _check(path, model)
     opset = _opset(path, model)
+    _check_functions(path, model)
     graph = onnx_package("onnx.inliner").inline_local_functions(model).graph if model.functions else model.graph
     constants = {each.name: _initializer(path, each) for each in graph.initializer}
     inputs = [each for each in graph.input if each.name not in constants]  # old files list their weights, too
@@ -114,6 +117,23 @@ def _loaded(path: Path) -> Any:
     if not model.graph.node or not model.opset_import:
         raise _unreadable(path, "it holds no graph")
     return model
+
+
+def _check_functions(path: Path, model: Any) -> None:
+    """Refuse functions of functions that become far more operators than any network has, before they do."""
+    functions = {(each.domain, each.name): each for each in model.functions}
+
+    @cache
+    def size(domain: str, name: str) -> int:
+        found = functions.get((domain, name))
+        return 1 if found is None else sum(size(node.domain, node.op_type) for node in found.node)
+
+    try:
+        whole = sum(size(node.domain, node.op_type) for node in model.graph.node)
+    except RecursionError as error:
+        raise _unreadable(path, "its functions call each other without end") from error
+    if whole > MOST_NODES:
+        raise _unreadable(path, f"its functions make {whole:,} operators, of at most {MOST_NODES:,}")
 
 
 def _unreadable(path: Path, why: object) -> InputError:
