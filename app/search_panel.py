@@ -86,7 +86,10 @@ def header(path: Path, search: Search, found: Sequence[Trial], alive: bool) -> N
     spec = search.written().spec
     what = " · ".join([spec.detector, spec.full_scheme().name, spec.method, search.sampler])
     st.markdown(f":{colour}-badge[{word}] {plain_in_markdown(what)}")
-    st.progress(min(ended / search.trials, 1.0), standing(found, search.trials))
+    if done and not alive:
+        style.note(standing(found, search.trials))
+    else:
+        st.progress(min(ended / search.trials, 1.0), standing(found, search.trials))
     whose = launched(path).owner
     if not is_me(whose):
         style.note(f"Started by {whose.get('name') or 'who runs the server'}, who alone may stop it or go on.")

@@ -34,7 +34,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }  # fmt: skip
-FOLDERS = "MLFLOW_ALLOW_FILE_STORE"  # which MLflow wants to be set before it opens a folder, since version 3.7
+FOLDERS = "MLFLOW_ALLOW_FILE_STORE"  # which MLflow wants to be set before it opens a folder
 
 
 class Tracking:
