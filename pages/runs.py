@@ -221,7 +221,8 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
         ):
             tags_dialog(runs, known_tags)
         if st.button(
-            "Search", icon=":material/grid_view:", disabled=not one or example, on_click=lambda: search_around(runs[0]),
+            "Search around", icon=":material/grid_view:", disabled=not one or example,
+            on_click=lambda: search_around(runs[0]),
             help="Repeat a run with other values of k, λ, the learning rate or bits, on the Tune page.",
         ):  # fmt: skip
             open_page("tune")

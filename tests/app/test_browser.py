@@ -313,7 +313,7 @@ def _search(page: Page) -> None:
     table = page.get_by_test_id("stDataFrame").first
     table.locator("canvas").first.wait_for()
     table.click(position={"x": 16, "y": 52})  # the box at the left edge of the first row
-    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("button", name="Search around").click()
     expect(page.locator("h1")).to_have_text("Tune")
     for label, values in (("k", ""), ("λ", "1,5")):
         field = page.get_by_role("textbox", name=label, exact=True)

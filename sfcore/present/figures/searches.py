@@ -15,7 +15,7 @@ from plotly.colors import sample_colorscale
 from sfcore.colours import NEUTRAL
 from sfcore.present.figures.charts import Figure, plain
 
-SCALE = [[0.0, "#0072B2"], [0.5, "#CC79A7"], [1.0, "#E69F00"]]  # least distortion first; seen on light and dark
+SCALE = [[0.0, "#2E8FD0"], [0.5, "#CC79A7"], [1.0, "#E69F00"]]  # least distortion first; seen on light and dark
 DONE, HOPELESS, GOING = "done", "stopped early", "going on"
 SCORE = "distortion"
 
