@@ -22,7 +22,7 @@ from app.session import (
     weights_of,
     written,
 )
-from app.team.people import is_mine
+from app.team.people import is_me, is_mine
 from app.widgets.links import keep, recall
 from sfcore import drawing, files
 from sfcore.detectors.base import Detector, Image, Outputs
@@ -32,15 +32,18 @@ from sfcore.files import Stamp
 from sfcore.present import run_history
 from sfcore.present.run_history import RunHistory
 from sfcore.quant.cost import Cost
-from sfcore.runs import RunFolder, default_root, list_runs
+from sfcore.runs import RunFolder, RunSpec, default_root, list_runs
 from sfcore.runs.results import FILES, ModelName, cost_of, load_model, models_of, recorded_cost
 from sfcore.runs.shipped import shipped, ships
+from sfcore.search.folder import read
+from sfcore.search.folder import searches as list_searches
+from sfcore.search.process import launched
 from sfcore.sensitivity.noise import relative_noise
 from sfcore.serving import serving
 from sfcore.tasks.base import TASKS, Task
 
 OWN = "own runs"  # names of the runs on uploads that this visitor may see
-IN_LINK = ("run", "against")
+IN_LINK = ("run", "against", "search")
 HERE = "quantize here"  # what is chosen in place of a run, on pages that quantize on the spot
 CHOICES = {"detector", "weights", *IN_LINK, "bits", "on", "at"}  # of a link that says what Compare is to show
 
@@ -51,12 +54,11 @@ def runs(detector: str | None = None) -> list[RunFolder]:
     A run on uploads shows them, so it is seen by who started it, and by who was given its link. The run that ships
     comes last, unless a run of this machine has its name, which is then that run's in links, too.
     """
-    own: set[str] = st.session_state.setdefault(OWN, set())
-    own.update(name for key in IN_LINK if (name := st.query_params.get(key)))
+    own = _own()
     found = [
         run
         for run in list_runs(default_root())
-        if run.name in own or not on_uploads(run) or (serving() and is_mine(run))
+        if own & {run.name, search_of(run)} or not on_uploads(run) or (serving() and is_mine(run))
     ]
     found = [run for run in found if not run.path.is_symlink() or serving() is None]  # it would lead out of its folder
     if not (default_root() / shipped().name).exists():
@@ -64,8 +66,41 @@ def runs(detector: str | None = None) -> list[RunFolder]:
     return [run for run in found if detector is None or run.spec.detector == detector]
 
 
+def searches() -> list[Path]:
+    """The folders of all searches that this visitor may see, newest first: those on uploads as :func:`runs`."""
+    own = _own()
+    found = [
+        path
+        for path in list_searches(default_root())
+        if path.name in own or not _search_on_uploads(path) or (serving() and is_me(launched(path).owner))
+    ]
+    return [path for path in found if not path.is_symlink() or serving() is None]
+
+
+def _own() -> set[str]:
+    """The names of runs and searches that this visitor started, or has in a link."""
+    own: set[str] = st.session_state.setdefault(OWN, set())
+    own.update(name for key in IN_LINK if (name := st.query_params.get(key)))
+    return own
+
+
+def search_of(run: RunFolder) -> str:
+    """The name of the search that a run is a trial of, if it is one."""
+    return run.name.rpartition("-")[0]
+
+
+def _search_on_uploads(path: Path) -> bool:
+    spec = RunSpec.from_dict(read(path).spec)
+    return any(_in_runs(source) for source in (*spec.images, spec.weights or ""))
+
+
+def _in_runs(source: str) -> bool:
+    """Whether a source lies in a run or a search, as only what visitors uploaded does."""
+    return default_root().resolve() in Path(source).resolve().parent.parents
+
+
 def on_uploads(run: RunFolder) -> bool:
-    """Whether its images or its checkpoint were uploaded: they lie in its own folder then."""
+    """Whether its images or its checkpoint were uploaded: they lie in its own folder then, or in that of its search."""
     return _on_uploads(run.path, run.record().get("created"))
 
 
@@ -73,12 +108,12 @@ def on_uploads(run: RunFolder) -> bool:
 def _on_uploads(path: Path, created: float | None) -> bool:
     """Asked of every run whenever a page is drawn, though it never changes; a run may have hundreds of sources."""
     run = RunFolder(path)
-    return any(run.keeps(source) for source in (*run.spec.images, run.spec.weights or ""))
+    return any(_in_runs(source) for source in (*run.spec.images, run.spec.weights or ""))
 
 
-def claim(run: RunFolder) -> None:
-    """Let this visitor see a run that others do not."""
-    st.session_state.setdefault(OWN, set()).add(run.name)
+def claim(name: str) -> None:
+    """Let this visitor see a run or a search that others do not."""
+    _own().add(name)
 
 
 def stamp(run: RunFolder, which: ModelName) -> tuple[Stamp, Stamp]:

@@ -1,6 +1,7 @@
 """Screenshots of every page in both themes, for the documentation: ``python -m docs.screenshots``.
 
 The app runs from this checkout with the run that ships; Chromium is needed. Look at each picture before keeping it.
+That of a search is taken where ``--runs`` names the folder in which the search of docs/search.md was made.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sfcore.resources import sample_data
 WIDTH, HEIGHT = 1280, 1000
 QUALITY = 82  # of WebP
 SAME = "detector=condlanenet-tiny&image=09-normal.jpg"  # of the run that ships
+SEARCH = "search"
 PAGES = {
     "overview": "",
     "tour-1": "tour?step=Broken",
@@ -35,6 +37,7 @@ PAGES = {
     "curves": f"curves?{SAME}&c_run=tour",
     "layers": f"layers?{SAME}&l_layers=3-5",
     "tune": f"tune?{SAME}&run=tour",
+    SEARCH: "tune?t_what=A+search&detector=ganet-tiny&t_method=Selective+Focus&search=first",
     "compare": f"compare?{SAME}&run=tour&frames=8",
     "runs": f"runs?{SAME}",
     "projector": "tour?step=Repaired&projector=true",
@@ -61,14 +64,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("docs/screenshots"), metavar="DIR")
     parser.add_argument("--only", nargs="+", choices=list(PAGES), default=list(PAGES), metavar="NAME")
+    parser.add_argument("--runs", type=Path, metavar="DIR", help="where the search of docs/search.md was made")
     given = parser.parse_args()
+    names = [name for name in given.only if name != SEARCH or given.runs]
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as runs:
         shutil.copytree(sample_data() / "tour", Path(runs) / "tour")
+        for each in given.runs.glob("first*") if given.runs else ():
+            shutil.copytree(each, Path(runs) / each.name)
         with serving(Path(runs)) as url, chromium() as browser:
             for theme in ("light", "dark"):
                 context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=theme)
-                for name in given.only:
+                for name in names:
                     page = context.new_page()
                     (given.out / f"{name}-{theme}.webp").write_bytes(shoot(page, f"{url}/{PAGES[name]}"))
                     page.close()

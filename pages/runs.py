@@ -1,4 +1,4 @@
-"""Runs: everything that was tuned, what came out, the map over k and λ, and sweeps that fill it."""
+"""Runs: everything that was tuned, what came out, searches that go on, and the map over k and λ."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import displays, launchers, options, report_download, results, sources, style, sweeps
-from app.team.actions import delete, label, remove, restore, stop
-from app.team.people import is_mine, owner
-from app.widgets.links import open_page
+from app import displays, launchers, options, report_download, results, sources, style
+from app.search_panel import SEARCH, WHAT, standing, stop_button
+from app.team.actions import delete, label, remove, restore
+from app.team.people import is_me, is_mine, owner
+from app.widgets.links import keep, open_page
 from sfcore.errors import InputError
 from sfcore.names import plain_in_markdown
 from sfcore.present.figures.runs import held_back, k_lambda
@@ -23,6 +24,9 @@ from sfcore.runs.results import recorded_cost
 from sfcore.runs.shipped import shipped, ships
 from sfcore.runs.tags import Tags, tags_of
 from sfcore.runs.trash import Deleted, empty, trash
+from sfcore.search.folder import ENDED, read, trials
+from sfcore.search.presence import is_alive
+from sfcore.search.process import launched
 from sfcore.serving import serving
 
 ORDER = [
@@ -51,7 +55,6 @@ COLUMNS = {
 }
 STATUS = {"done": "✓ done", "running": "▶ running", "stopped": "❚❚ stopped", "failed": "✕ failed", "queued": "… queued"}
 MAPPED = {"Distortion tuned": ("distortion", True), "F1 tuned": ("F1", False)}  # column: title, whether low is good
-USUAL_LAMBDAS = ("0.5", "1", "2", "5", "10")
 
 
 def row(run: RunFolder) -> dict[str, object]:
@@ -187,42 +190,6 @@ def tags_dialog(runs: Sequence[RunFolder], known: Sequence[str]) -> None:
             style.problem(error)
 
 
-@st.dialog("Sweep over k and λ", width="medium")
-def sweep_dialog(pattern: RunFolder) -> None:
-    """Choose the values of k and λ and queue a run for each pair."""
-    spec = pattern.spec
-    what = f"{spec.detector} · {spec.full_scheme().name} · {spec.method}"
-    st.write(f"Repeats **{plain_in_markdown(pattern.name)}** ({what}) for each pair of values.")
-    try:
-        possible = sweeps.axes(spec)
-        heads, now = len(results.heads_of(spec.detector)), results.settings(pattern)
-        ks = st.multiselect(
-            "k, heads tuned on", range(1, heads + 1), [] if possible.k else range(1, heads + 1),
-            disabled=bool(possible.k), placeholder=possible.k or f"as in the run: {now.get('k')}",
-        )  # fmt: skip
-        lams = st.multiselect(
-            "λ, weight of the confidence", USUAL_LAMBDAS, [] if possible.lam else ["1", "5"], accept_new_options=True,
-            disabled=bool(possible.lam), placeholder=possible.lam or f"as in the run: {now.get('lam'):g}",
-            help="Type any other number.",
-        )  # fmt: skip
-        specs = sweeps.variants(spec, ks, sweeps.numbers(lams))
-        style.note(f"{sources.count(len(specs), 'run')}, one after the other{expected(pattern, len(specs))}.")
-        if st.button("Start the sweep", type="primary", icon=":material/grid_view:", width="stretch"):
-            sweeps.begin(pattern, specs)
-            st.rerun()
-    except InputError as error:
-        style.problem(error)
-
-
-def expected(pattern: RunFolder, count: int) -> str:
-    """How long so many runs will take, by how long the pattern took."""
-    record = pattern.record()
-    if pattern.status != "done" or "worked" not in record:
-        return ""
-    seconds = record["worked"]
-    return f"; the pattern took {style.duration(seconds)}, so about {style.duration(count * seconds)} in all"
-
-
 def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence[str]) -> None:
     """What can be done with the selected rows."""
     runs = [found[name] for name in chosen]
@@ -254,10 +221,11 @@ def actions(found: dict[str, RunFolder], chosen: list[str], known_tags: Sequence
         ):
             tags_dialog(runs, known_tags)
         if st.button(
-            "Sweep", icon=":material/grid_view:", disabled=not one or example,
-            help="Repeat a run with other values of k and λ.",
+            "Search around", icon=":material/grid_view:", disabled=not one or example,
+            on_click=lambda: search_around(runs[0]),
+            help="Repeat a run with other values of k, λ, the learning rate or bits, on the Tune page.",
         ):  # fmt: skip
-            sweep_dialog(runs[0])
+            open_page("tune")
         if st.button(
             "Report", icon=":material/description:", disabled=not pair,
             help="One HTML file of a run, or of two compared, that opens anywhere without this app.",
@@ -294,18 +262,27 @@ def open_runs(runs: Sequence[RunFolder]) -> None:
     st.session_state["against"] = runs[1].name if len(runs) > 1 else "none"
 
 
+def search_around(run: RunFolder) -> None:
+    """Fill the Tune page with a run's settings, to search around them; for use as a callback."""
+    options.fill_from(run)
+    st.session_state[WHAT] = SEARCH
+
+
 @st.fragment(run_every="3s")
-def sweep_progress(runs: Sequence[RunFolder]) -> None:
-    """How far each sweep is that has not ended."""
-    for tag, each in sweeps.sweeps(runs).items():
-        done = sum(run.status in ("done", "failed") for run in each)
+def searches_going_on() -> None:
+    """How far each search is that has not ended."""
+    for path in filter(is_alive, results.searches()):
+        found, search = trials(path), read(path)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.progress(done / len(each), f"{tag}: {sweeps.state(each)}")
-            if st.button("Stop", icon=":material/stop:", key=f"stop {tag}", help="All of them; they can be resumed."):
-                for run in filter(is_mine, each):
-                    if run.is_alive():
-                        stop(run)
-            if st.button("Refresh", icon=":material/refresh:", key=f"look {tag}", help="Read the table anew."):
+            share = sum(trial.state in ENDED for trial in found) / search.trials
+            st.progress(min(share, 1.0), f"{plain_in_markdown(path.name)}: {standing(found, search.trials)}")
+            if is_me(launched(path).owner):
+                stop_button(path, f"stop {path.name}")
+            if st.button("Open", icon=":material/travel_explore:", key=f"open {path.name}", help="See its trials."):
+                keep("search", path.name)
+                st.session_state[WHAT] = SEARCH
+                open_page("tune")
+            if st.button("Refresh", icon=":material/refresh:", key=f"look {path.name}", help="Read the table anew."):
                 st.rerun()
 
 
@@ -320,7 +297,7 @@ def sweep_map(frame: pd.DataFrame) -> None:
     st.subheader("k × λ", anchor=False)
     if not groups:
         st.info(
-            "Select a finished run above and start a sweep: one method with several values of k or λ. The results "
+            "Select a finished run above and search around it: one method with several values of k or λ. The results "
             "stand here as a map.",
             icon=":material/grid_view:",
         )
@@ -367,8 +344,8 @@ found = {run.name: run for run in results.runs()}
 own = [run for run in found.values() if not ships(run)]
 everything = pd.DataFrame([row(run) for run in found.values()])
 with st.container():
-    if sweeps.sweeps(own):
-        sweep_progress(own)
+    if any(map(is_alive, results.searches())):
+        searches_going_on()
 frame = filters(everything)
 event = st.dataframe(
     frame, column_config=COLUMNS, column_order=ORDER, hide_index=True, on_select="rerun", selection_mode="multi-row",

@@ -1,4 +1,4 @@
-"""Tune: quantize the detector and tune it without labels, in a process of its own."""
+"""Tune: quantize the detector and tune it without labels, in a process of its own; or search for what does it best."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 import streamlit as st
 import torch
 
-from app import launchers, options, results, style
+from app import launchers, options, results, search_form, search_panel, style
 from app.run_estimate import forecast
 from app.run_panel import panel
 from app.scheme import choose, say_cost
+from app.search_panel import RUN, SEARCH, WHAT
 from app.session import Studio, outputs_of_all, studio
 from app.team import actions, limits
 from app.team.places import Place, check_offered
@@ -29,6 +30,8 @@ from sfcore.quant.scheme import Scheme
 from sfcore.quant.targets import TARGETS
 from sfcore.quant.transforms import TRANSFORMS, beyond_usual, with_usual
 from sfcore.runs import RunSpec, ahead
+from sfcore.search.folder import Search
+from sfcore.search.work import check
 from sfcore.tasks.likeness import NEARLY_ALIKE, likeness
 
 COMPARED = 16  # images whose likeness is measured
@@ -164,24 +167,13 @@ def warn_if_alike(view: Studio) -> None:
 
 
 def begin(view: Studio, spec: RunSpec, place: Place) -> None:
-    """Create the run and start it; uploads move into its folder, for they end with the session."""
-    name = f"{spec.detector}-{spec.full_scheme().slug}-{spec.method}-{time.strftime('%m%d-%H%M%S')}"
+    """Create the run and start it."""
     spec.validate()
     check_offered(place)  # before anything is copied
     limits.check_queue()
-    path = actions.name_of(name, private=view.uploaded or view.choice.uploaded)
-    if view.uploaded:
-        kept = path / "images"
-        kept.mkdir(parents=True)
-        for number, image in enumerate(view.images):
-            shutil.copy(image, kept / f"{number:04d}-{image.name}")
-        spec = RunSpec(**{**spec.to_dict(), "images": (str(kept),)})
-    if view.choice.weights is not None and view.choice.uploaded:
-        path.mkdir(parents=True, exist_ok=True)
-        weights = Path(shutil.copy(view.choice.weights, path / f"weights{view.choice.weights.suffix}"))
-        spec = RunSpec(**{**spec.to_dict(), "images": tuple(spec.images), "weights": str(weights)})
-    run = actions.start(path, spec, place)
-    results.claim(run)
+    path = actions.name_of(named(spec), private=view.uploaded or view.choice.uploaded)
+    run = actions.start(path, kept(view, spec, path), place)
+    results.claim(run.name)
     keep("run", run.name)
     if waiting := len(ahead(run)):
         st.toast(f"Queued {run.name}: number {waiting + 1} on this device", icon=":material/hourglass_top:")
@@ -189,23 +181,65 @@ def begin(view: Studio, spec: RunSpec, place: Place) -> None:
         st.toast(f"Started {run.name}", icon=":material/play_arrow:")
 
 
+def begin_search(view: Studio, what: Search, place: Place) -> None:
+    """Write a search down and start it; its name begins with what it is, for those of its runs do, too."""
+    check(what)
+    check_offered(place)
+    limits.check_queue()
+    spec = RunSpec.from_dict(what.spec)
+    path = actions.name_of(f"search-{named(spec)}", private=view.uploaded or view.choice.uploaded)
+    spec = kept(view, spec, path).absolute()
+    actions.search(path, replace(what, spec=spec.to_dict()), place)
+    results.claim(path.name)
+    keep("search", path.name)
+    st.toast(f"Started {path.name}", icon=":material/play_arrow:")
+
+
+def named(spec: RunSpec) -> str:
+    """What a run is, and when it was started."""
+    return f"{spec.detector}-{spec.full_scheme().slug}-{spec.method}-{time.strftime('%m%d-%H%M%S')}"
+
+
+def kept(view: Studio, spec: RunSpec, path: Path) -> RunSpec:
+    """The specification with uploads copied into the folder of its run or search, for they end with the session."""
+    if view.uploaded:
+        images = path / "images"
+        images.mkdir(parents=True)
+        for number, image in enumerate(view.images):
+            shutil.copy(image, images / f"{number:04d}-{image.name}")
+        spec = replace(spec, images=(str(images),))
+    if view.choice.weights is not None and view.choice.uploaded:
+        path.mkdir(parents=True, exist_ok=True)
+        weights = Path(shutil.copy(view.choice.weights, path / f"weights{view.choice.weights.suffix}"))
+        spec = replace(spec, weights=str(weights))
+    return spec
+
+
 view = studio()
 style.page("Tune", "Quantize the detector, then tune it, without labels. The run goes on when you close this tab.")
 left, right = st.columns([1.15, 1.85], gap="medium")
 with left, st.container(border=True):
+    what = st.segmented_control(
+        "Start", (RUN, SEARCH), default=RUN, required=True, key=WHAT, bind="query-params",
+        help="A search tries other values of k, λ, the learning rate or bits around the run that is set here; each "
+        "trial is a run.",
+    )  # fmt: skip
     try:
         spec = settings(view)
         warn_if_alike(view)
         if elsewhere := st.session_state.get(options.ELSEWHERE):
             st.warning(elsewhere, icon=":material/folder_open:")
         forecast(spec)
+        search = search_form.draw(spec, len(view.detector.heads)) if what == SEARCH else None
         place = launchers.choose()
         blocked = launchers.blocked(place)
         with st.container(key="sf-start"):  # it stays in sight, however long the choices are
             start: dict[str, Any] = {"type": "primary", "icon": ":material/play_arrow:", "width": "stretch"}
-            if st.button("Start the run", disabled=blocked, **start):
+            if search and st.button("Start the search", disabled=blocked, **start):
+                begin_search(view, search, place)
+            if not search and st.button("Start the run", disabled=blocked, **start):
                 begin(view, spec, place)
     except InputError as error:
         style.problem(error)
 with right:
-    panel()
+    search_panel.panel() if what == SEARCH else panel()

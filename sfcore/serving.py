@@ -21,7 +21,7 @@ class Serving:
 
     Attributes:
         roots: absolute folders that images, datasets, checkpoints and schemes are read from.
-        queued: runs of one person that wait or work at once, trials and those of sweeps among them.
+        queued: runs of one person that wait or work at once, trials and searches among them.
         upload_mb: megabytes of one person's uploads, with the copies that their runs keep.
         sessions: pages of one person that are open at once.
         visitors: pages of all that are open at once.

@@ -44,8 +44,9 @@ def expanded(text: str) -> str:
 
 
 def _is_of_a_run_seen(path: Path) -> bool:
-    """Whether a path lies in a run that this visitor sees: its uploads come with it."""
+    """Whether a path lies in a run or a search that this visitor sees: its uploads come with it."""
     leads, folder = real(path), runs()
     if not leads.is_relative_to(folder) or leads == folder:
         return False
-    return leads.relative_to(folder).parts[0] in {run.name for run in results.runs()}
+    seen = {run.name for run in results.runs()} | {path.name for path in results.searches()}
+    return leads.relative_to(folder).parts[0] in seen

@@ -1,4 +1,4 @@
-"""What visitors do with runs: whether they may, the deed, and a line about it in the log."""
+"""What visitors do with runs and searches: whether they may, the deed, and a line about it in the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from app.team import activity, limits
-from app.team.people import check_mine, person
+from app.team.people import check_mine, is_me, person
 from app.team.places import Place, check_offered
 from sfcore import runs
 from sfcore.errors import InputError
@@ -16,6 +16,9 @@ from sfcore.runs import RunFolder, RunSpec, default_root, trash
 from sfcore.runs.estimate import trial_path, try_out
 from sfcore.runs.tags import Tags, write_tags
 from sfcore.runs.trash import Deleted
+from sfcore.search import presence, process
+from sfcore.search.folder import Search, begin, trials
+from sfcore.search.process import Launched
 from sfcore.serving import serving
 
 _one_at_a_time = Lock()  # of starts, so that two pages of one person do not both take the last place
@@ -114,8 +117,64 @@ def remove(gone: Deleted) -> None:
     activity.note("remove", gone.name)
 
 
-def check_sweep(count: int) -> None:
-    """Refuse a sweep of more runs than this visitor may begin. Raises InputError: they are too many."""
-    if count < 1:
-        raise InputError("the sweep has no runs: choose values of k or λ")
-    limits.check_queue(count)
+def search(path: Path, what: Search, place: Place, at_once: int = 1) -> None:
+    """Begin a search, which is this visitor's.
+
+    Args:
+        place: where its trials go.
+        at_once: trials at a time.
+
+    Raises:
+        InputError: they have too many runs, or it cannot be begun; then nothing is left of it.
+    """
+    check_offered(place)
+    owned = person().record if serving() else {}
+    with _one_at_a_time:
+        limits.check_queue()
+        try:
+            begin(path, what)
+            process.launch(path, Launched(place.name, place.address, place.cores, at_once, owned))
+        except InputError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    activity.note("search", path.name)
+
+
+def stop_search(path: Path) -> None:
+    """Stop a search of this visitor's. Raises InputError: it is another's, or not going on."""
+    _check_search(path, "stop")
+    presence.stop(path)
+    activity.note("stop search", path.name)
+
+
+def resume_search(path: Path) -> None:
+    """Go on with a search of this visitor's. Raises InputError: it is another's, or there are too many runs."""
+    _check_search(path, "resume")
+    how = process.launched(path)
+    check_offered(Place(how.launcher, how.address, how.cores))
+    with _one_at_a_time:
+        limits.check_queue()
+        process.launch(path)
+    activity.note("resume search", path.name)
+
+
+def remove_search(path: Path) -> None:
+    """Remove a search of this visitor's for good, with the uploads that it keeps.
+
+    Raises:
+        InputError: it is another's, it is going on, or there are runs of it.
+    """
+    _check_search(path, "remove")
+    if presence.is_alive(path) or trials(path):
+        raise InputError(f"the search {path.name} has runs: stop it and delete them on the Runs page first")
+    shutil.rmtree(path)
+    activity.note("remove search", path.name)
+
+
+def _check_search(path: Path, doing: str) -> None:
+    whose = process.launched(path).owner
+    if not is_me(whose):
+        raise InputError(
+            f"the search {path.name} is {whose.get('name') or 'of who runs the server'}'s, so you cannot {doing} it: "
+            "start one of your own"
+        )

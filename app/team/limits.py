@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from threading import Lock
 
 import streamlit as st
@@ -11,8 +12,11 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.team.people import owner, person
 from sfcore.errors import InputError
-from sfcore.runs import RunFolder, default_root, list_runs
+from sfcore.runs import default_root, list_runs
 from sfcore.runs.estimate import TRIALS
+from sfcore.search.folder import searches
+from sfcore.search.presence import is_alive
+from sfcore.search.process import launched
 from sfcore.serving import Serving, serving
 
 
@@ -58,7 +62,7 @@ def take_seat() -> None:
 
 
 def check_queue(more: int = 1) -> None:
-    """Refuse runs beyond what one person may have at once; a trial is one, too.
+    """Refuse runs beyond what one person may have at once; a trial is one, too, and so is a search beside its trials.
 
     Raises:
         InputError: there would be too many.
@@ -68,6 +72,7 @@ def check_queue(more: int = 1) -> None:
         return
     me, going = person().id, [*list_runs(default_root()), *list_runs(default_root() / TRIALS)]
     mine = sum(owner(run).get("id") == me and run.is_alive() for run in going)
+    mine += sum(launched(path).owner.get("id") == me and is_alive(path) for path in searches(default_root()))
     if mine + more > team.queued:
         raise InputError(
             f"you have {mine} runs that wait or work, and one person may have {team.queued}: {more} more must wait "
@@ -76,9 +81,10 @@ def check_queue(more: int = 1) -> None:
 
 
 def kept_bytes() -> int:
-    """Bytes of the uploads that this person's runs keep copies of."""
+    """Bytes of the uploads that this person's runs and searches keep copies of."""
     me = person().id
-    return sum(_size(run) for run in list_runs(default_root()) if owner(run).get("id") == me)
+    runs = [run.path for run in list_runs(default_root()) if owner(run).get("id") == me]
+    return sum(map(_size, runs + [path for path in searches(default_root()) if launched(path).owner.get("id") == me]))
 
 
 def check_room(size: int) -> None:
@@ -98,7 +104,7 @@ def check_room(size: int) -> None:
         )
 
 
-def _size(run: RunFolder) -> int:
-    kept = [run.path / "images", *run.path.glob("weights.*")]
+def _size(path: Path) -> int:
+    kept = [path / "images", *path.glob("weights.*")]
     files = [file for each in kept for file in (each.rglob("*") if each.is_dir() else [each])]
     return sum(file.stat().st_size for file in files if file.is_file())

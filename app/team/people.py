@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,12 @@ def owner(run: RunFolder) -> dict[str, str]:
 
 def is_mine(run: RunFolder) -> bool:
     """Whether this visitor may stop, resume, label and delete a run; on one's own machine all are one's own."""
-    return serving() is None or owner(run).get("id") == person().id
+    return is_me(owner(run))
+
+
+def is_me(whose: Mapping[str, str]) -> bool:
+    """Whether this visitor is the owner of something, which is empty for whoever runs the server."""
+    return serving() is None or whose.get("id") == person().id
 
 
 def check_mine(run: RunFolder, doing: str) -> None:

@@ -1,4 +1,4 @@
-"""``sfcore runs``: list, show, stop, resume."""
+"""``sfcore runs``: list, show, stop, resume, mlflow."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sfcore.cli.commands.runs import ListRuns, ResumeRun, ShowRun, StopRun
-from sfcore.cli.console import Answer, table
+from sfcore.cli.commands.runs import ExportRuns, ListRuns, ResumeRun, ShowRun, StopRun
+from sfcore.cli.console import Answer, Progress, note, table
 from sfcore.cli.tune import carry_out, summary
+from sfcore.errors import InputError
 from sfcore.runs import RunFolder, default_root, list_runs, stop
+from sfcore.runs.tracking import FOLDERS, Tracking
+from sfcore.search.folder import FILE as SEARCH
+from sfcore.search.folder import trials
 
 
 def list_all(arguments: ListRuns) -> Answer:
@@ -41,6 +45,31 @@ def ask_to_stop(arguments: StopRun) -> Answer:
 def resume(arguments: ResumeRun) -> Answer:
     """Go on with a run, here or in a process of its own."""
     return carry_out(find_run(arguments.run), arguments.detach)
+
+
+def export_to_mlflow(arguments: ExportRuns) -> Answer:
+    """Write runs to an experiment of MLflow, one after the other."""
+    found = list(dict.fromkeys(path for name in arguments.runs for path in _runs_of(name)))
+    tracking, rows = Tracking(arguments.to, arguments.experiment), list[dict[str, Any]]()
+    if tracking.is_folder:
+        note(f"MLflow opens folders with {FOLDERS}=true only: its authors advise sqlite:///FILE.db")
+    with Progress() as progress:
+        for done, path in enumerate(found, 1):
+            run_id, what = tracking.export(RunFolder.open(path))
+            rows.append({"run": str(path), "mlflow_run": run_id, "export": what})
+            progress("runs", done, len(found))
+    content = {"to": tracking.shown, "experiment": arguments.experiment, "runs": rows}
+    return Answer(content, table(rows))
+
+
+def _runs_of(name: str) -> list[Path]:
+    """A run, or all runs of a search. Raises InputError: there is neither, or nothing was tried."""
+    path = next((path for path in (Path(name), default_root() / name) if (path / SEARCH).is_file()), None)
+    if path is None:
+        return [find_run(name).path]
+    if not (found := [trial.run for trial in trials(path)]):
+        raise InputError(f"the search {path} has no runs yet: export it when it has")
+    return found
 
 
 def find_run(name: str) -> RunFolder:

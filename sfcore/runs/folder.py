@@ -95,10 +95,6 @@ class RunFolder:
     def name(self) -> str:
         return self.path.name
 
-    def keeps(self, source: str) -> bool:
-        """Whether an image source or a checkpoint lies in this folder, as what a visitor of the app uploaded does."""
-        return self.path.resolve() in Path(source).resolve().parents
-
     @property
     def launcher(self) -> str:
         """The name of the launcher that it was launched by, or will be unless told otherwise."""

@@ -2,8 +2,12 @@
 
 ===============  ==========================================================================================
 search.json      what is searched: the run that is varied, the axes, the sampler
+launched.json    how it was started in the background, and by whom
 journal.log      the journal of Optuna, which several processes may write
 locks/           one a trial, held by the process that works on it
+lock, stop       shared by all processes that work on the search; asks them to stop
+search.html      the trials as pictures, once a search has been carried out on the command line
+worker.log       what the process in the background printed
 ../NAME-000      the run of the first trial, and so on: the app lists, compares and resumes it like any other
 ===============  ==========================================================================================
 """
@@ -12,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +29,7 @@ from sfcore.search.space import Space, Value
 
 FILE = "search.json"
 HOPELESS = "hopeless"  # in run.json: why a trial was stopped early
+ENDED = ("done", "failed", HOPELESS)  # states of trials that are behind us
 
 
 @record("the search")
@@ -47,8 +53,12 @@ class Search:
     early: bool = True
 
     def space(self) -> Space:
-        """The axes. Raises InputError: they do not fit the method."""
+        """The axes. Raises InputError: see :meth:`Space.parse`."""
         return Space.parse(RunSpec.from_dict(self.spec), self.over)
+
+    def written(self) -> Space:
+        """The axes without a look at detector and images. Raises InputError: they do not fit the method."""
+        return Space.written(RunSpec.from_dict(self.spec), self.over)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -116,9 +126,13 @@ def read(path: Path) -> Search:
 
 
 def searches(root: Path) -> list[Path]:
-    """The folders of searches whose runs are in a folder, newest first."""
-    found = [file.parent for file in root.glob(f"*/{FILE}")] if root.is_dir() else []
-    return sorted(found, key=lambda path: (path / FILE).stat().st_mtime, reverse=True)
+    """The folders of searches whose runs are in a folder, newest first; without what cannot be read."""
+    found = []
+    for file in root.glob(f"*/{FILE}") if root.is_dir() else ():
+        with suppress(InputError, OSError):
+            read(file.parent).written()
+            found.append((file.stat().st_mtime, file.parent))
+    return [path for _, path in sorted(found, reverse=True)]
 
 
 def run_path(path: Path, number: int) -> Path:
@@ -128,7 +142,7 @@ def run_path(path: Path, number: int) -> Path:
 
 def trials(path: Path) -> list[Trial]:
     """What has been tried, in order. Raises InputError: the folder holds no search."""
-    space = read(path).space()
+    space = read(path).written()
     found = []
     for place in sorted(path.parent.glob(f"{path.name}-[0-9][0-9][0-9]*")):
         if place.name.removeprefix(f"{path.name}-").isdecimal() and (place / "run.json").is_file():

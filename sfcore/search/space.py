@@ -90,24 +90,32 @@ class Space:
 
     @classmethod
     def parse(cls, spec: RunSpec, texts: Sequence[str]) -> Space:
-        """Read the axes.
+        """Read the axes, and look whether their runs can be carried out.
 
         Raises:
-            InputError: one is wrong, is given twice, or changes nothing in the method.
+            InputError: one is wrong, is given twice, or changes nothing in the method; or see :meth:`RunSpec.validate`.
         """
-        axes = tuple(Axis.parse(text, spec.method) for text in texts)
-        names = [axis.name for axis in axes]
+        space = cls.written(spec, texts)
+        names = [axis.name for axis in space.axes]
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise InputError(f"{twice[0]} is varied twice: give all of its values at once")
-        if not axes:
+        if not names:
             raise InputError("nothing is varied: add --over OPTION=VALUE,VALUE or --over OPTION=LOW:HIGH")
-        space = cls(spec, axes)
         space.first().validate()
         why = idle(METHODS[spec.method], space.first().options)
         for name in names:
             if name in why:
                 raise InputError(f"{name} cannot be varied: {spec.method} {why[name]}; leave it out")
         return space
+
+    @classmethod
+    def written(cls, spec: RunSpec, texts: Sequence[str]) -> Space:
+        """The axes as they are written, of a search that may be looked at though its images are gone.
+
+        Raises:
+            InputError: one is not of the form of :meth:`Axis.parse`.
+        """
+        return cls(spec, tuple(Axis.parse(text, spec.method) for text in texts))
 
     def first(self) -> RunSpec:
         """The variant at the beginning of every axis."""

@@ -19,6 +19,12 @@ NAME = "search"
 STARTUP = 4  # trials that end before others are judged by them
 
 
+def check_installed() -> None:
+    """Raises InputError: Optuna is not installed."""
+    if not find_spec("optuna"):
+        raise InputError(f"a search needs the package optuna: {installing('search')}")
+
+
 class Study:
     """A search as Optuna knows it.
 
@@ -32,8 +38,7 @@ class Study:
     """
 
     def __init__(self, path: Path, search: Search, space: Space) -> None:
-        if not find_spec("optuna"):
-            raise InputError(f"a search needs the package optuna: {installing('search')}")
+        check_installed()
         self.path, self.search, self.space = path, search, space
         with self._choosing():
             self.study = _open(path, search)

@@ -12,15 +12,17 @@ from sfcore.bench.grid import prepare
 from sfcore.errors import InputError
 from sfcore.runs import RunFolder, create_or_resume
 from sfcore.runs.folder import Status
+from sfcore.runs.launcher import launcher_of
 from sfcore.runs.tags import Tags, tags_of, write_tags
 from sfcore.runs.worker import work
-from sfcore.search.folder import HOPELESS, Search, begin, read, run_path, trials
+from sfcore.search.folder import ENDED, HOPELESS, Search, begin, read, run_path, trials
 from sfcore.search.folder import value_of as distortion_of
+from sfcore.search.presence import at_work, clear_stop, stop_requested
 from sfcore.search.samplers import GRID, sampler
-from sfcore.search.study import Study, suggest
+from sfcore.search.space import Space
+from sfcore.search.study import Study, check_installed, suggest
 
 LOOK = 1.0  # seconds between two reports
-ENDED = ("done", "failed", HOPELESS)
 
 Watch = Callable[[int, int], None]  # trials behind us, trials in all
 Worker = Callable[..., Status]  # see :func:`sfcore.runs.worker.work`
@@ -38,26 +40,35 @@ def carry_out(path: Path, search: Search, jobs: int = 1, watch: Watch | None = N
         InputError: the folder holds another search, or what is searched is wrong; nothing is computed.
         KeyboardInterrupt: the running trials have stopped after their present step.
     """
+    space = check(search, jobs)
+    search = begin(path, search)
+    Study(path, search, space)
+    clear_stop(path)
+    with at_work(path):
+        if jobs == 1:
+            work_on(path, watch)
+            return
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), prepare, (jobs,)) as pool:
+            _together(path, search, [pool.submit(work_on, path) for _ in range(jobs)], watch)
+
+
+def check(search: Search, jobs: int = 1) -> Space:
+    """The axes of a search that can be carried out. Raises InputError: it cannot, by so many jobs or at all."""
+    check_installed()
     if jobs < 1 or search.trials < 1:
         raise InputError(f"{search.trials} trials by {jobs} jobs are no search: choose 1 or more of both")
     space = search.space()
     if search.sampler == GRID:
         space.points()  # refuses a range
     sampler(search.sampler, search.seed)
-    search = begin(path, search)
-    Study(path, search, space)
-    if jobs == 1:
-        work_on(path, watch)
-        return
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), prepare, (jobs,)) as pool:
-        _together(path, search, [pool.submit(work_on, path) for _ in range(jobs)], watch)
+    return space
 
 
 def work_on(path: Path, watch: Watch | None = None, worker: Worker = work) -> None:
     """Carry out trials until none is left, or one is asked to stop; other processes may do the same meanwhile.
 
     Raises:
-        KeyboardInterrupt: a trial was stopped, though not for want of hope.
+        KeyboardInterrupt: the search was stopped, or a trial was, though not for want of hope.
     """
     search = read(path)
     space = search.space()
@@ -66,6 +77,8 @@ def work_on(path: Path, watch: Watch | None = None, worker: Worker = work) -> No
         with study.next() as trial:
             if trial is None:
                 return
+            if stop_requested(path):
+                raise KeyboardInterrupt
             folder = create_or_resume(run_path(path, trial.number), space.variant(suggest(trial, space)))
             if not tags_of(folder).tags:
                 write_tags(folder, Tags.of([f"search {path.name}"[:40]], tags_of(folder).note))
@@ -82,17 +95,23 @@ def _carried_out(study: Any, trial: Any, folder: RunFolder, worker: Worker) -> s
     def follow(event: Mapping[str, Any]) -> None:
         if event["type"] == "step" and "held_back" in event:
             trial.report(event["held_back"], event["iteration"])
-            if event["iteration"] < event["iterations"] and trial.should_prune():
-                _give_up(folder, event)
+            if not given_up and event["iteration"] < event["iterations"] and trial.should_prune():
+                given_up.append(event)
+                launcher_of(folder).stop(folder)
 
+    given_up = list[Mapping[str, Any]]()
     if folder.record().get(HOPELESS):  # the process died between giving it up and saying so
         status: str = HOPELESS
     else:
         try:
             status = worker(folder, watch=follow)
         except Exception:  # whatever a detector of the user's raises: the folder says why
+            if folder.status != "failed":  # it could not even begin, nor could the next
+                raise
             study.tell(trial, state=TrialState.FAIL)
             return "failed"
+        if status == "stopped" and given_up:
+            _give_up(folder, given_up[0])
     if status != "done" and not folder.record().get(HOPELESS):
         return "stopped"
     value = distortion_of(folder) if status == "done" else None
@@ -102,14 +121,13 @@ def _carried_out(study: Any, trial: Any, folder: RunFolder, worker: Worker) -> s
 
 
 def _give_up(folder: RunFolder, event: Mapping[str, Any]) -> None:
-    """Stop a trial that is worse than the others were by then."""
+    """Write down why a trial was stopped, which was worse than the others were by then; nobody works on it any more."""
     why = (
         f"stopped early at iteration {event['iteration']} of {event['iterations']}: its least distortion is above the "
         "median of the other trials there; sfcore runs resume carries it on all the same"
     )
     folder.append({"type": "note", "text": why})
     folder.update(hopeless=why)
-    folder.request_stop()
 
 
 def _together(path: Path, search: Search, futures: list[Future[None]], watch: Watch | None) -> None:

@@ -288,14 +288,14 @@ def test_two_visitors_do_not_see_each_others_noise_and_uploads(visit: Open, tmp_
 
 
 @pytest.mark.slow
-def test_a_run_outlives_its_tab_is_swept_and_mapped(visit: Open, runs: Path) -> None:
+def test_a_run_outlives_its_tab_is_searched_around_and_mapped(visit: Open, runs: Path) -> None:
     page = visit(f"tune?{urlencode(TUNING)}")
     page.get_by_role("button", name="Start the run").click()
     expect(page.get_by_text("Started", exact=False).first).to_be_visible()
     page.close()
     tuned = finished(runs, 2)[0]
     _see_it_done(visit(f"tune?run={tuned.name}"))
-    _sweep(visit("runs"))
+    _search(visit("runs"))
     swept = finished(runs, 4)[:2]
     assert {run.spec.options["lam"] for run in swept} == {1.0, 5.0}
     page = visit("runs")
@@ -308,19 +308,23 @@ def _see_it_done(page: Page) -> None:
     page.close()
 
 
-def _sweep(page: Page) -> None:
-    """Two runs after the newest one, which differ in λ."""
+def _search(page: Page) -> None:
+    """Two runs after the newest one, which differ in λ, from the Runs page by way of the Tune page."""
     table = page.get_by_test_id("stDataFrame").first
     table.locator("canvas").first.wait_for()
     table.click(position={"x": 16, "y": 52})  # the box at the left edge of the first row
-    page.get_by_role("button", name="Sweep").click()
-    dialog = page.get_by_role("dialog")
-    chosen = dialog.get_by_test_id("stMultiSelect").first
-    chosen.get_by_role("button", name="Clear all").click()
-    expect(dialog.get_by_text("2 runs", exact=False)).to_be_visible()
-    dialog.get_by_role("button", name="Start the sweep").click()
-    expect(dialog).to_be_hidden()
-    expect(page.get_by_text("queued", exact=False).first).to_be_visible()
+    page.get_by_role("button", name="Search around").click()
+    expect(page.locator("h1")).to_have_text("Tune")
+    for label, values in (("k", ""), ("λ", "1,5")):
+        field = page.get_by_role("textbox", name=label, exact=True)
+        field.fill(values)
+        field.press("Enter")
+    expect(page.get_by_text("2 trials over lam=1,5.")).to_be_visible()
+    page.get_by_role("button", name="Start the search").click()
+    expect(page.get_by_text("of 2 trials", exact=False).first).to_be_visible()
+    expect(page.get_by_text("2 done of 2 trials").first).to_be_visible()
+    lines = page.locator(".js-plotly-plot .scatterlayer .trace")
+    expect(lines.first).to_be_visible()
     page.close()
 
 

@@ -1,4 +1,4 @@
-"""Runs: what people write on them, deleting and undoing, sweeps, and the map that opens a run."""
+"""Runs: what people write on them, deleting and undoing, and the map that opens a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
-from app import sweeps
 from app.team import actions
 from benchmarks.browser import CHROMIUM, chromium, serving
 from sfcore.errors import InputError
@@ -117,49 +116,6 @@ def test_a_run_on_uploads_is_seen_by_whom_it_concerns(visit: Visit, run: RunFold
     assert "held" not in next(box for box in stranger.selectbox if box.label == "Run").options
     friend = visit(run="held").switch_page("../pages/runs.py").run()
     assert set(table(friend)["Run"]) == {"first", "held", EXAMPLE}
-
-
-def test_a_sweep_is_every_pair_of_values() -> None:
-    spec = RunSpec("ganet-tiny", (), "W4A4", "selective-focus", options={"iterations": 9, "lam": 3.0})
-    found = sweeps.variants(spec, [1, 2, 1], sweeps.numbers(["0,5", "5"]))
-    assert [(each.options["k"], each.options["lam"]) for each in found] == [(1, 0.5), (1, 5), (2, 0.5), (2, 5)]
-    assert {each.options["iterations"] for each in found} == {9}
-    assert [each.options for each in sweeps.variants(spec, [], [])] == [spec.options]
-    with pytest.raises(InputError, match="λ = none"):
-        sweeps.numbers(["none"])
-    with pytest.raises(InputError, match="at most 64"):
-        sweeps.variants(spec, range(1, 10), range(1, 10))
-
-
-def test_only_values_that_change_something_can_be_swept() -> None:
-    def axes(method: str, **options: str) -> tuple[bool, bool]:
-        found = sweeps.axes(RunSpec("ganet-tiny", (), "W4A4", method, options=options))
-        return found.k is None, found.lam is None
-
-    assert axes("selective-focus") == (True, True)
-    assert axes("netwise") == (False, False)
-    assert axes("netwise", selection="random") == (True, False)
-    assert axes("brecq") == axes("calibrate") == (False, False)
-
-
-def test_a_sweep_is_queued_with_a_tag_of_its_own(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    queued: list[RunFolder] = []
-    launchers: list[str] = []
-    monkeypatch.setattr(
-        "sfcore.runs.launch", lambda run, launcher, *_: (queued.append(run), launchers.append(launcher))
-    )
-    own = run.path / "images"  # as uploads lie
-    own.mkdir()
-    shutil.copy(run.spec.image_set().files[0], own / "0.jpg")
-    spec = RunSpec.from_dict(run.spec.to_dict() | {"images": [str(own)]})
-    tag = sweeps.begin(run, sweeps.variants(spec, [1, 2], [5.0]))
-    assert [one.spec.options["k"] for one in queued] == [1, 2] and launchers == ["local"] * 2
-    assert {tags_of(one).tags for one in queued} == {(tag,)}
-    actions.delete(run.name)
-    assert all(one.spec.image_set().files[0].is_file() for one in queued)
-    with queued[0].lock():
-        assert {key: len(runs) for key, runs in sweeps.sweeps(queued).items()} == {tag: 2}
-    assert sweeps.sweeps(queued) == {} and sweeps.state(queued) == "2 queued"
 
 
 def test_two_runs_make_a_map(visit: Visit, run: RunFolder) -> None:

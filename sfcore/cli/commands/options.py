@@ -50,6 +50,24 @@ Transforms = Annotated[
         "shift-scale; and after: token-clip.",
     ),
 ]
+_CALIBRATORS = "minmax, maxmin-grid, percentile, entropy, entropy-zeros, aciq, omse or moving-average-omse"
+WeightCalibrator = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help=f"What finds the ranges of weights, of {_CALIBRATORS} (omse, or the method's own)."
+    ),
+]
+ActivationCalibrator = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="What finds those of activations (moving-average-omse, or the method's own)."),
+]
+NoBiasCorrection = Annotated[
+    bool,
+    typer.Option(
+        "--no-bias-correction",
+        help="Never remove the mean error of each layer's output (default: where predictions are less distorted).",
+    ),
+]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=lambda: ["auto", "cpu", "cuda"])]
 Run = Annotated[str, typer.Argument(metavar="RUNDIR", help=RUN)]
@@ -61,6 +79,12 @@ Address = Annotated[
 ]
 Cores = Annotated[int, typer.Option(metavar="N", min=1, help="Of a processor, that a cluster gives each run.")]
 Workers = Annotated[int, typer.Option(metavar="N", min=1, help="Processes that share the work, here or elsewhere.")]
+DetachedBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="What starts it with --detach: local, ray or slurm (default: as before, or local)."
+    ),
+]
 Detach = Annotated[bool, typer.Option("--detach", help="In a process of its own, once earlier ones are done.")]
 
 

@@ -1,4 +1,4 @@
-"""``sfcore runs``: list, show, stop, resume."""
+"""``sfcore runs``: list, show, stop, resume, mlflow."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command, group
-from sfcore.cli.commands.options import Detach, Run
+from sfcore.cli.commands.options import RUN, Detach, Run
 from sfcore.cli.console import Answer
 
 
@@ -61,6 +61,23 @@ class ResumeRun(Command):
         return resume(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExportRuns(Command):
+    """Write runs to MLflow; what is there and has not changed stays as it is."""
+
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help=f"{RUN} A search stands for all of its runs.")]
+    to: Annotated[
+        str, typer.Option(metavar="URI", help="http://HOST:PORT of a server, sqlite:///FILE.db, or a folder.")
+    ]
+    experiment: Annotated[str, typer.Option(metavar="NAME", help="It is made where there is none.")] = "selective-focus"
+
+    def answer(self) -> Answer:
+        from sfcore.cli.runs import export_to_mlflow
+
+        return export_to_mlflow(self)
+
+
 app = group(
-    "List, show, stop and resume runs.", {"list": ListRuns, "show": ShowRun, "stop": StopRun, "resume": ResumeRun}
+    "List, show, stop, resume and export runs.",
+    {"list": ListRuns, "show": ShowRun, "stop": StopRun, "resume": ResumeRun, "mlflow": ExportRuns},
 )

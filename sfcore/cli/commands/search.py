@@ -6,7 +6,24 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import Bits, Detector, Device, Images, Limit, Seed, Transforms, Weights, WeightsKey
+from sfcore.cli.commands.options import (
+    ActivationCalibrator,
+    Address,
+    Bits,
+    Cores,
+    Detach,
+    DetachedBy,
+    Detector,
+    Device,
+    Images,
+    Limit,
+    NoBiasCorrection,
+    Seed,
+    Transforms,
+    WeightCalibrator,
+    Weights,
+    WeightsKey,
+)
 from sfcore.cli.console import Answer
 
 
@@ -41,12 +58,19 @@ class SearchValues(Command):
     weights: Weights = None
     weights_key: WeightsKey = None
     limit: Limit = None
+    weight_calibrator: WeightCalibrator = None
+    activation_calibrator: ActivationCalibrator = None
     transforms: Transforms = None
+    no_bias_correction: NoBiasCorrection = False
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="OPTION=VALUE...", help="Options that all trials share, such as iterations=300."),
     ] = None
     seed: Seed = 0
+    detach: Detach = False
+    launcher: DetachedBy = None
+    address: Address = None
+    cores: Cores = 1
     device: Device = "auto"
 
     def answer(self) -> Answer:

@@ -7,22 +7,24 @@ import typer
 
 from sfcore.cli.commands.base import Command
 from sfcore.cli.commands.options import (
+    ActivationCalibrator,
     Address,
     Bits,
     Cores,
     Detach,
+    DetachedBy,
     Detector,
     Device,
     Images,
     Limit,
+    NoBiasCorrection,
     Seed,
     Transforms,
+    WeightCalibrator,
     Weights,
     WeightsKey,
 )
 from sfcore.cli.console import Answer
-
-CALIBRATORS = "minmax, maxmin-grid, percentile, entropy, entropy-zeros, aciq, omse or moving-average-omse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,26 +39,10 @@ class Tune(Command):
     weights: Weights = None
     weights_key: WeightsKey = None
     limit: Limit = None
-    weight_calibrator: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help=f"What finds the ranges of weights, of {CALIBRATORS} (omse, or the method's own)."
-        ),
-    ] = None
-    activation_calibrator: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="What finds those of activations (moving-average-omse, or the method's own)."
-        ),
-    ] = None
+    weight_calibrator: WeightCalibrator = None
+    activation_calibrator: ActivationCalibrator = None
     transforms: Transforms = None
-    no_bias_correction: Annotated[
-        bool,
-        typer.Option(
-            "--no-bias-correction",
-            help="Never remove the mean error of each layer's output (default: where predictions are less distorted).",
-        ),
-    ] = False
+    no_bias_correction: NoBiasCorrection = False
     k: Annotated[int | None, typer.Option(metavar="N", help="Heads to tune on.")] = None
     lam: Annotated[float | None, typer.Option(metavar="X", help="Weight of the confidence term.")] = None
     iterations: Annotated[int | None, typer.Option(metavar="N", help="Steps of tuning.")] = None
@@ -72,12 +58,7 @@ class Tune(Command):
     ] = None
     seed: Seed = 0
     detach: Detach = False
-    launcher: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="What starts it with --detach: local, ray or slurm (default: as before, or local)."
-        ),
-    ] = None
+    launcher: DetachedBy = None
     address: Address = None
     cores: Cores = 1
     device: Device = "auto"
