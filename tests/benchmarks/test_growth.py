@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from benchmarks.growth import images, light
+from benchmarks.growth import images
 from benchmarks.growth.base import Part
 from benchmarks.growth.command import family, took
 from benchmarks.growth.picture import save_growth
@@ -17,7 +19,7 @@ from benchmarks.growth.roads import MAKERS
 from benchmarks.growth.table import markdown
 from sfcore.cli import main
 from sfcore.datasets.dataset import open_dataset
-from sfcore.detectors.registry import create
+from sfcore.detectors.registry import DETECTORS, create
 
 FIGURES = {"seconds": 4.0, "processor": 3.0, "own": 3.0, "peak_mb": 300.0, "together_mb": 200.0, "load": 1.0}
 ROWS = [
@@ -82,8 +84,16 @@ def test_descendants_are_found_whichever_thread_started_them() -> None:
         process.communicate(b"\n")
 
 
-def test_the_light_detector_has_the_weights_that_ship() -> None:
-    found, tiny = create(light.LIGHT).state_dict(), create("lstr-tiny").state_dict()
+@pytest.fixture
+def light() -> Iterator[str]:
+    """The name of the light detector, which is registered for the length of a test."""
+    name = import_module("benchmarks.growth.light").LIGHT
+    yield name
+    del DETECTORS._things[name], DETECTORS._owners[name], sys.modules["benchmarks.growth.light"]
+
+
+def test_the_light_detector_has_the_weights_that_ship(light: str) -> None:
+    found, tiny = create(light).state_dict(), create("lstr-tiny").state_dict()
     assert all(found[name].equal(value) for name, value in tiny.items())
 
 
