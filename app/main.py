@@ -13,7 +13,7 @@ import streamlit as st  # noqa: E402
 
 from app import results, sidebar, style  # noqa: E402
 from app.team import entrance  # noqa: E402
-from app.widgets import projector  # noqa: E402
+from app.widgets import links, projector  # noqa: E402
 from app.widgets.copy_link import copy_link  # noqa: E402
 from sfcore.errors import InputError  # noqa: E402
 from sfcore.present import LOGO  # noqa: E402
@@ -43,6 +43,7 @@ page = st.navigation(
 )
 style.apply(projector.on())
 entrance.admit()
+links.drop_impossible()
 if page.url_path in EXAMPLES:
     results.open_example()  # to a newcomer, before the sidebar is drawn, for it holds the example's detector
 sidebar.draw()

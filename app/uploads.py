@@ -22,7 +22,7 @@ from app.team import activity, limits
 from sfcore.errors import InputError
 from sfcore.inputs.base import InputSpec
 from sfcore.names import printable
-from sfcore.roots import UPLOADS
+from sfcore.roots import UPLOADS, real
 
 MOST_FRAMES = 100  # that a visitor may give at once
 FRAME_MB, FRAMES_MB = 20, 300  # of one frame, and of all of a visitor's together
@@ -131,9 +131,9 @@ def refuse(path: str) -> None:
     """Uploads are for those who made them: no path that a visitor types leads to them.
 
     Raises:
-        InputError: the path does.
+        InputError: the path does, or is none.
     """
-    if any(part.startswith(PREFIX) for part in Path(path).resolve().parts):
+    if any(part.startswith(PREFIX) for part in real(path).parts):
         raise InputError(f"{path} holds what visitors have uploaded: choose another path")
 
 

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
+
 import streamlit as st
+
+RUNS = ("run", "against")  # names of runs, which may be called like numbers
+
+
+def drop_impossible() -> None:
+    """Take out of the link what Streamlit's own inputs break at: choices of nothing, and numbers without end."""
+    for name, text in st.query_params.to_dict().items():
+        with suppress(ValueError):
+            if not text or (name not in RUNS and math.isinf(float(text))):
+                del st.query_params[name]
 
 
 def keep(name: str, text: str | None) -> None:
