@@ -8,13 +8,20 @@ from contextlib import suppress
 import streamlit as st
 
 RUNS = ("run", "against")  # names of runs, which may be called like numbers
+MAY_BE_EMPTY = ("s_k", "s_lam")  # texts that say something else where nothing is typed
+_ARRIVED = "arrived by link"
 
 
 def drop_impossible() -> None:
-    """Take out of the link what Streamlit's own inputs break at: choices of nothing, and numbers without end."""
+    """Take out of the link that a visitor comes with what Streamlit's own inputs break at: choices of nothing, and
+    numbers without end."""
+    if st.session_state.get(_ARRIVED):  # what is in the link now is what widgets have put there
+        return
+    st.session_state[_ARRIVED] = True
     for name, text in st.query_params.to_dict().items():
         with suppress(ValueError):
-            if not text or (name not in RUNS and math.isinf(float(text))):
+            empty = not text and name not in MAY_BE_EMPTY
+            if empty or (text and name not in RUNS and math.isinf(float(text))):
                 del st.query_params[name]
 
 
