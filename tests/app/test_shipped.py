@@ -24,7 +24,7 @@ from sfcore.tasks.base import TASKS
 from tests.app.conftest import Visit, errors, metric
 
 DETECTOR = shipped().spec.detector
-CHANGING = ("Tags and note", "Sweep", "Delete")
+CHANGING = ("Tags and note", "Search around", "Delete")
 
 
 def said(app: AppTest) -> str:
