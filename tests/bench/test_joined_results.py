@@ -47,5 +47,10 @@ def test_a_joined_report_says_how_each_bench_was_made(tmp_path: Path, monkeypatc
 
 def test_of_several_detectors_every_scheme_has_its_pictures(tmp_path: Path) -> None:
     rows = joined([ANEW, FORMER])
-    draw(tmp_path, [*rows, *(replace(row, detector="lstr-tiny") for row in rows)], [("best", "OMSE")])
+    draw(
+        tmp_path,
+        [*rows, *(replace(row, detector="lstr-tiny") for row in rows)],
+        [("best", "OMSE")],
+        {("lstr-tiny", "W4A4"): 0.5},
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"relative-W4A4-scenes.png", "best-OMSE-W4A4-scenes.png"}
