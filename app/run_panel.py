@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from app import displays, launchers, results, style
+from app.live import live
 from app.options import fill_from
 from app.team.actions import resume, stop
 from app.team.people import is_mine, owner
 from app.widgets.links import open_page
 from sfcore import drawing
-from sfcore.errors import InputError
 from sfcore.names import plain_in_markdown
 from sfcore.present import tuning_charts
 from sfcore.present.run_history import RunHistory
@@ -23,7 +23,6 @@ STATUS = {
     "queued": ("Queued", "gray"), "running": ("Running", "blue"), "stopped": ("Stopped", "orange"),
     "done": ("Done", "green"), "failed": ("Failed", "red"),
 }  # fmt: skip
-EVERY = "2s"  # a run that goes on is drawn anew
 
 
 def panel() -> None:
@@ -36,19 +35,7 @@ def panel() -> None:
             icon=":material/tune:",
         )
     name = results.pick("Run", list(found), "run", "Newest first.")
-    every = EVERY if found[name].is_alive() else None
-
-    @st.fragment(run_every=every)
-    def present() -> None:
-        try:
-            alive = draw(found[name])
-        except InputError as error:
-            style.problem(error)
-            return
-        if every and not alive:
-            st.rerun()
-
-    present()
+    live(lambda: draw(found[name]), found[name].is_alive())
 
 
 def draw(run: RunFolder) -> bool:

@@ -9,10 +9,10 @@ from pathlib import Path
 import streamlit as st
 
 from app import displays, results, style
+from app.live import live
 from app.team.actions import remove_search, resume_search, stop_search
 from app.team.people import is_me
 from app.widgets.links import open_page
-from sfcore.errors import InputError
 from sfcore.names import plain_in_markdown
 from sfcore.runs import RunFolder
 from sfcore.search import pictures
@@ -23,7 +23,6 @@ from sfcore.search.presence import is_alive
 from sfcore.search.process import launched, log
 from sfcore.search.space import Space
 
-EVERY = "2s"
 WORDS = {
     "done": "done", HOPELESS: "stopped early", "running": "running", "queued": "waiting", "stopped": "stopped",
     "failed": "failed",
@@ -43,19 +42,7 @@ def panel() -> None:
         )
         return
     name = results.pick("Search", list(found), "search", "Newest first.")
-    every = EVERY if is_alive(found[name]) else None
-
-    @st.fragment(run_every=every)
-    def present() -> None:
-        try:
-            alive = draw(found[name])
-        except InputError as error:
-            style.problem(error)
-            return
-        if every and not alive:
-            st.rerun()
-
-    present()
+    live(lambda: draw(found[name]), is_alive(found[name]))
 
 
 def draw(path: Path) -> bool:
