@@ -69,7 +69,8 @@ def measuring(crew: Crew, folder: Path, request: Errand, calibrated: Tensor) -> 
     """Workers for an allocation, within the block; None where the command itself does the work.
 
     Args:
-        folder: on storage that all workers share; it is theirs alone, and gone after the block.
+        folder: on storage that all workers share; it is theirs alone, and gone after the block, but stays where
+            something went wrong, with what workers printed.
         request: ``model`` as of :func:`model_of`, ``base``, a scheme as text, and ``device``.
         calibrated: (N, ...) stacked frames that ranges are found on.
     """
@@ -78,12 +79,10 @@ def measuring(crew: Crew, folder: Path, request: Errand, calibrated: Tensor) -> 
         return
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    try:
-        about = {**request, "calibrated": write_frames(folder, calibrated)}
-        with crew.hired(__name__, "allocate", folder).working() as pool:
-            yield Elsewhere(pool, about, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    about = {**request, "calibrated": write_frames(folder, calibrated)}
+    with crew.hired(__name__, "allocate", folder).working() as pool:
+        yield Elsewhere(pool, about, folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def carry_out(errand: Errand) -> Any:
