@@ -72,7 +72,7 @@ def check_queue(more: int = 1) -> None:
         return
     me, going = person().id, [*list_runs(default_root()), *list_runs(default_root() / TRIALS)]
     mine = sum(owner(run).get("id") == me and run.is_alive() for run in going)
-    mine += sum(launched(path).owner.get("id") == me and is_alive(path) for path in searches(default_root()))
+    mine += sum(map(is_alive, _searches_of(me)))
     if mine + more > team.queued:
         raise InputError(
             f"you have {mine} runs that wait or work, and one person may have {team.queued}: {more} more must wait "
@@ -84,7 +84,11 @@ def kept_bytes() -> int:
     """Bytes of the uploads that this person's runs and searches keep copies of."""
     me = person().id
     runs = [run.path for run in list_runs(default_root()) if owner(run).get("id") == me]
-    return sum(map(_size, runs + [path for path in searches(default_root()) if launched(path).owner.get("id") == me]))
+    return sum(map(_size, [*runs, *_searches_of(me)]))
+
+
+def _searches_of(person_id: str) -> list[Path]:
+    return [path for path in searches(default_root()) if launched(path).owner.get("id") == person_id]
 
 
 def check_room(size: int) -> None:
