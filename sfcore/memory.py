@@ -49,7 +49,7 @@ def peak() -> int:
     if torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated()
     try:
-        return _said(Path("/proc/self/status"), "VmHWM")
+        return said(Path("/proc/self/status"), "VmHWM")
     except (OSError, KeyError, ValueError):  # no Linux; elsewhere the parent's memory counts too
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most * 1024
@@ -65,14 +65,14 @@ def free_memory(device: torch.device) -> int:
     with suppress(OSError, AttributeError):  # no glibc
         ctypes.CDLL(_GLIBC).malloc_trim(0)
     try:
-        free = _said(MEMINFO, "MemAvailable")
+        free = said(MEMINFO, "MemAvailable")
     except (OSError, KeyError, ValueError):  # no Linux
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     return max(min([free, *_left_to_groups()]), 0)
 
 
-def _said(file: Path, name: str) -> int:
-    """Bytes of an entry, in kB, of a file in /proc."""
+def said(file: Path, name: str) -> int:
+    """Bytes of an entry, in kB, of a file in /proc. Raises OSError, KeyError or ValueError: there is no such entry."""
     lines = dict(line.split(":", 1) for line in file.read_text().splitlines())
     return int(lines[name].split()[0]) * 1024
 

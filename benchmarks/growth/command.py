@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.rows import Row
+from sfcore.memory import said
 
 GLANCE = 0.5  # seconds between two looks at the memory
 LAST_WORDS = 600  # characters
@@ -89,9 +90,8 @@ def family(process: int) -> Iterator[int]:
 
 def kept(process: int, name: str) -> int:
     """Bytes that Linux says of a process under a name; 0 once it has ended."""
-    with suppress(OSError, StopIteration):
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith(f"{name}:")).split()[1])
+    with suppress(OSError, KeyError):
+        return said(Path(f"/proc/{process}/status"), name)
     return 0
 
 
