@@ -14,8 +14,9 @@ from pathlib import Path
 from benchmarks.rows import Row, Rows
 from sfcore.datasets.images import content_hash, find_images
 from sfcore.deployment.arithmetic import ARITHMETICS, one_by_one
+from sfcore.deployment.parity import FULL, run_each
 from sfcore.deployment.subjects import of_run
-from sfcore.evaluation.inference import input_batches
+from sfcore.errors import InputError
 from sfcore.export.base import Subject
 from sfcore.runs import RunFolder
 
@@ -26,14 +27,12 @@ def figures(subject: Subject, files: list[Path]) -> dict[str, dict[str, float]]:
     """F1 and distortion of a quantized model against full precision, under each arithmetic."""
     detector, model = subject.detector, subject.needs_quantized()
     ways = {USUAL: one_by_one(model)} | {name: make(model) for name, make in ARITHMETICS.items()}
-    task, full = detector.task, one_by_one(detector)
-    right, found = list[object](), {name: list[object]() for name in ways}
-    for _, inputs in input_batches(detector, files):
-        right.append(detector.decode(full(inputs)))
-        for name, way in ways.items():
-            found[name].append(detector.decode(way(inputs)))
-    reference = task.join(right)
-    agreed = {name: task.agreement(reference, task.join(parts)) for name, parts in found.items()}
+    failed: dict[str, str] = {}
+    seen = run_each(detector, ways, files, failed)
+    if failed:
+        raise InputError("; ".join(failed.values()))
+    found = {name: detector.task.join(parts) for name, parts in seen.predictions.items()}
+    agreed = {name: detector.task.agreement(found[FULL], found[name]) for name in ways}
     return {name: {"f1": one.f1, "distortion": one.distortion} for name, one in agreed.items()}
 
 

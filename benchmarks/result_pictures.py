@@ -12,6 +12,7 @@ from sfcore.bench.table import DISTORTION, F1, gather
 from sfcore.present.pictures import figure_of, save_figure
 
 REFERENCE = "OMSE"  # what calibration alone leaves, beside which the others are put
+Moves = Mapping[tuple[str, str], float]  # distortion that the order of sums moves, of a detector in a scheme
 WORSE, EVEN, BETTER = "#C4572E", "#F4F4F2", "#1F6F8B"
 
 
@@ -48,9 +49,7 @@ def save_relative(path: Path, rows: Sequence[Row]) -> None:
     save_figure(path, figure)
 
 
-def save_against(
-    path: Path, rows: Sequence[Row], method: str, other: str, moves: Mapping[tuple[str, str], float]
-) -> None:
+def save_against(path: Path, rows: Sequence[Row], method: str, other: str, moves: Moves) -> None:
     """Distortion of a method less that of another with the same seed, detector by detector: a dot for each seed.
 
     Args:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.result_pictures import REFERENCE, save_against, save_agreement, save_relative
+from benchmarks.result_pictures import REFERENCE, Moves, save_against, save_agreement, save_relative
 from sfcore.bench.report import all_tables
 from sfcore.bench.rows import Row, as_csv, read_csv
 from sfcore.bench.table import DISTORTION, NONE, Entry, Table, bits_name, gather
@@ -21,8 +21,6 @@ from sfcore.files import write_atomic
 from sfcore.json_lines import JsonLines
 
 MADE = "## How they were made\n"  # the heading of a bench's report
-
-Moves = Mapping[tuple[str, str], float]  # distortion that the order of sums moves, of a detector in a scheme
 
 
 def joined(benches: Sequence[Sequence[Row]]) -> list[Row]:

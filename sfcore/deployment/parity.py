@@ -113,7 +113,7 @@ class Parity:
 
 
 @dataclass
-class _Seen:
+class Seen:
     """What ways of running a network predict about the frames seen so far."""
 
     detector: Detector
@@ -156,21 +156,22 @@ def check(
                 failed[name] = str(error)
         others = {name: make(model) for name, make in ARITHMETICS.items()}
         extra = {"before": one_by_one(before)} if before is not None else {}
-        seen = _run(subject.detector, ways | others | extra, files, failed, progress)
+        seen = run_each(subject.detector, ways | others | extra, files, failed, progress)
         latency = _latencies(subject, Path(folder), [n for n in ways if n not in failed], files[0], progress)
     return _judged(subject.detector, seen, failed, list(ways), latency, sizes, len(files))
 
 
 @torch.no_grad()
-def _run(
+def run_each(
     detector: Detector,
     ways: Mapping[str, Evaluate],
     files: Sequence[Path],
     failed: dict[str, str],
-    progress: Progress | None,
-) -> _Seen:
-    """Every frame, every way; a way that fails is left out from then on, and why is written down."""
-    seen, full = _Seen(detector), one_by_one(detector)
+    progress: Progress | None = None,
+) -> Seen:
+    """Every frame, every way, and full precision; a way that fails is left out from then on, and why is put in
+    ``failed`` under its name."""
+    seen, full = Seen(detector), one_by_one(detector)
     for done, inputs in input_batches(detector, files):
         right = full(inputs)
         seen.take(FULL, right, right)
@@ -188,7 +189,7 @@ def _run(
 
 def _judged(
     detector: Detector,
-    seen: _Seen,
+    seen: Seen,
     failed: dict[str, str],
     ways: Sequence[str],
     latency: dict[str, dict[str, Latency]],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.results import draw, how_made, joined, main
+from benchmarks.results import draw, how_made, joined, level, main, moves_of
 from sfcore.bench.rows import Row, as_csv, read_csv
 
 
@@ -54,3 +55,24 @@ def test_of_several_detectors_every_scheme_has_its_pictures(tmp_path: Path) -> N
         {("lstr-tiny", "W4A4"): 0.5},
     )
     assert {path.name for path in tmp_path.iterdir()} == {"relative-W4A4-scenes.png", "best-OMSE-W4A4-scenes.png"}
+
+
+def written(path: Path, *moved: float) -> Path:
+    rows = [{"detector": "ganet-tiny", "bits": "W4A4", "moved": {"f1": 0.0, "distortion": one}} for one in moved]
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    return path
+
+
+def test_the_most_that_any_model_was_moved_counts(tmp_path: Path) -> None:
+    assert moves_of([written(tmp_path / "a.jsonl", 0.2, 0.5, 0.1), written(tmp_path / "b.jsonl", 0.4)]) == {
+        ("ganet-tiny", "W4A4"): 0.5
+    }
+
+
+def test_methods_are_level_with_the_first_up_to_what_sums_move() -> None:
+    rows = [row(*about) for about in (("OMSE", 0, 9.0), ("brecq", 0, 7.5), ("best", 0, 7.0), ("qdrop", 0, 7.49))]
+    rows.append(replace(row("best", 0, 1.0), detector="resa-tiny"))
+    found = level(rows, {("ganet-tiny", "W4A4"): 0.5, ("scnn-tiny", "W4A4"): 9.0})
+    assert [[entry.text for entry in line] for line in found.body] == [
+        ["ganet-tiny", "W4A4", "0.50", "best (7.00)", "brecq, qdrop"]
+    ]
