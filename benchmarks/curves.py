@@ -70,12 +70,12 @@ def plain_loop(detector: Detector, outputs: Outputs, curves: Curves, settings: C
 
 
 def best_time(function: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """Shortest of several wall-clock times in seconds, and the last result."""
+    """Shortest of several times in seconds, of the processor, as others may be busy on it; and the last result."""
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         result = function()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times), result
 
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from sfcore.errors import InputError
 from sfcore.names import LONGEST, shortened
 from sfcore.roots import readable
@@ -197,6 +199,14 @@ def parse_json(text: str) -> Any:
         return JSON.decode(text)
     except RecursionError as error:
         raise ValueError("it is too deep") from error
+
+
+def parse_line(line: bytes) -> Any:
+    """:func:`parse_json` of a line of a file, much faster; integers beyond 64 bits become floats."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:  # Python reads more, such as halves of characters, or says better what is wrong
+        return parse_json(line.decode(errors="surrogateescape"))
 
 
 def _refuse(constant: str) -> float:

@@ -6,14 +6,26 @@ import codecs
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sfcore.errors import InputError
-from sfcore.files import decoded, explained, parse_json, plain, read_bytes, read_text, text_lines, write_atomic
+from sfcore.files import (
+    decoded,
+    explained,
+    parse_json,
+    parse_line,
+    plain,
+    read_bytes,
+    read_text,
+    text_lines,
+    write_atomic,
+)
 from sfcore.names import LONGEST, left_behind, printable, shortened
 
 GBK = os.fsdecode("道路".encode("gbk"))  # of its four bytes the last two happen to be UTF-8 for "·"
@@ -158,6 +170,19 @@ def test_json_has_no_nan_and_undefined_numbers_become_null() -> None:
     for text in ("[NaN]", "[-Infinity]", "", "[" * 100_000):
         with pytest.raises(ValueError):
             parse_json(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["[NaN]", "[1e999]", '"\\ud800"', "[1,]", "", "[" * 100_000, f'"{GBK}"', '{"a": 1, "a": 2}']
+)
+def test_a_line_is_read_as_python_reads_it_or_refused_in_its_words(text: str) -> None:
+    def read(parse: Callable[[Any], Any], given: str | bytes) -> str:
+        try:
+            return repr(parse(given))
+        except ValueError as error:
+            return str(error)
+
+    assert read(parse_line, os.fsencode(text) + b"\n") == read(parse_json, text + "\n")
 
 
 def test_a_name_that_is_no_text_survives_json() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+import struct
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,26 @@ def numbers(values: Any, null: float | None = None) -> np.ndarray:
     Raises:
         ValueError: it is no list, or of other things than numbers; see :func:`number`.
     """
-    if set(map(type, items(values))) <= {int, float}:  # most files, and much faster
-        with suppress(OverflowError):
-            found = np.array(values, np.float64)
-            if np.isfinite(found).all():
-                return found
+    found = certain(items(values))
+    if found is not None:
+        return found
     return np.array([null if value is None and null is not None else number(value) for value in values], np.float64)
+
+
+def certain(values: list[Any]) -> np.ndarray | None:
+    """(N,) float64 of a list that certainly holds finite numbers alone, all at once, which is much faster.
+
+    None where each must be looked at: among null, texts and lists, and among 0 and 1, which true and false become.
+    """
+    try:
+        found = np.frombuffer(bytearray(struct.pack(f"{len(values)}d", *values)))  # faster than np.array
+    except (struct.error, OverflowError):
+        return None
+    if len(found):
+        off = np.abs(found - 0.5)
+        if not (off[off.argmin()] > 0.5 and off[off.argmax()] < np.inf):
+            return None
+    return found
 
 
 def points(values: Any) -> np.ndarray:

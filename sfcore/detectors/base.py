@@ -43,6 +43,7 @@ class Head:
         layout: "grid" (B, C, H, W), "query" (B, Q, C) or "image" (B, C).
         stride: pixels of the network's input per cell of a grid; None for other layouts.
         description: one sentence for people.
+        decoded: whether decode reads it; noise on a head that it does not read moves nothing.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Head:
     layout: Literal["grid", "query", "image"]
     stride: int | None = None
     description: str = ""
+    decoded: bool = True
 
 
 class Detector(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -144,8 +145,27 @@ def decode_is_per_image(on: Subject) -> None:
             alone = on.detector.decode({name: value[image : image + 1] for name, value in outputs.items()})
             one, other = alone.objects(0), together.objects(image)
             expect(len(one) == len(other), f"image {image}: {len(one)} {things} alone, {len(other)} in the batch")
-            same = all(a.shape == b.shape and (a == b).all() for a, b in zip(one, other, strict=True))
-            expect(same, f"image {image}: its {things} are others alone than in the batch")
+            expect(_alike(one, other), f"image {image}: its {things} are others alone than in the batch")
+
+
+@promise("decoding does without the heads that it is said not to read")
+def idle_heads_are_idle(on: Subject) -> None:
+    """Outputs without the heads that are not ``decoded`` decode to the same."""
+    read = {head.name: on.noisy[head.name] for head in on.detector.heads if head.decoded}
+    idle = ", ".join(on.noisy.keys() - read)
+    without, together = on.detector.decode(read), on.detector.decode(on.noisy)
+    for image in range(len(on.images)):
+        same = _alike(without.objects(image), together.objects(image))
+        expect(
+            same, f"image {image} decodes to others without {idle}: leave decoded=False out of the head that is read"
+        )
+
+
+def _alike(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two images' things are the same ones, number by number."""
+    if len(one) != len(other):
+        return False
+    return all(a.shape == b.shape and (a == b).all() for a, b in zip(one, other, strict=True))
 
 
 @promise("points pass finite gradients to semantics")

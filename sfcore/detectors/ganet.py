@@ -73,7 +73,7 @@ class GANet(Detector):
 
     heads = (
         Head("cpts", "confidence", ("start",), ("logit",), "cpts", "grid", STRIDE,
-             "Where lanes start. Learned beside the others; the published decode does not read it."),
+             "Where lanes start. Learned beside the others; the published decode does not read it.", decoded=False),
         Head("kpts", "confidence", ("keypoint",), ("logit",), "kpts", "grid", STRIDE,
              "Where lanes are: one keypoint a lane in each row of cells."),
         Head("offset", "semantics", ("x", "y"), ("cell", "cell"), "kpts", "grid", STRIDE,

@@ -249,6 +249,10 @@ def head_scores(
             if progress:
                 progress(before + done, per_head * len(rms))
 
+        if not detector.head(head).decoded:
+            found[head] = _unmoved_scores(detector, full, settings, part)
+            report(per_head)
+            continue
         found[head] = _head_scores(detector, full, head, rms[head], settings, part, (errors or {}).get(head), report)
     return found
 
@@ -318,6 +322,14 @@ def _head_scores(
             done += parts[0].numel()
             report(done)
     return scores
+
+
+@torch.no_grad()
+def _unmoved_scores(detector: Detector, full: Outputs, settings: CurveSettings, part: slice) -> Tensor:
+    """What :func:`_head_scores` gives for a head that decode does not read: each prediction against itself."""
+    reference = detector.decode({name: value[part] for name, value in full.items()}).compact()
+    parts = torch.stack([*detector.task.distortion(reference, reference).parts().values()])
+    return parts[:, None, :, None].repeat(1, settings.levels, 1, settings.reruns)
 
 
 def _chunk(full: Outputs, settings: CurveSettings) -> tuple[int, int]:

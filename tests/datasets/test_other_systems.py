@@ -411,6 +411,10 @@ def test_numbers_are_read_where_they_are_certain() -> None:
     assert numbers(values).tolist() == [1, 2.5, 3, 4, -5, 5, 100]
     assert numbers([1, None], null=-2).tolist() == [1, -2] and numbers([]).shape == (0,)
     assert points([]).shape == (0, 2)
+    assert numbers([0, 1, -0.0, 2**60 + 1, 0.1]).tolist() == [0, 1, 0, 2**60, 0.1]
+    for values in ([3, True], [False, 0.5], [2, float("nan")], [-float("inf"), 2], [10**400, 2], [2, "1_0"], [[2]]):
+        with pytest.raises(ValueError, match="is no number"):
+            numbers(values)
     for value in (None, True, "", "1_0", "１", "nan", float("inf"), 10**400, [], "0x1", b"1"):
         with pytest.raises(ValueError, match="is no number"):
             number(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -90,6 +92,17 @@ class FirstImageOnly(Liar):
         return self.honest.decode(first)
 
 
+class Idle(Liar):
+    """Says that decode reads no keypoints, which it does where they are there."""
+
+    def __init__(self, honest: Detector) -> None:
+        super().__init__(honest)
+        self.heads = tuple(replace(head, decoded=head.name != "kpts") for head in honest.heads)
+
+    def decode(self, outputs: Outputs) -> Lanes:
+        return self.honest.decode({"kpts": torch.full_like(outputs["offset"][:, :1], -9.0), **outputs})
+
+
 class Detached(Liar):
     def road_points(self, outputs: Outputs) -> RoadPoints:
         return self.honest.road_points({name: value * 1 for name, value in outputs.items() if name != "offset"})
@@ -109,6 +122,7 @@ class Writing(Liar):
         (RawConfidence, "every head has a confidence: a probability that fits its output", "runs from"),
         (OtherFrame, "decoded lanes lie in the frame, on its rows", "the frame is (360, 640)"),
         (FirstImageOnly, "decoding a batch is decoding its images", "image 1"),
+        (Idle, "decoding does without the heads that it is said not to read", "without kpts"),
         (Detached, "points pass finite gradients to semantics", "KeyError"),
         (Writing, "reading outputs does not change them", "kpts"),
     ],

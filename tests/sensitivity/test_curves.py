@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -44,6 +45,14 @@ def test_heads_without_effect_score_zero(detector, outputs):
     assert not found["idle"].score.any() and found["idle"](0.01) == 0
     assert not found["logit"].score.any()  # ±2 % of the RMS crosses no threshold
     assert found["place"].score.all()
+
+
+def test_heads_that_decode_does_not_read_score_what_noise_on_them_does(detector, outputs):
+    measured = noise_score_curves(detector, outputs, FEW)
+    detector.heads = tuple(replace(head, decoded=head.name != "idle") for head in detector.heads)
+    known = noise_score_curves(detector, outputs, FEW)
+    for head, curve in measured.curves.items():
+        assert known.curves[head].to_json() == curve.to_json()
 
 
 def plain_loop(detector, outputs, settings: CurveSettings, head: str) -> np.ndarray:

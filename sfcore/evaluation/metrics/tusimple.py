@@ -25,7 +25,7 @@ PIXEL_THRESHOLD = 20.0  # a point is right within so many pixels across the lane
 LANE_THRESHOLD = 0.85  # a lane is found when this share of its points is right
 LONGEST = 200.0  # milliseconds; a frame that took longer scores nothing
 AWAY = -100.0  # where lane.py puts absent points: near each other, and 80 px from the image
-CHUNK = 128  # frames scored together: few enough for the processor's cache
+CHUNK = 256  # frames scored together: few enough for the processor's cache
 
 
 @dataclass(frozen=True)
@@ -131,15 +131,12 @@ def _read(names: Sequence[str], guesses: JsonLines, truths: JsonLines, problems:
         columns, heights = labels[entry["raw_file"]]
         return Columns(columns_of(entry, len(heights)), columns, heights, number(entry["run_time"]))
 
-    frames = {name: Columns(columns[:0], columns, heights) for name, (columns, heights) in labels.items()}
     problems += [f"{guesses.path} has no prediction of {name}" for name in labels if name not in guesses.lines]
     predicted = [name for name in labels if name in guesses.lines]
-    for name, found in zip(predicted, guesses.each(predicted, prediction), strict=True):
-        if isinstance(found, InputError):
-            problems.append(str(found))
-        else:
-            frames[name] = found
-    return frames
+    found = dict(zip(predicted, guesses.each(predicted, prediction), strict=True))
+    problems += [str(each) for each in found.values() if isinstance(each, InputError)]
+    nothing = {name: Columns(columns[:0], columns, heights) for name, (columns, heights) in labels.items()}
+    return nothing | {name: each for name, each in found.items() if isinstance(each, Columns)}
 
 
 def score_frames(frames: Sequence[Columns]) -> np.ndarray:
@@ -153,15 +150,18 @@ def score_frames(frames: Sequence[Columns]) -> np.ndarray:
 
 def _score(frames: Sequence[Columns]) -> np.ndarray:
     """:func:`score_frames` for frames of equally many heights."""
-    guess, guesses = _stacked([frame.guess for frame in frames])
-    truth, truths = _stacked([frame.truth for frame in frames])
-    limits = PIXEL_THRESHOLD / np.cos(np.arctan(_slopes(truth, np.stack([frame.heights for frame in frames]))))
-    best = _best_shares(guess, guesses, truth, limits)
-    real = np.arange(truth.shape[1]) < truths[:, None]
+    guess, guesses = _joined([frame.guess for frame in frames])
+    truth, truths = _joined([frame.truth for frame in frames])
+    frame_of = np.repeat(np.arange(len(frames)), truths)
+    heights = np.stack([frame.heights for frame in frames])[frame_of]
+    limits = PIXEL_THRESHOLD / np.cos(np.arctan(_slopes(truth, heights)))
+    real = np.arange(truths.max(initial=0)) < truths[:, None]
+    best = np.zeros(real.shape)
+    best[real] = _best_shares(guess, guesses, truth, frame_of, limits)
     found = (real & (best >= LANE_THRESHOLD)).sum(1)
     many, missed = truths > 4, truths - found
     worst = np.where(real, best, 1.0).min(1, initial=1.0)
-    total = np.where(real, best, 0.0).sum(1) - many * worst
+    total = best.sum(1) - many * worst
     counted = truths.clip(1, 4)
     false, missed = (guesses - found) / guesses.clip(1), (missed - (many & (missed > 0))) / counted
     scores = np.stack([total / counted, false, missed], 1)
@@ -169,29 +169,35 @@ def _score(frames: Sequence[Columns]) -> np.ndarray:
     return scores
 
 
-def _stacked(each: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(F, most lanes, H) columns of all frames, absent points at AWAY, and (F,) how many lanes each has."""
-    counts = np.array([len(columns) for columns in each])
-    stacked = np.full((len(each), counts.max(initial=0), each[0].shape[1]), AWAY)
-    stacked[np.arange(stacked.shape[1]) < counts[:, None]] = np.concatenate(each)
-    stacked[stacked < 0] = AWAY
-    return stacked, counts
+def _joined(each: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(lanes, H) columns of all frames, one after the other, absent points at AWAY, and (F,) how many each has."""
+    columns = np.concatenate(each)
+    return np.where(columns < 0, AWAY, columns), np.array([len(lanes) for lanes in each])
 
 
-def _best_shares(guess: np.ndarray, guesses: np.ndarray, truth: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """(F, labelled) largest share of heights at which a predicted lane agrees with a labelled one."""
-    best = np.zeros(truth.shape[:2])
-    for lane in range(guess.shape[1]):
-        share = (np.abs(guess[:, lane, None] - truth) < limits[..., None]).mean(-1)
-        best = np.where((lane < guesses)[:, None], np.maximum(best, share), best)
+def _best_shares(
+    guess: np.ndarray, guesses: np.ndarray, truth: np.ndarray, frame_of: np.ndarray, limits: np.ndarray
+) -> np.ndarray:
+    """(labelled,) largest share of heights at which a predicted lane of its frame agrees with a labelled one."""
+    best = np.zeros(len(truth))
+    first = guesses.cumsum() - guesses
+    for lane in range(guesses.max(initial=0)):
+        rivals = np.flatnonzero(guesses[frame_of] > lane)  # labelled lanes of frames that have so many predicted
+        away = np.abs(guess[first[frame_of[rivals]] + lane] - truth[rivals])
+        right = (away < limits[rivals, None]).astype(float) @ np.ones(truth.shape[1])  # as sum does, and faster
+        best[rivals] = np.maximum(best[rivals], right / truth.shape[1])
     return best
 
 
 def _slopes(lanes: np.ndarray, heights: np.ndarray) -> np.ndarray:
-    """(F, lanes) dx/dy of the straight line that fits each lane's points best; 0 for fewer than two."""
+    """(lanes,) dx/dy of the straight line that fits each lane's points best; 0 for fewer than two.
+
+    Args:
+        lanes, heights: (lanes, H) x and y of their points, x negative where there is none.
+    """
     known = lanes >= 0
     count = known.sum(-1, keepdims=True).clip(1)
-    x, y = np.where(known, lanes, 0.0), np.where(known, heights[:, None], 0.0)
+    x, y = np.where(known, lanes, 0.0), np.where(known, heights, 0.0)
     x, y = x - x.sum(-1, keepdims=True) / count * known, y - y.sum(-1, keepdims=True) / count * known
     spread = (y * y).sum(-1)
     return np.divide((x * y).sum(-1), spread, out=np.zeros(spread.shape), where=spread > 0)
