@@ -115,6 +115,23 @@ def test_a_dead_worker_is_named_in_the_record_by_the_next(run: RunFolder) -> Non
     assert len(notes) == 1 and "on first; on " in notes[0]
 
 
+def test_a_dead_worker_is_named_though_the_run_waited_in_a_queue_since(run: RunFolder, queue: type[Queue]) -> None:
+    run.update(status="running", pid=7, node="first")
+    for _ in range(2):  # the first job is lost before it begins
+        launch(run, "queue")
+        queue.jobs.clear()
+    assert work(run, assemble=assemble, patience=0.0) == "done"
+    (found,) = run.record()["interruptions"]
+    assert found["node"] == "first" and found["why"] == "the worker of process 7 ended without a word"
+
+
+def test_a_run_that_was_stopped_was_not_broken_off(run: RunFolder, queue: type[Queue]) -> None:
+    run.update(status="stopped", pid=7, node="first")
+    launch(run, "queue")
+    assert run.record()["node"] is None
+    assert work(run, assemble=assemble, patience=0.0) == "done" and "interruptions" not in run.record()
+
+
 def test_a_worker_elsewhere_keeps_to_a_request_to_stop_that_was_there_before_it(run: RunFolder) -> None:
     run.request_stop()
     assert work(run, assemble=assemble, patience=0.0) == "stopped"
