@@ -167,9 +167,11 @@ def test_storage_may_fail_at_any_moment(tmp_path: Path, spec: RunSpec, monkeypat
 
         return written
 
-    def carried_out(name: str) -> tuple[RunFolder, list[dict[str, Any]]]:
-        nonlocal calls
-        run, calls = RunFolder.create(tmp_path / name, spec), 0
+    def carried_out(name: str, fail: range = range(0)) -> tuple[RunFolder, list[dict[str, Any]]]:
+        nonlocal calls, failing
+        failing = range(0)
+        run = RunFolder.create(tmp_path / name, spec)
+        calls, failing = 0, fail
         assert work(run, assemble=assemble, patience=60.0) == "done"
         return run, run.events()[0]
 
@@ -180,8 +182,7 @@ def test_storage_may_fail_at_any_moment(tmp_path: Path, spec: RunSpec, monkeypat
     usual, _ = carried_out("usual")
     model, longest = usual.load_tensors("model")[0], calls
     for first in range(1, longest + 1, 3):
-        failing = range(first, first + 3)
-        run, found = carried_out(str(first))
+        run, found = carried_out(str(first), range(first, first + 3))
         assert [each["iteration"] for each in found if each["type"] == "step"] == list(range(1, STEPS + 1))
         assert sum(each["type"] == "done" for each in found) == 1
         assert run.record()["status"] == "done" and run.load_tensors("model")[0]["place"].equal(model["place"])
