@@ -130,7 +130,7 @@ def search(path: Path, what: Search, place: Place, at_once: int = 1) -> None:
     check_offered(place)
     owned = person().record if serving() else {}
     with _one_at_a_time:
-        limits.check_queue()
+        limits.check_queue(at_once)
         try:
             begin(path, what)
             process.launch(path, Launched(place.name, place.address, place.cores, at_once, owned))
@@ -153,7 +153,7 @@ def resume_search(path: Path) -> None:
     how = process.launched(path)
     check_offered(Place(how.launcher, how.address, how.cores))
     with _one_at_a_time:
-        limits.check_queue()
+        limits.check_queue(how.at_once)
         process.launch(path)
     activity.note("resume search", path.name)
 

@@ -136,7 +136,7 @@ def _count(video: Path, written: int, most: int | None) -> int:
         )
     if reader.at < 0 and most != 0:
         raise _ends_at(video, -1, 0)
-    if reader.at + 1 < min(end, reader.promised) and reader.capture.get(cv2.CAP_PROP_FPS) < SLOWEST:
+    if reader.at + 1 < min(end, reader.promised) and 0 < reader.capture.get(cv2.CAP_PROP_FPS) < SLOWEST:
         raise InputError(
             f"{video} gives {reader.at + 1} of its {reader.promised} frames, for it shows each for minutes: its time "
             "scale is damaged; copy it again, or convert it anew"
