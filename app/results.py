@@ -35,6 +35,7 @@ from sfcore.quant.cost import Cost
 from sfcore.runs import RunFolder, RunSpec, default_root, list_runs
 from sfcore.runs.results import FILES, ModelName, cost_of, load_model, models_of, recorded_cost
 from sfcore.runs.shipped import shipped, ships
+from sfcore.search.folder import FILE as SEARCH
 from sfcore.search.folder import read
 from sfcore.search.folder import searches as list_searches
 from sfcore.search.process import launched
@@ -85,8 +86,10 @@ def _own() -> set[str]:
 
 
 def search_of(run: RunFolder) -> str:
-    """The name of the search that a run is a trial of, if it is one."""
-    return run.name.rpartition("-")[0]
+    """The name of the search that a run is a trial of; "" where it is of none, for then what is before the last hyphen
+    says nothing, and of a run on uploads nobody need guess it."""
+    path = run.path.parent / run.name.rpartition("-")[0]
+    return path.name if (path / SEARCH).is_file() else ""
 
 
 def _search_on_uploads(path: Path) -> bool:

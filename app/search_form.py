@@ -7,11 +7,13 @@ from dataclasses import replace
 import streamlit as st
 
 from app import style
+from app.team.places import Place
 from sfcore.errors import InputError
 from sfcore.quant.methods import METHODS
 from sfcore.quant.methods.options import idle
 from sfcore.roots import allowed
 from sfcore.runs import RunSpec
+from sfcore.runs.launcher import LOCAL
 from sfcore.search.folder import Search
 from sfcore.search.pictures import title
 from sfcore.search.samplers import GRID, SAMPLERS
@@ -57,6 +59,18 @@ def draw(spec: RunSpec, heads: int) -> Search:
     varied = {each.partition("=")[0].replace("-", "_") for each in over}
     around = replace(spec, options={name: value for name, value in spec.options.items() if name not in varied})
     return _how(around, tuple(over))
+
+
+def at_once(place: Place) -> int:
+    """A control for how many trials are worked on at a time; here they take turns, so there is nothing to choose."""
+    if place.name == LOCAL:
+        return 1
+    return int(
+        st.number_input(
+            "Trials at a time", 1, MOST, 1, key="s_at_once", bind="query-params",
+            help="Each on a machine of its own. TPE learns from those that are done: the more at a time, the less.",
+        )
+    )  # fmt: skip
 
 
 def _axis(name: str, spec: RunSpec, why_not: str, usual: str) -> str:

@@ -181,15 +181,15 @@ def begin(view: Studio, spec: RunSpec, place: Place) -> None:
         st.toast(f"Started {run.name}", icon=":material/play_arrow:")
 
 
-def begin_search(view: Studio, what: Search, place: Place) -> None:
+def begin_search(view: Studio, what: Search, place: Place, at_once: int) -> None:
     """Write a search down and start it; its name begins with what it is, for those of its runs do, too."""
     check(what)
     check_offered(place)
-    limits.check_queue()
+    limits.check_queue(at_once)
     spec = RunSpec.from_dict(what.spec)
     path = actions.name_of(f"search-{named(spec)}", private=view.uploaded or view.choice.uploaded)
     spec = kept(view, spec, path).absolute()
-    actions.search(path, replace(what, spec=spec.to_dict()), place)
+    actions.search(path, replace(what, spec=spec.to_dict()), place, at_once)
     results.claim(path.name)
     keep("search", path.name)
     st.toast(f"Started {path.name}", icon=":material/play_arrow:")
@@ -232,11 +232,12 @@ with left, st.container(border=True):
         forecast(spec)
         search = search_form.draw(spec, len(view.detector.heads)) if what == SEARCH else None
         place = launchers.choose()
+        at_once = search_form.at_once(place) if search else 1
         blocked = launchers.blocked(place)
         with st.container(key="sf-start"):  # it stays in sight, however long the choices are
             start: dict[str, Any] = {"type": "primary", "icon": ":material/play_arrow:", "width": "stretch"}
             if search and st.button("Start the search", disabled=blocked, **start):
-                begin_search(view, search, place)
+                begin_search(view, search, place, at_once)
             if not search and st.button("Start the run", disabled=blocked, **start):
                 begin(view, spec, place)
     except InputError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from app.team import activity, limits
-from app.team.people import check_mine, is_me, person
+from app.team.people import check_mine, check_owner, person
 from app.team.places import Place, check_offered
 from sfcore import runs
 from sfcore.errors import InputError
@@ -130,7 +130,7 @@ def search(path: Path, what: Search, place: Place, at_once: int = 1) -> None:
     check_offered(place)
     owned = person().record if serving() else {}
     with _one_at_a_time:
-        limits.check_queue()
+        limits.check_queue(at_once)
         try:
             begin(path, what)
             process.launch(path, Launched(place.name, place.address, place.cores, at_once, owned))
@@ -153,7 +153,7 @@ def resume_search(path: Path) -> None:
     how = process.launched(path)
     check_offered(Place(how.launcher, how.address, how.cores))
     with _one_at_a_time:
-        limits.check_queue()
+        limits.check_queue(how.at_once)
         process.launch(path)
     activity.note("resume search", path.name)
 
@@ -172,9 +172,4 @@ def remove_search(path: Path) -> None:
 
 
 def _check_search(path: Path, doing: str) -> None:
-    whose = process.launched(path).owner
-    if not is_me(whose):
-        raise InputError(
-            f"the search {path.name} is {whose.get('name') or 'of who runs the server'}'s, so you cannot {doing} it: "
-            "start one of your own"
-        )
+    check_owner(f"search {path.name}", process.launched(path).owner, doing)

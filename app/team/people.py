@@ -94,6 +94,22 @@ def check_mine(run: RunFolder, doing: str) -> None:
     Raises:
         InputError: the run is another's, or ships with the app to a team.
     """
-    if not is_mine(run):
-        whose = "ships with the app" if ships(run) else f"is {owner(run).get('name') or 'of who runs the server'}'s"
-        raise InputError(f"the run {run.name} {whose}, so you cannot {doing} it: duplicate it to have one of your own")
+    check_owner(f"run {run.name}", owner(run), doing, ships(run))
+
+
+def check_owner(what: str, whose: Mapping[str, str], doing: str, shipped: bool = False) -> None:
+    """Refuse what only an owner may do.
+
+    Args:
+        what: kind and name of what they own.
+        whose: as :func:`is_me` has it.
+        shipped: whether it is the app's own.
+
+    Raises:
+        InputError: it is another's.
+    """
+    if is_me(whose):
+        return
+    name = whose.get("name")
+    belongs = "ships with the app" if shipped else f"is {name}'s" if name else "is of who runs the server"
+    raise InputError(f"the {what} {belongs}, so you cannot {doing} it: start one of your own like it")

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from sfcore.cli.commands.shared import SharedCommand
 from sfcore.cli.console import note
 from sfcore.runs.shards import Crew
 
 
-class Shared(Protocol):
-    """A command with the options of ``--launcher``, ``--address``, ``--cores``, ``--workers`` and ``--device``."""
-
-    @property
-    def launcher(self) -> str: ...
-    @property
-    def address(self) -> str | None: ...
-    @property
-    def cores(self) -> int: ...
-    @property
-    def workers(self) -> int: ...
-    @property
-    def device(self) -> str: ...
-
-
-def crew_of(arguments: Shared) -> Crew:
-    """Those workers, who tell on stderr what goes wrong."""
+def crew_of(arguments: SharedCommand) -> Crew:
+    """Those who share it, and tell on stderr what goes wrong."""
     return Crew(arguments.launcher, arguments.address, arguments.cores, arguments.workers, arguments.device, note)
 
 

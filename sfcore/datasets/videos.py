@@ -26,6 +26,7 @@ SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 PLAIN_CONTAINERS = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "format_whitelist;mov,matroska,avi|protocol_whitelist;file"}
 MOST_PIXELS = 64_000_000  # of a frame: larger ones are refused before they are converted
 MOST_FRAMES = 1_000_000  # that are counted of a whole video: nine hours, and as much memory as their names take
+SLOWEST = 0.01  # frames a second; below it is damage where frames are missing, too
 MOST_OPEN = 4  # videos that a process keeps open
 
 _readers: LRUCache[tuple[int, Path, int], _Reader] = LRUCache(MOST_OPEN)
@@ -57,7 +58,7 @@ def count_frames(video: Path, most: int | None = None) -> int:
     """How many frames can be decoded; counting ends at ``most``.
 
     Raises:
-        InputError: none can, or without ``most`` there are too many.
+        InputError: none can, some are missing for its time scale is damaged, or without ``most`` there are too many.
     """
     return _count(video, video.stat().st_mtime_ns, most)
 
@@ -96,6 +97,11 @@ class _Reader:
         if pixels > MOST_PIXELS:
             raise InputError(f"{video} has frames of more than {MOST_PIXELS // 10**6} megapixels: scale it down first")
 
+    @property
+    def promised(self) -> int:
+        """Frames that the container claims to hold; 0 where it does not say."""
+        return max(int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+
     def advance(self) -> bool:
         """Decode the next frame; False at the end, and for what is no video."""
         found = bool(self.capture.grab())
@@ -115,7 +121,7 @@ class _Reader:
 
 def promised_frames(video: Path) -> int:
     """How many frames the container claims to hold; 0 where it does not say."""
-    return max(int(_Reader(video).capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+    return _Reader(video).promised
 
 
 @lru_cache(maxsize=64)
@@ -130,6 +136,11 @@ def _count(video: Path, written: int, most: int | None) -> int:
         )
     if reader.at < 0 and most != 0:
         raise _ends_at(video, -1, 0)
+    if reader.at + 1 < min(end, reader.promised) and 0 < reader.capture.get(cv2.CAP_PROP_FPS) < SLOWEST:
+        raise InputError(
+            f"{video} gives {reader.at + 1} of its {reader.promised} frames, for it shows each for minutes: its time "
+            "scale is damaged; copy it again, or convert it anew"
+        )
     return reader.at + 1
 
 

@@ -17,6 +17,7 @@ from sfcore.runs import queue
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.job import PATIENCE, Job
 from sfcore.runs.launcher import LAUNCHERS, LOCAL, LOG, Launcher
+from sfcore.runs.record import LAUNCHED
 
 FRESH = 5.0  # seconds for which an answer of the cluster is believed: pages ask for each run
 _answers: TTLCache[tuple[type, str | None], frozenset[str]] = TTLCache(16, FRESH)
@@ -95,7 +96,7 @@ class Cluster(Launcher):
         """
         record = queue.read_record(run.path)
         job = record.get("job")
-        if not job or record.get("status") not in ("queued", "running"):
+        if not job or record.get("status") not in LAUNCHED:
             return False
         return str(job) in (self._lately() if living is None else living)
 

@@ -35,7 +35,7 @@ def serve(carry_out: CarryOut) -> None:
     spool, name = Spool(Path(sys.argv[1])), uuid.uuid4().hex[:8]
     threading.Thread(target=_end_with_driver, args=(spool,), daemon=True).start()
     with spool.hold(f"{WORKERS}/{name}", f"process {os.getpid()} on {node_name()}"):
-        while spool.open:
+        while patiently(lambda: spool.open, PATIENCE):
             if found := patiently(lambda: spool.taken(name), PATIENCE):
                 file, errand = found
                 how = ended(carry_out, errand)

@@ -43,7 +43,7 @@ from sfcore.runs import queue
 from sfcore.runs.events import EVENT, TYPES
 from sfcore.runs.launcher import launcher_of
 from sfcore.runs.migration import migrated
-from sfcore.runs.record import FORMAT, RECORD, RunRecord, Status
+from sfcore.runs.record import FORMAT, LAUNCHED, RECORD, RunRecord, Status
 from sfcore.runs.spec import RunSpec
 from sfcore.tensors import read_about, read_tensors
 
@@ -199,10 +199,12 @@ class RunFolder:
         Raises:
             InputError: the run is done.
         """
-        if self.record()["status"] == "done":
+        if (status := self.record()["status"]) == "done":
             raise InputError(f"the run {self.path} is done: there is nothing to go on with")
         self.clear_stop()
-        fresh = dict.fromkeys(("pid", "node", "ended", "error", "address", "job"))
+        fresh = dict.fromkeys(("ended", "error", "address", "job"))
+        if status not in LAUNCHED:  # or the next worker could not say whose work broke off, and where
+            fresh |= dict.fromkeys(("pid", "node"))
         self.update(**{**fresh, "status": "queued", "launcher": launcher, **noted})
 
     def request_stop(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sfcore import clock
 from sfcore.runs.folder import RunFolder
 from sfcore.runs.job import node_name
+from sfcore.runs.record import LAUNCHED
 
 
 class Interruptions:
@@ -23,10 +24,11 @@ class Interruptions:
         self._waiting: str | None = None
 
     def look(self) -> None:
-        """Whether the record says that somebody works on the run: that one has ended, for its lock is free."""
+        """Whether the record says that somebody works on the run, or did when it was launched anew: that one has ended,
+        for its lock is free."""
         record = self._folder.record()
-        if record["status"] == "running":
-            self._why[f"the worker of process {record.get('pid')} ended without a word"] = record.get("node")
+        if record["status"] in LAUNCHED and (process := record.get("pid")):
+            self._why[f"the worker of process {process} ended without a word"] = record.get("node")
 
     def waited(self, why: str, seconds: float) -> None:
         """Storage is full or out of reach, for so long by now."""

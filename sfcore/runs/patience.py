@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -43,4 +44,5 @@ def patiently(call: Callable[[], T], patience: float, tell: Callable[[str, float
         time.sleep(min(pause, max(patience - passed, 0.0)))
         pause = min(2 * pause, LONGEST)
         if tell:
-            tell(why, time.monotonic() - begun)
+            with suppress(OSError):  # what is told may go to a log on the same storage
+                tell(why, time.monotonic() - begun)

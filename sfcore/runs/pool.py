@@ -15,7 +15,8 @@ from typing import Any, Protocol, Self
 
 from sfcore.errors import InputError
 from sfcore.files import clear_away, explained
-from sfcore.runs.job import TRIES, Job
+from sfcore.runs.job import PATIENCE, TRIES, Job
+from sfcore.runs.patience import patiently
 from sfcore.runs.spool import DRIVER, Errand, Spool
 
 GLANCE = 0.2  # seconds between two looks at the spool
@@ -60,14 +61,15 @@ class WorkerPool:
         self._ending = threading.Event()
 
     def put(self, errand: Errand) -> Future[Any]:
-        """Have an errand done."""
+        """Have an errand done. Raises InputError: it cannot be written, nor minutes later."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         self._count += 1
-        self._open[self._count] = future
-        self.spool.put(self._count, errand)
+        number = self._count
+        self._open[number] = future
+        patiently(lambda: self.spool.put(number, errand), PATIENCE, self._tell_of_storage)
         if self._refusal:
-            self._fail(self._count, self._refusal)
+            self._fail(number, self._refusal)
         return future
 
     @contextmanager
@@ -103,6 +105,9 @@ class WorkerPool:
             if time.monotonic() - called > ROLL_CALL:
                 self._call_roll()
                 called = time.monotonic()
+
+    def _tell_of_storage(self, why: str, seconds: float) -> None:
+        self.say(f"storage failed ({why}), for {seconds:.0f} s: trying again")
 
     def _look(self) -> None:
         for number, how in self.spool.ended():

@@ -11,6 +11,7 @@ from sfcore.records import OPEN
 
 FORMAT = 2  # of the run folder; raise it when older code could not read what newer code writes
 Status = Literal["queued", "running", "stopped", "done", "failed"]
+LAUNCHED: tuple[Status, ...] = ("queued", "running")  # somebody works on the run or will, unless that one has died
 
 
 @with_config(OPEN)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sfcore.quant.methods import METHODS
+from sfcore.quant.methods.options import options_of
 from sfcore.serving import Serving
 from tests.app.conftest import ROOT, Visit, errors
 
@@ -17,10 +19,12 @@ FIRST = {"detector", "weights", "weights_key", "images", "folder", "dataset"}
 
 
 def parameters() -> set[str]:
-    """The names that any page reads of its link, as the source has them."""
+    """The names that any page reads of its link, as the source has them, and such as it puts together or knows not."""
     sources = [file.read_text() for room in ("app", "pages") for file in (ROOT / room).rglob("*.py")]
     names = re.compile(r'key="(\w+)",?\s+bind="query-params"|(?:recall|keep|query_params\.get)\("(\w+)"')
-    return {one or other for text in sources for one, other in names.findall(text)} | {"run", "against", "bits"}
+    found = {one or other for text in sources for one, other in names.findall(text)} | {"run", "against", "bits"}
+    options = {f"t_{name}" for method in METHODS for name in options_of(METHODS[method])}
+    return found | options | {"l_budget_bit", "l_budget_%size@W8A8", "l_budget_nothing", "t_nothing", "s_lam", "f_tags"}
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def team(tmp_path: Path, runs_folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("value", ["nan", HTML, "-99999999999999999999", "9" * 5000, "../../etc/passwd", "\0", ""])
 def test_no_value_of_any_parameter_breaks_a_page(value: str, team: None, visit: Visit) -> None:
     names = parameters() - FIRST
-    assert {"t_method", "run", "seed", "at"} <= names
+    assert {"t_method", "t_lam", "run", "seed", "at"} <= names
     for page in PAGES:
         app = visit(page, **dict.fromkeys(names, value))
         assert not app.exception, (page, [each.message for each in app.exception])

@@ -81,6 +81,18 @@ def test_a_search_begins_around_what_the_page_holds(
     assert searches(runs_folder) == [path] and path.name in app.query_params["search"]
 
 
+def test_trials_go_to_other_machines_as_many_at_a_time_as_are_asked_for(
+    visit: Visit, begun: list[tuple[Path, Launched | None]]
+) -> None:
+    pytest.importorskip("submitit")
+    app = visit("tune", **AROUND, s_k="1,2", t_where="slurm")
+    assert "Trials at a time" not in [each.label for each in visit("tune", **AROUND).number_input]
+    app.text_input(key="t_address").set_value("local").run()
+    app.number_input(key="s_at_once").set_value(3).run()
+    assert errors(press(app, "Start the search")) == []
+    assert [how for _, how in begun] == [Launched("slurm", "local", 1, 3)]
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
@@ -198,6 +210,13 @@ def test_a_search_counts_among_the_runs_of_its_owner_and_belongs_to_them(
     limits.check_queue()
     with presence.at_work(tried), pytest.raises(InputError, match="you have 1 runs"):
         limits.check_queue()
+
+
+@pytest.mark.usefixtures("_team")
+def test_more_trials_at_a_time_than_one_person_may_have_runs_are_refused(tried: Path, begun: list[Any]) -> None:
+    with pytest.raises(InputError, match="one person may have 1: 2 more must wait"):
+        actions.search(tried.with_name("second"), read(tried), actions.Place(), at_once=2)
+    assert not begun and not tried.with_name("second").exists()
 
 
 @pytest.mark.usefixtures("_team")

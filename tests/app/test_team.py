@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -64,6 +65,32 @@ def test_anothers_run_is_seen_and_not_touched(root: Path, visit: Visit, run: Run
         with pytest.raises(InputError, match="so you cannot"):
             act(run)
     assert run.path.is_dir() and run.status == "stopped"
+
+
+def test_a_run_on_uploads_is_seen_by_its_whole_name_alone_and_not_touched(
+    root: Path, visit: Visit, run: RunFolder, runs_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, secret = "ganet-tiny-W4A4", "ganet-tiny-W4A4-0123456789abcdef"
+    run.path.rename(runs_folder / secret)
+    hers = owned(RunFolder.open(runs_folder / secret), "ada")
+    (hers.path / "images").mkdir()
+    shutil.copy(sample_data() / "scenes" / "00-curve.jpg", hers.path / "images" / "hers.jpg")
+    hers.update(spec=hers.record()["spec"] | {"images": [str(hers.path / "images")]}, status="stopped")
+
+    def seen(**link: str) -> bool:
+        app = visit("runs", **link)
+        assert not app.exception
+        return secret in " ".join(app.dataframe[0].value["Run"] if app.dataframe else [])
+
+    monkeypatch.setattr(people, "person", lambda: Person("bob", "bob"))
+    assert seen(run=secret)
+    assert not seen(run=base, against=base, search=base)
+    app = visit("tune", run=secret)
+    assert not app.exception and not {"Resume", "Stop"} & {button.label for button in app.button}
+    app = visit(images="Folder", folder=str(hers.path / "images" / "hers.jpg"))
+    assert any("is outside of what this server may read" in each for each in errors(app))
+    monkeypatch.setattr(people, "person", lambda: Person("ada", "ada"))
+    assert seen() and "Resume" in [button.label for button in visit("tune", run=secret).button]
 
 
 def test_a_run_of_the_command_line_belongs_to_nobody_who_visits(root: Path, run: RunFolder) -> None:

@@ -131,6 +131,22 @@ def test_a_video_whose_frames_claim_any_size_or_number_is_refused(tmp_path: Path
         find_images([path])
 
 
+@pytest.mark.parametrize("boxes", [(b"mdhd",), (b"mvhd", b"mdhd")])
+def test_a_video_without_a_time_scale_is_refused_where_frames_are_missing(
+    drive: Path, boxes: tuple[bytes, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = bytearray(drive.read_bytes())
+    for box in boxes:
+        place = content.index(box) + 16  # after the version and two dates
+        content[place : place + 4] = bytes(4)
+    drive.write_bytes(content)
+    for part in ("", "[:5]"):
+        with pytest.raises(InputError, match=r"drive\.mp4 gives [0-9] of its 40 frames, .* time scale is damaged"):
+            find_images([f"{drive}{part}"])
+    assert [shown(file) for file in find_images([f"{drive}[:1]"])] == [0]
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("content", [b"", b"no video", "half"])
 def test_what_is_no_video_is_refused_in_one_line(
     drive: Path, content: bytes | str, capfd: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""A worker whose session is a small deterministic walk: ``python fake_worker.py FOLDER`` carries a run out."""
+"""A worker whose session is a small deterministic walk: ``python fake_worker.py FOLDER [PATIENCE]``."""
 
 from __future__ import annotations
 
@@ -71,4 +71,5 @@ def assemble_slowly(folder: RunFolder, report: Report) -> WalkSession:
 
 if __name__ == "__main__":
     worker.CHECKPOINT_SECONDS = 0.2
-    worker.work(RunFolder.open(Path(sys.argv[1])), assemble=assemble_slowly)
+    patience = float(sys.argv[2]) if len(sys.argv) > 2 else None
+    worker.work(RunFolder.open(Path(sys.argv[1])), assemble=assemble_slowly, patience=patience)

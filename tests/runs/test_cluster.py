@@ -115,6 +115,23 @@ def test_a_dead_worker_is_named_in_the_record_by_the_next(run: RunFolder) -> Non
     assert len(notes) == 1 and "on first; on " in notes[0]
 
 
+def test_a_dead_worker_is_named_though_the_run_waited_in_a_queue_since(run: RunFolder, queue: type[Queue]) -> None:
+    run.update(status="running", pid=7, node="first")
+    for _ in range(2):  # the first job is lost before it begins
+        launch(run, "queue")
+        queue.jobs.clear()
+    assert work(run, assemble=assemble, patience=0.0) == "done"
+    (found,) = run.record()["interruptions"]
+    assert found["node"] == "first" and found["why"] == "the worker of process 7 ended without a word"
+
+
+def test_a_run_that_was_stopped_was_not_broken_off(run: RunFolder, queue: type[Queue]) -> None:
+    run.update(status="stopped", pid=7, node="first")
+    launch(run, "queue")
+    assert run.record()["node"] is None
+    assert work(run, assemble=assemble, patience=0.0) == "done" and "interruptions" not in run.record()
+
+
 def test_a_worker_elsewhere_keeps_to_a_request_to_stop_that_was_there_before_it(run: RunFolder) -> None:
     run.request_stop()
     assert work(run, assemble=assemble, patience=0.0) == "stopped"
@@ -150,9 +167,11 @@ def test_storage_may_fail_at_any_moment(tmp_path: Path, spec: RunSpec, monkeypat
 
         return written
 
-    def carried_out(name: str) -> tuple[RunFolder, list[dict[str, Any]]]:
-        nonlocal calls
-        run, calls = RunFolder.create(tmp_path / name, spec), 0
+    def carried_out(name: str, fail: range = range(0)) -> tuple[RunFolder, list[dict[str, Any]]]:
+        nonlocal calls, failing
+        failing = range(0)
+        run = RunFolder.create(tmp_path / name, spec)
+        calls, failing = 0, fail
         assert work(run, assemble=assemble, patience=60.0) == "done"
         return run, run.events()[0]
 
@@ -163,8 +182,7 @@ def test_storage_may_fail_at_any_moment(tmp_path: Path, spec: RunSpec, monkeypat
     usual, _ = carried_out("usual")
     model, longest = usual.load_tensors("model")[0], calls
     for first in range(1, longest + 1, 3):
-        failing = range(first, first + 3)
-        run, found = carried_out(str(first))
+        run, found = carried_out(str(first), range(first, first + 3))
         assert [each["iteration"] for each in found if each["type"] == "step"] == list(range(1, STEPS + 1))
         assert sum(each["type"] == "done" for each in found) == 1
         assert run.record()["status"] == "done" and run.load_tensors("model")[0]["place"].equal(model["place"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import ClassVar
 
 import pytest
@@ -90,3 +93,23 @@ def test_a_log_is_read_from_its_end(run: RunFolder) -> None:
     (run.path / "worker.log").write_bytes(b"begun\n" + b"x" * LONGEST + b"\xff the end\n")
     text = log(run)
     assert text.endswith("\N{REPLACEMENT CHARACTER} the end\n") and "begun" not in text
+
+
+def test_of_four_launchers_that_come_at_once_one_starts_the_run(run: RunFolder) -> None:
+    gate = Barrier(4)
+
+    def launched(_: int) -> int | str:
+        gate.wait()
+        try:
+            return launch(run)
+        except InputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as launchers:
+        answers = list(launchers.map(launched, range(4)))
+    (process,) = [answer for answer in answers if isinstance(answer, int)]
+    assert sum("worked on already" in str(answer) for answer in answers) == 3
+    while is_alive(run):  # its images do not exist: it fails, once
+        time.sleep(0.05)
+    assert run.record()["pid"] == process
+    assert sum(event["type"] == "failed" for event in run.events()[0]) == 1

@@ -14,6 +14,7 @@ from sfcore.bench.grid import carry_out_all
 from sfcore.bench.plan import Plan, Variant
 from sfcore.bench.pool import ClusterPool
 from sfcore.bench.sources import Source
+from sfcore.cli import main
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, RunSpec, create_or_resume, is_alive, launch
@@ -68,6 +69,16 @@ def test_a_run_whose_node_dies_goes_on_on_another_and_says_so(cluster: Any, tmp_
     assert steps == list(range(1, 41))
     until(lambda: not Ray(cluster.address).living(), 30)
     assert not is_alive(run)
+
+
+def test_layers_that_a_cluster_measures_are_those_of_one_process(cluster: Any, tmp_path: Path) -> None:
+    node = cluster.add_node(num_cpus=2, object_store_memory=100 << 20)
+    command = ["layers", "lstr-tiny", "--images", IMAGES, "--limit", "2", "--bits", "W4A4", "--device", "cpu", "--out"]
+    assert main([*command, str(tmp_path / "alone")]) == 0
+    where = ["--launcher", "ray", "--address", cluster.address, "--workers", "2"]
+    assert main([*command, str(tmp_path / "shared"), *where]) == 0
+    assert (tmp_path / "shared" / "layers.csv").read_bytes() == (tmp_path / "alone" / "layers.csv").read_bytes()
+    cluster.remove_node(node)
 
 
 def test_a_bench_goes_on_when_the_head_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

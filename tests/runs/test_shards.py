@@ -115,12 +115,17 @@ def test_a_run_is_scored_the_same_though_a_worker_is_killed(
 
 
 @pytest.mark.slow
-def test_curves_of_two_workers_are_those_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", [(), ("--launcher", "slurm", "--address", "local")], ids=["here", "slurm"])
+def test_curves_of_two_workers_are_those_of_one_process(
+    where: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if where:
+        pytest.importorskip("submitit")
     monkeypatch.setattr(curve_shards, "SIZE", 3)
     command = ["curves", "ganet-tiny", "--images", SCENES, "--limit", "7", "--levels", "3", "--reruns", "2"]
     command += ["--device", "cpu", "--out"]
     assert main([*command, str(tmp_path / "alone")]) == 0
-    assert main([*command, str(tmp_path / "shared"), "--workers", "2"]) == 0
+    assert main([*command, str(tmp_path / "shared"), "--workers", "2", *where]) == 0
     alone, shared = (Curves.load(tmp_path / name).curves for name in ("alone", "shared"))
     assert alone.keys() == shared.keys()
     # Batches of other sizes round the last bits otherwise.

@@ -81,6 +81,26 @@ def test_trials_are_launched_one_after_the_other_and_belong_to_whoever_searches(
 
 
 @pytest.mark.slow
+def test_trials_that_a_cluster_carries_out_are_those_of_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    quick = RunSpec(**{**SPEC.to_dict(), "options": {"iterations": 2, "batch": 1}, "device": "cpu"})
+    for name in ("here", "there"):
+        begin(tmp_path / name, Search(quick.to_dict(), ("lam=1,2",), "grid", 2))
+    work_on(tmp_path / "here")
+    process.launch(tmp_path / "there", Launched("slurm", "local", at_once=2))
+    wait_for(lambda: not presence.is_alive(tmp_path / "there"), "the end of the search")
+    models, runs = list[list[bytes]](), [trial.run for trial in trials(tmp_path / "there")]
+    for name in ("here", "there"):
+        models.append(sorted((trial.run / "model.safetensors").read_bytes() for trial in trials(tmp_path / name)))
+    assert models[0] == models[1] and len(set(models[0])) == 2
+    assert {RunFolder(run).record()["launcher"] for run in runs} == {"slurm"}
+
+
+@pytest.mark.slow
 def test_a_search_in_the_background_stops_its_trial_and_goes_on_with_it(tmp_path: Path) -> None:
     path = tmp_path / "s"
     long = RunSpec(**{**SPEC.to_dict(), "options": {"iterations": 100_000, "batch": 1}})

@@ -5,25 +5,13 @@ from typing import Annotated
 
 import typer
 
-from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import (
-    Address,
-    Cores,
-    Detector,
-    Device,
-    Images,
-    Launcher,
-    Seed,
-    SomeImages,
-    Weights,
-    WeightsKey,
-    Workers,
-)
+from sfcore.cli.commands.options import Detector, Images, Seed, SomeImages, Weights, WeightsKey
+from sfcore.cli.commands.shared import SharedCommand
 from sfcore.cli.console import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Allocate(Command):
+class Allocate(SharedCommand):
     """Give each layer the bits that the prediction needs of it, within a budget; the result is a scheme for --bits."""
 
     detector: Detector
@@ -66,11 +54,6 @@ class Allocate(Command):
     weights_key: WeightsKey = None
     limit: SomeImages = 64
     seed: Seed = 0
-    launcher: Launcher = "local"
-    address: Address = None
-    workers: Workers = 1
-    cores: Cores = 1
-    device: Device = "auto"
 
     def answer(self) -> Answer:
         from sfcore.cli.allocate import run

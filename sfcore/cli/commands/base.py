@@ -3,6 +3,7 @@
 Typer reads the annotations of fields while it runs, inherited ones too, so that no module here postpones them.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,8 +33,17 @@ def group(text: str | None, commands: Mapping[str, type[Command]]) -> typer.Type
         help=text, context_settings={"help_option_names": ["--help", "-h"]}, pretty_exceptions_enable=False
     )
     for name, command in commands.items():
-        app.command(name, cls=_Parser)(command)
+        app.command(name, cls=_Parser)(_own_first(command))
     return app
+
+
+def _own_first(command: type[Command]) -> type[Command]:
+    """Let help list what a command adds before what it shares with others."""
+    signature = inspect.signature(command)
+    order = [name for each in command.__mro__ for name in inspect.get_annotations(each)]
+    parameters = sorted(signature.parameters.values(), key=lambda parameter: order.index(parameter.name))
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return command
 
 
 class _Parser(SeveralValues):

@@ -5,25 +5,13 @@ from typing import Annotated
 
 import typer
 
-from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import (
-    Address,
-    Cores,
-    Detectors,
-    Device,
-    Images,
-    Launcher,
-    Seed,
-    SomeImages,
-    Weights,
-    WeightsKey,
-    Workers,
-)
+from sfcore.cli.commands.options import Detectors, Images, Seed, SomeImages, Weights, WeightsKey
+from sfcore.cli.commands.shared import SharedCommand
 from sfcore.cli.console import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasureCurves(Command):
+class MeasureCurves(SharedCommand):
     """Measure how much distortion noise on each head causes."""
 
     detector: Detectors
@@ -36,11 +24,6 @@ class MeasureCurves(Command):
     reruns: Annotated[int, typer.Option(metavar="N", help="Draws of noise per level.")] = 20
     kind: Annotated[str, typer.Option(help="Of noise: gaussian or uniform.")] = "gaussian"
     seed: Seed = 0
-    launcher: Launcher = "local"
-    address: Address = None
-    workers: Workers = 1
-    cores: Cores = 1
-    device: Device = "auto"
 
     def answer(self) -> Answer:
         from sfcore.cli.curves import run

@@ -6,19 +6,8 @@ from typing import Annotated
 import typer
 
 from sfcore.cli.commands.base import Command, group
-from sfcore.cli.commands.options import (
-    Address,
-    Cores,
-    Detector,
-    Device,
-    Launcher,
-    Run,
-    Size,
-    Weights,
-    WeightsKey,
-    Workers,
-    size_option,
-)
+from sfcore.cli.commands.options import Detector, Run, Size, Weights, WeightsKey, size_option
+from sfcore.cli.commands.shared import SharedCommand
 from sfcore.cli.console import Answer
 
 Predictions = Annotated[str, typer.Option(metavar="DIR", help="The files of predicted lanes.")]
@@ -98,7 +87,7 @@ class TuSimple(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OverDataset(Evaluation):
+class OverDataset(SharedCommand, Evaluation):
     """An evaluation of models over a whole dataset."""
 
     dataset: Annotated[str, typer.Option(metavar="DIR", help="A folder in one of the known layouts.")]
@@ -111,11 +100,6 @@ class OverDataset(Evaluation):
     ] = None
     metric: Annotated[str | None, typer.Option(help="Another metric than the dataset's own.")] = None
     limit: Annotated[int | None, typer.Option(metavar="N", help="At most N frames, alike of each scenario.")] = None
-    launcher: Launcher = "local"
-    address: Address = None
-    workers: Workers = 1
-    cores: Cores = 1
-    device: Device = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

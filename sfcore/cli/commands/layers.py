@@ -5,25 +5,13 @@ from typing import Annotated
 
 import typer
 
-from sfcore.cli.commands.base import Command
-from sfcore.cli.commands.options import (
-    Address,
-    Bits,
-    Cores,
-    Detector,
-    Device,
-    Images,
-    Launcher,
-    SomeImages,
-    Weights,
-    WeightsKey,
-    Workers,
-)
+from sfcore.cli.commands.options import Bits, Detector, Images, SomeImages, Weights, WeightsKey
+from sfcore.cli.commands.shared import SharedCommand
 from sfcore.cli.console import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layers(Command):
+class Layers(SharedCommand):
     """Find the layers whose quantization moves the lanes, or what else is found: each one's alone."""
 
     detector: Detector
@@ -35,11 +23,6 @@ class Layers(Command):
     out: Annotated[
         str | None, typer.Option(metavar="DIR", help="Gets layers.csv and layers.png, and what workers hand over.")
     ] = None
-    launcher: Launcher = "local"
-    address: Address = None
-    workers: Workers = 1
-    cores: Cores = 1
-    device: Device = "auto"
 
     def answer(self) -> Answer:
         from sfcore.cli.layers import run
