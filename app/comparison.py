@@ -48,7 +48,7 @@ class Contender(Model):
 
     def prediction(self, view: Studio, image: Path) -> Any:
         """Its prediction about one image, in the detector's frame."""
-        return results.prediction(self.run, self.which, image) if self.run else view.prediction(image)
+        return results.prediction(view, self.run, self.which, image) if self.run else view.prediction(image)
 
     def outputs(self, view: Studio, image: Path) -> Outputs:
         """Its head outputs of one image, batch of one."""

@@ -96,7 +96,7 @@ class Leaving:
             InputError: a file of the run is gone.
         """
         if isinstance(self.origin, RunFolder):
-            after = results.prediction(self.origin, models_of(self.origin)[-1], view.image)
+            after = results.prediction(view, self.origin, models_of(self.origin)[-1], view.image)
         elif calibration.is_ready(self.origin):
             after = self.origin.prediction(view.image)
         else:

@@ -18,6 +18,7 @@ from app.session import (
     first_detector,
     forget_unknown,
     frame_of,
+    image_hash,
     load_detector,
     weights_of,
     written,
@@ -31,10 +32,12 @@ from sfcore.errors import InputError
 from sfcore.files import Stamp
 from sfcore.present import run_history
 from sfcore.present.run_history import RunHistory
+from sfcore.quant.copies import copied
 from sfcore.quant.cost import Cost
 from sfcore.runs import RunFolder, RunSpec, default_root, list_runs
-from sfcore.runs.results import FILES, ModelName, cost_of, load_model, models_of, recorded_cost
+from sfcore.runs.results import FILES, ModelName, converted, cost_of, filled, models_of, recorded_cost
 from sfcore.runs.shipped import shipped, ships
+from sfcore.runs.shipped_predictions import ShippedPredictions, shipped_predictions
 from sfcore.search.folder import FILE as SEARCH
 from sfcore.search.folder import read
 from sfcore.search.folder import searches as list_searches
@@ -141,7 +144,14 @@ def weights_problem(run: RunFolder) -> str | None:
 @st.cache_resource(max_entries=8, show_spinner="Loading the quantized detector", hash_funcs=PATHS)
 def model(path: Path, which: ModelName, written: tuple[Stamp, Stamp]) -> Detector:
     """A quantized model of a run; shared by all visitors, never to be changed."""
-    return load_model(RunFolder.open(path), which)
+    return filled(copied(_converted(path, written[1])), RunFolder.open(path), which)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=PATHS)
+def _converted(path: Path, weights: Stamp) -> Detector:
+    """What the models of a run are copies of, for it takes longer than to fill one; never to be changed."""
+    run = RunFolder.open(path)
+    return converted(run, load_detector(DetectorChoice.of_run(run.spec)))
 
 
 @st.cache_data(max_entries=4096, show_spinner=False, hash_funcs=PATHS)
@@ -156,9 +166,19 @@ def outputs(run: RunFolder, which: ModelName, image: Path) -> Outputs:
     return _outputs(run.path, which, stamp(run, which), image, written(image))
 
 
-def prediction(run: RunFolder, which: ModelName, image: Path) -> Any:
-    """The prediction of a quantized model about one image."""
-    return model(run.path, which, stamp(run, which)).decode(outputs(run, which, image))
+def prediction(view: Studio, run: RunFolder, which: ModelName, image: Path) -> Any:
+    """The prediction of a quantized model of the view's detector about one image, which may have been shipped."""
+    written = stamp(run, which)
+    ready = _shipped(run.path, which, written, view)
+    found = ready.about(image_hash(image)) if ready else None
+    if found is not None:
+        return found
+    return model(run.path, which, written).decode(outputs(run, which, image))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=PATHS)
+def _shipped(path: Path, which: ModelName, written: tuple[Stamp, Stamp], _view: Studio) -> ShippedPredictions | None:
+    return shipped_predictions(RunFolder.open(path), which, _view.prediction)
 
 
 def noise_levels(view: Studio, model: Callable[[Path], Outputs], images: Sequence[Path]) -> dict[str, float]:

@@ -76,6 +76,11 @@ class DetectorChoice:
             raise InputError(f"there is no checkpoint {file}: check the path in the sidebar under Weights")
         return cls(name, weights, device, stamp(file), uploaded, key)
 
+    @classmethod
+    def of_run(cls, spec: RunSpec) -> DetectorChoice:
+        """A run's detector, on the CPU. Raises InputError: see :meth:`of`."""
+        return cls.of(spec.detector, Path(spec.weights) if spec.weights else None, "cpu", key=spec.weights_key)
+
 
 @dataclass(frozen=True)
 class Studio:

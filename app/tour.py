@@ -50,7 +50,7 @@ class Tour:
 
     def moved(self, which: ModelName) -> Moved:
         """The lanes of a quantized model on the road, beside the full-precision ones."""
-        before, after = self.view.prediction(), results.prediction(self.run, which, self.view.image)
+        before, after = self.view.prediction(), results.prediction(self.view, self.run, which, self.view.image)
         return Moved(before, after, self.view.task.distortion(before, after))
 
     def draw(self, moved: Moved) -> Image:
@@ -60,7 +60,9 @@ class Tour:
 
     def in_place(self, which: ModelName) -> tuple[int, int]:
         """How many lanes of the road a quantized model still puts where they were, and how many there are."""
-        found = self.view.task.agreement(self.view.prediction(), results.prediction(self.run, which, self.view.image))
+        found = self.view.task.agreement(
+            self.view.prediction(), results.prediction(self.view, self.run, which, self.view.image)
+        )
         return found.tp, found.tp + found.fn
 
     def agreement(self, which: ModelName) -> Agreement:
@@ -70,7 +72,9 @@ class Tour:
             images = self.view.images
             task = self.view.task
             full = task.join([self.view.prediction(image) for image in images])
-            return task.agreement(full, task.join([results.prediction(self.run, which, image) for image in images]))
+            return task.agreement(
+                full, task.join([results.prediction(self.view, self.run, which, image) for image in images])
+            )
 
         return remembered(("tour", which, results.stamp(self.run, which)), measured)
 

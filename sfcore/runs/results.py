@@ -97,8 +97,22 @@ def quantized_model(folder: RunFolder, which: ModelName, detector: Detector) -> 
     Raises:
         InputError: see :func:`load_model`.
     """
+    return filled(converted(folder, detector), folder, which)
+
+
+def converted(folder: RunFolder, detector: Detector) -> Detector:
+    """What both of a run's quantized models are made of: its full-precision detector with layers that can be quantized,
+    not calibrated yet; a copy."""
+    return convert(detector, folder.spec.full_scheme(), folder.spec.transforms)
+
+
+def filled(model: Detector, folder: RunFolder, which: ModelName) -> Detector:
+    """One of a run's quantized models, made of what :func:`converted` gives, which is changed.
+
+    Raises:
+        InputError: see :func:`load_model`.
+    """
     spec, (state, _) = folder.spec, folder.load_tensors(FILES[which])
-    model = convert(detector, spec.full_scheme(), spec.transforms)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -106,7 +120,7 @@ def quantized_model(folder: RunFolder, which: ModelName, detector: Detector) -> 
         raise InputError(
             f"{folder.path} holds a model that does not fit {spec.detector} ({first}): run it anew"
         ) from error
-    return model.to(detector.device).eval()
+    return model.eval()
 
 
 def compare(

@@ -82,6 +82,12 @@ def test_a_newcomer_to_compare_sees_the_run_that_ships_and_its_detector(visit: V
     assert app.selectbox(key="detector").value == EXAMPLE[0]
 
 
+def test_lanes_of_the_run_that_ships_ship_with_the_app(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.results.model", None)
+    app = visit("compare", frames="5")
+    assert errors(app) == [] and list(app.dataframe[0].value["Model"]) == ["full precision", "calibrated", "tuned"]
+
+
 def test_a_newcomer_by_a_link_to_compare_gets_a_link_that_shows_the_same(visit: Visit) -> None:
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=PATIENCE)
     app.query_params["frames"] = "2"

@@ -6,12 +6,15 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from app import results
 from app.team import actions
 from sfcore.errors import InputError
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, list_runs
+from sfcore.runs.results import load_model, models_of
 from tests.app.conftest import Visit, errors, metric
 
 
@@ -22,6 +25,23 @@ def test_compare_shows_both_models_and_owns_up_to_calibration_frames(visit: Visi
     assert list(table["Model"]) == ["full precision", "calibrated", "tuned"]
     assert table["Agreement"][0] == 1 and (table["Distortion"][1:] > 0).all()
     assert "2 of these 24 frames" in app.warning[0].value
+
+
+def test_the_models_of_a_run_are_converted_once_and_share_nothing(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detectors = [results.model(run.path, which, results.stamp(run, which)) for which in models_of(run)]
+    monkeypatch.setattr("app.results.converted", None)  # it is kept
+    places = set[int]()
+    for which, found in zip(models_of(run), detectors, strict=True):
+        expected, state = load_model(run, which).state_dict(), found.state_dict()
+        assert expected.keys() == state.keys()
+        assert all(np.array_equal(state[name], expected[name], equal_nan=True) for name in state)
+        own = {each.data_ptr() for each in found.parameters()}
+        assert not found.training and not places & own
+        places |= own
+    results.model.clear()
+    assert results.model(run.path, "tuned", results.stamp(run, "tuned")) is not detectors[-1]
 
 
 def test_curves_mark_where_the_models_stand(visit: Visit, run: RunFolder) -> None:
