@@ -75,12 +75,13 @@ class QuantMultiheadAttention(nn.Module):
             scores = scores + _added(key_padding_mask, scores)[:, None, None, :]
         weights = scores.softmax(-1)
         out = self.out_proj(self.mix(weights, v).transpose(1, 2).flatten(2))
-        weights = weights.mean(1) if average_attn_weights else weights
         if alone:
             out, weights = out.squeeze(0), weights.squeeze(0)
         elif not self.batch_first:
             out = out.transpose(0, 1)
-        return out, weights if need_weights else None
+        if not need_weights:
+            return out, None
+        return out, weights.mean(-3) if average_attn_weights else weights
 
 
 def _added(mask: Tensor, scores: Tensor) -> Tensor:

@@ -104,8 +104,8 @@ class FakeQuantizer(Quantizer):
 
     def rounded(self, x: Tensor) -> Tensor:
         scale, zero, (low, high) = self.scale, self.zero, self.limits
-        learned = x.requires_grad or scale.requires_grad or (zero is not None and zero.requires_grad)
-        if learned and torch.is_grad_enabled():
+        asked = torch.is_grad_enabled()
+        if asked and (x.requires_grad or scale.requires_grad or (zero is not None and zero.requires_grad)):
             return _FakeQuantize.apply(x, scale, zero, low, high)
         whole = None if zero is None else zero.round()
         return _rounded(x, scale, whole, low, high)
