@@ -120,7 +120,7 @@ def filled(model: Detector, folder: RunFolder, which: ModelName) -> Detector:
         raise InputError(
             f"{folder.path} holds a model that does not fit {spec.detector} ({first}): run it anew"
         ) from error
-    return model.eval()
+    return model.to(model.device).eval()
 
 
 def compare(
