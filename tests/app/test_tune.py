@@ -199,3 +199,8 @@ def test_weights_of_one_bit_are_offered_and_their_charts_drawn(visit: Visit, run
     assert app.selectbox(key="t_method").value == "dir-net" and app.selectbox(key="t_estimator").value == "two-stage"
     said = " ".join(text.value for text in app.markdown)
     assert "Entropy of the signs" in said and "Slope of the sign" in said
+
+
+@pytest.mark.parametrize(("limit", "said"), [("4", True), ("16", False)])
+def test_too_few_images_for_steady_ranges_are_said(visit: Visit, limit: str, said: bool) -> None:
+    assert ("fewer than 16 images" in notes(visit("tune", t_limit=limit))) == said
