@@ -159,15 +159,17 @@ def first_line(thing: Any) -> str:
     return said.splitlines()[0]
 
 
-def warn_if_alike(view: Studio) -> None:
-    """Frames of one clip are nearly alike: a model tuned on them learns the clip, not the world."""
-    count = min(len(view.images), COMPARED)
-    some = evenly(view.images, count)
+def warn_if_alike(view: Studio, spec: RunSpec) -> None:
+    """Frames of one clip are nearly alike: a model tuned on them learns the clip, not the world (docs/cameras.md)."""
+    if not spec.settings().iterations:
+        return  # ranges are no worse for it
+    some = evenly(view.images, min(len(view.images), COMPARED))
     words, found = view.words, likeness(view.task, view.detector.decode(outputs_of_all(view, some)))
     if found > NEARLY_ALIKE:
         st.warning(
-            f"The {words.plural} of these images are much alike ({style.percent(found)}). The run will learn them and "
-            f"may be worse elsewhere: add {words.elsewhere}.",
+            f"The {words.plural} of these images are alike ({style.percent(found)}), as those of one or two cameras "
+            f"are: the run will learn them and may be worse elsewhere. Add {words.elsewhere}. Tuned at four bits on "
+            "two clips, the published LSTR kept an F1 of .27 on other cameras; on as many frames of 45 cameras, .49.",
             icon=":material/content_copy:",
         )
 
@@ -232,7 +234,7 @@ with left, st.container(border=True):
     )  # fmt: skip
     try:
         spec = settings(view)
-        warn_if_alike(view)
+        warn_if_alike(view, spec)
         if elsewhere := st.session_state.get(options.ELSEWHERE):
             st.warning(elsewhere, icon=":material/folder_open:")
         forecast(spec)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app.run_estimate import about
 from sfcore.quant.methods import methods
 from sfcore.quant.methods.effort import FASTEST, PUBLISHED, efforts, preset, usual
+from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, launch, list_runs, preview
 from sfcore.tasks.base import TASKS, Prediction
 from tests.app.conftest import Visit, errors
@@ -204,3 +207,12 @@ def test_weights_of_one_bit_are_offered_and_their_charts_drawn(visit: Visit, run
 @pytest.mark.parametrize(("limit", "said"), [("4", True), ("16", False)])
 def test_too_few_images_for_steady_ranges_are_said(visit: Visit, limit: str, said: bool) -> None:
     assert ("fewer than 16 images" in notes(visit("tune", t_limit=limit))) == said
+
+
+@pytest.mark.parametrize(("method", "warned"), [("Net-wise plain", True), ("Calibration only", False)])
+def test_who_tunes_on_frames_of_one_camera_is_warned(visit: Visit, tmp_path: Path, method: str, warned: bool) -> None:
+    frame = sorted((sample_data() / "scenes").glob("*.jpg"))[0]
+    for name in ("1.jpg", "2.jpg"):
+        shutil.copy(frame, tmp_path / name)
+    app = visit("tune", images="Folder", folder=str(tmp_path), t_method=method)
+    assert any("one or two cameras" in each.value for each in app.warning) == warned
