@@ -206,7 +206,7 @@ def test_weights_of_one_bit_are_offered_and_their_charts_drawn(visit: Visit, run
 
 @pytest.mark.parametrize(("limit", "said"), [("4", True), ("16", False)])
 def test_too_few_images_for_steady_ranges_are_said(visit: Visit, limit: str, said: bool) -> None:
-    assert ("fewer than 16 images" in notes(visit("tune", t_limit=limit))) == said
+    assert ("Fewer than 16 images" in notes(visit("tune", t_limit=limit))) == said
 
 
 @pytest.mark.parametrize(("method", "warned"), [("Net-wise plain", True), ("Calibration only", False)])
