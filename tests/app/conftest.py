@@ -16,6 +16,7 @@ from tests.runs.finished import finished_run
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 180  # seconds for a script run on a busy machine
+BROWSER_PATIENCE = 2 * PATIENCE  # for what a browser waits for, of the app or of processes that it starts
 
 Visit = Callable[..., AppTest]
 

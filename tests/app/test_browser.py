@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from benchmarks.browser import CHROMIUM, PAGES, PICTURE, chromium, serving
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder, list_runs
-from tests.app.conftest import PATIENCE
+from tests.app.conftest import BROWSER_PATIENCE
 
 pytestmark = [
     pytest.mark.browser,
@@ -43,10 +43,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory, _quantized: Path) -> Path:
 @pytest.fixture(scope="module")
 def visit(runs: Path) -> Iterator[Open]:
     """Open a page of the app as a new visitor."""
-    expect.set_options(timeout=PATIENCE * SECONDS)
+    expect.set_options(timeout=BROWSER_PATIENCE * SECONDS)
     with serving(runs) as url, chromium() as browser:
         context = browser.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
-        context.set_default_timeout(PATIENCE * SECONDS)
+        context.set_default_timeout(BROWSER_PATIENCE * SECONDS)
 
         def open_page(path: str) -> Page:
             page = context.new_page()
@@ -60,14 +60,14 @@ def visit(runs: Path) -> Iterator[Open]:
 
 def finished(runs: Path, count: int) -> list[RunFolder]:
     """All runs, the newest first, once there are so many and all of them are done."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + BROWSER_PATIENCE
     while time.monotonic() < end:
         found = list_runs(runs)
         if len(found) == count and not any(run.is_alive() for run in found):
             assert [run.status for run in found] == ["done"] * count, [run.record().get("error") for run in found]
             return found
         time.sleep(0.2)
-    raise AssertionError(f"after {PATIENCE} s: {[(run.name, run.status) for run in list_runs(runs)]}")
+    raise AssertionError(f"after {BROWSER_PATIENCE} s: {[(run.name, run.status) for run in list_runs(runs)]}")
 
 
 def test_each_page_comes_without_an_error_and_asks_nothing_of_the_internet(visit: Open) -> None:
@@ -351,7 +351,7 @@ def test_a_report_opens_offline(visit: Open, tmp_path: Path) -> None:
     assert page.context.browser
     offline = page.context.browser.new_context(offline=True).new_page()
     offline.goto(file.as_uri())
-    offline.locator(".js-plotly-plot").last.wait_for(timeout=PATIENCE * SECONDS)
+    offline.locator(".js-plotly-plot").last.wait_for(timeout=BROWSER_PATIENCE * SECONDS)
     assert offline.locator(".js-plotly-plot").count() > 3
     assert offline.locator(".slider img.right").first.evaluate("(i) => i.naturalWidth") > 300
     offline.context.close()

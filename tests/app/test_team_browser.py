@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from benchmarks.browser import CHROMIUM, PAGES, PICTURE, TUNED, chromium
 from sfcore.resources import sample_data
 from sfcore.runs import RunFolder
-from tests.app.conftest import PATIENCE
+from tests.app.conftest import BROWSER_PATIENCE
 from tests.app.oidc_provider import CLIENT, Provider, provider
 from tests.app.team_server import team_server
 
@@ -52,12 +52,12 @@ def place(tmp_path_factory: pytest.TempPathFactory, openid: Provider) -> Path:
 @pytest.fixture(scope="module")
 def come(place: Path, openid: Provider) -> Iterator[Open]:
     """Open a page as somebody who has a browser of their own: ``come("ada", "heads")`` shows the way in."""
-    expect.set_options(timeout=PATIENCE * SECONDS)
+    expect.set_options(timeout=BROWSER_PATIENCE * SECONDS)
     with team_server(place, openid) as url, chromium() as browser:
 
         def open_page(who: str, path: str) -> Page:
             context = browser.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
-            context.set_default_timeout(PATIENCE * SECONDS)
+            context.set_default_timeout(BROWSER_PATIENCE * SECONDS)
             page = context.new_page()
             page.goto(f"{url}/{path}")
             openid.at_the_door = who

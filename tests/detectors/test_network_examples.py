@@ -28,6 +28,7 @@ save_file(entry(sys.argv[1]).build().state_dict(), sys.argv[2])
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(15 * 60)  # another process computes with all cores, which others may use
 @pytest.mark.parametrize(
     ("file", "name"),
     [
