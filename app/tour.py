@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,13 +47,17 @@ class Tour:
         """The run that ships and its road."""
         run, folder = shipped(), str(sample_data() / "scenes")
         dataset = sources.opened(folder, None, sources.changed(folder))
-        choice = DetectorChoice.of(run.spec.detector, None, "cpu")
+        choice = DetectorChoice.of_run(run.spec)
         return cls(run, Studio(choice, dataset, tuple(dataset.frames), sample_data() / "scenes" / ROAD, folder))
 
     def moved(self, which: ModelName) -> Moved:
         """The lanes of a quantized model on the road, beside the full-precision ones."""
-        before, after = self.view.prediction(), results.prediction(self.view, self.run, which, self.view.image)
+        before, after = self.view.prediction(), self._after(which, self.view.image)
         return Moved(before, after, self.view.task.distortion(before, after))
+
+    def _after(self, which: ModelName, image: Path) -> Any:
+        """What a quantized model of the run finds in an image."""
+        return results.prediction(self.view, self.run, which, image)
 
     def draw(self, moved: Moved) -> Image:
         """The road with two lane sets."""
@@ -60,9 +66,7 @@ class Tour:
 
     def in_place(self, which: ModelName) -> tuple[int, int]:
         """How many lanes of the road a quantized model still puts where they were, and how many there are."""
-        found = self.view.task.agreement(
-            self.view.prediction(), results.prediction(self.view, self.run, which, self.view.image)
-        )
+        found = self.view.task.agreement(self.view.prediction(), self._after(which, self.view.image))
         return found.tp, found.tp + found.fn
 
     def agreement(self, which: ModelName) -> Agreement:
@@ -72,9 +76,7 @@ class Tour:
             images = self.view.images
             task = self.view.task
             full = task.join([self.view.prediction(image) for image in images])
-            return task.agreement(
-                full, task.join([results.prediction(self.view, self.run, which, image) for image in images])
-            )
+            return task.agreement(full, task.join([self._after(which, image) for image in images]))
 
         return remembered(("tour", which, results.stamp(self.run, which)), measured)
 
